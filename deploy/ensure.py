@@ -1,0 +1,94 @@
+"""`ensure.py rabbitmq`, `ensure.py postgresql`: a server program is installed on this machine, or it is said how to get it.
+
+Only the program is wanted, for private nodes that start and stop with a demo or a test: nothing is configured, and installing starts no
+service. Root, or sudo without a password, lets this install Debian's package; otherwise it prints the one line to run and exits 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+INSTALL = """
+set -e
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\\nexit 101\\n' > $policy
+    chmod 755 $policy
+fi
+apt-get --quiet update || :
+apt-get --quiet --yes -o DPkg::Lock::Timeout=300 install --no-install-recommends "$1"
+"""
+"""A package that brings a service starts it on installation, unless policy-rc.d answers 101 (Debian's invoke-rc.d). One that is there
+is left alone. A failing update may be a foreign repository's; whether the package can be had is for the installation to say."""
+
+
+def rabbitmq() -> Path | None:
+    """Find rabbitmq-server: Debian's script that needs no root, else the one on PATH."""
+    found = shutil.which("/usr/lib/rabbitmq/bin/rabbitmq-server") or shutil.which("rabbitmq-server")
+    return Path(found) if found else None
+
+
+def postgresql() -> Path | None:
+    """Find the folder of the newest PostgreSQL's own programs; Debian keeps one per version, none of it on PATH."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), reverse=True)
+    if on_path := shutil.which("initdb"):
+        folders.append(Path(on_path).resolve().parent)
+    whole = (folder for folder in folders if all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres")))
+    return next(whole, None)
+
+
+PACKAGES = {"rabbitmq": ("rabbitmq-server", rabbitmq), "postgresql": ("postgresql", postgresql)}
+
+
+def administrator() -> list[str] | None:
+    """The words to put before a command so that root runs it; None when we may not."""
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "-n"]
+    if shutil.which("sudo") and subprocess.run([*sudo, "true"], capture_output=True, check=False).returncode == 0:
+        return sudo
+    return None
+
+
+def install(package: str) -> bool:
+    """Install Debian's package as root; what apt said is shown only if it failed."""
+    before = administrator()
+    if before is None or not shutil.which("apt-get"):
+        return False
+    print(f"ensure: installing {package} (Debian package, once; a minute or so) …", flush=True)
+    command = [*before, "sh", "-c", INSTALL, "sh", package]
+    apt = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if apt.returncode:
+        sys.stderr.buffer.write(apt.stdout)
+    return apt.returncode == 0
+
+
+def ensure(name: str) -> None:
+    """Do nothing if the server is there or not needed; else install it or end with what to do."""
+    if name == "rabbitmq" and os.environ.get("ORDER_ROUTER_BROKER__URL"):
+        return
+    package, find = PACKAGES[name]
+    if find() is None and not (install(package) and find()):
+        broker = ", or set ORDER_ROUTER_BROKER__URL to a broker you have" if name == "rabbitmq" else ""
+        sys.exit(f"ensure: {name} is needed. Run as root: apt-get install --no-install-recommends {package}{broker}")
+
+
+def main() -> None:
+    """Ensure every server named on the command line."""
+    names = sys.argv[1:]
+    if not names or not set(names) <= PACKAGES.keys():
+        print(f"usage: ensure.py {'|'.join(PACKAGES)} …", file=sys.stderr)
+        sys.exit(2)
+    for name in names:
+        ensure(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The composition root: the only place that names the concrete classes and joins them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+
+from router.broker import Consumer, Publisher
+from router.clock import SystemClock
+from router.config import Config, parse_rate
+from router.dispatch import Dispatcher
+from router.errors import ConfigError, RouterError
+from router.exchange import Limit, Options
+from router.exchanges import exchange_type
+from router.http import HttpServer
+from router.journal import Store, open_journal
+from router.limiter import Limiter
+from router.outbox import Outbox
+from router.plan import Planner
+from router.ports import Clock
+from router.resolver import Resolver
+from router.telemetry import Metrics
+from router.transport import HttpTransport
+from router.venue import Account, Venue
+from router.worker import Worker
+
+LAG_EVERY_S = 0.5
+RETIRE_EVERY_S = 600.0
+
+_log = structlog.get_logger(__name__)
+
+
+def build_venues(config: Config, clock: Clock) -> dict[str, Venue]:
+    """Return every venue that has an account, ready to sign."""
+    venues = {}
+    for name, accounts in config.accounts.items():
+        options = config.venues[name]
+        exchange = exchange_type(name)(options)
+        venues[name] = Venue(
+            name=name,
+            exchange=exchange,
+            options=options,
+            accounts={account: Account(account, exchange.signer(secrets)) for account, secrets in accounts.items()},
+            limiter=Limiter(effective_limits(exchange.limits, options), clock),
+        )
+    return venues
+
+
+def effective_limits(published: tuple[Limit, ...], options: Options) -> tuple[Limit, ...]:
+    """Return a venue's published limits with what the configuration says instead."""
+    if options.limits == "off":
+        return ()
+    kept = [limit for limit in published if limit.scope not in options.limits]
+    for scope, text in options.limits.items():
+        shapes = {(limit.per, limit.cancels_only) for limit in published if limit.scope == scope}
+        for count, period_s in parse_rate(text):
+            kept += [Limit(scope, count, period_s, per, min(only, count - 1)) for per, only in sorted(shapes)]
+    return tuple(kept)
+
+
+async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[[], None] | None = None) -> None:
+    """Consume, dispatch and answer until `stop` is set, then drain.
+
+    Raises `ConfigError` for what only shows now, and `RouterError` when a part that must run has died.
+    """
+    if not config.accounts:
+        raise ConfigError(
+            ["accounts: none is configured; a worker needs at least one, such as [accounts.gmo_coin.main]"]
+        )
+    async with AsyncExitStack() as stack:
+        clock, metrics = SystemClock(), Metrics()
+        journal = await open_journal(config.journal.url, on_commit=metrics.journal_commit)
+        stack.push_async_callback(journal.close)
+        transport = await stack.enter_async_context(HttpTransport())
+        publisher = Publisher(config.broker, metrics)
+        stack.push_async_callback(publisher.close)
+        venues = build_venues(config, clock)
+        outbox = Outbox(journal, publisher, clock, metrics)
+        dispatcher = Dispatcher(venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s)
+        resolver = Resolver(dispatcher, journal, outbox, clock)
+        planner = Planner(venues, journal, clock, max_horizon_s=config.worker.max_horizon_s)
+        worker = Worker(planner, dispatcher, journal, outbox, publisher, publisher, clock, metrics, config.senders)
+        consumer = Consumer(config.broker, config.lanes(), worker.take)
+        stack.push_async_callback(consumer.close)
+        draining = False
+
+        def ready() -> Mapping[str, bool]:
+            return {"consuming": consumer.consuming, "journal": journal.writable, "not_draining": not draining}
+
+        await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, ready))
+        async with _side_tasks(
+            {
+                "resolver": resolver.run(),
+                "outbox": outbox.run(),
+                "retention": _retire(journal, config.journal.retention_days),
+                "loop lag": _watch_lag(metrics),
+                "consumer": consumer.run(),
+                "ready": _announce(ready, on_ready),
+            }
+        ) as died:
+            await _first(stop.wait(), died)
+            draining = True
+            _log.info("draining", timeout_s=config.worker.drain_timeout_s)
+            await consumer.stop()
+            left = await worker.drain(config.worker.drain_timeout_s)
+            if left:
+                _log.warning("left to other pods", commands=left)
+        await resolver.drain()
+
+
+@asynccontextmanager
+async def _side_tasks(work: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterator["asyncio.Future[str]"]:
+    """Run what must go on beside the deliveries. The future gives the name of the first that ended with an error."""
+    died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("a part has died", part=task.get_name(), exc_info=task.exception())
+            if not died.done():
+                died.set_result(task.get_name())
+
+    tasks = [asyncio.create_task(body, name=name) for name, body in work.items()]
+    for task in tasks:
+        task.add_done_callback(ended)
+    try:
+        yield died
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if died.done():
+        raise RouterError(f"{died.result()} has died")
+
+
+async def _first(stop: Coroutine[Any, Any, Any], died: "asyncio.Future[str]") -> None:
+    waiting = asyncio.ensure_future(stop)
+    await asyncio.wait([waiting, died], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    with suppress(asyncio.CancelledError):
+        await waiting
+
+
+async def _announce(ready: Callable[[], Mapping[str, bool]], on_ready: Callable[[], None] | None) -> None:
+    while not all(ready().values()):  # noqa: ASYNC110 - three parts would each have to know of the event
+        await asyncio.sleep(0.02)
+    _log.info("ready")
+    if on_ready is not None:
+        on_ready()
+
+
+async def _watch_lag(metrics: Metrics) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        metrics.loop_lag(max(loop.time() - due, 0.0))
+
+
+async def _retire(journal: Store, days: int) -> None:
+    while True:
+        with suppress(RouterError):
+            await journal.retire(days)
+        await asyncio.sleep(RETIRE_EVERY_S)

@@ -1,0 +1,224 @@
+"""One job being sent: one attempt after another, each with its intent on disk first, signed afresh, under one id.
+
+The order within an attempt is what keeps the promises:
+
+1. wait for a place under the venue's limits; a longer wait is parked in the journal instead;
+2. store the attempt (the worker did that already for a first attempt that did not have to wait);
+3. sign, with one reading of the clock;
+4. with the connection in hand read the clock again, and write only if the deadline has not passed, the intent is not
+   stale, and the signature is not older than a second.
+
+A crash after 2 leaves an attempt that may have been sent: whoever finds it looks before anything else.
+"""
+
+import secrets
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from router import crash
+from router.answers import to_us
+from router.decision import Again, Decision, after_send, or_end
+from router.errors import DeadlinePassed, JournalUnavailable, NotSent, SendError
+from router.exchange import Outcome, Request, Retry
+from router.job import AttemptEnd, AttemptStart, Job
+from router.limiter import Priority
+from router.ports import Clock, Journal, Transport
+from router.telemetry import Metrics, redact
+from router.venue import Account, Venue
+from schemas.commands import Cancel, Command
+
+SEND_BY_US = 2_000_000
+"""An intent older than this sends nothing any more: somebody else may take the job up."""
+SIGNATURE_US = 1_000_000
+TAKE_UP_MARGIN_US = 3_000_000
+LAST_TRY_S = 0.3
+PARK_S = 1.0
+"""A longer wait leaves the process for the journal."""
+
+
+class Parked(Struct, frozen=True):
+    """No place under the limits for a while. Nothing was tried."""
+
+    after_s: float
+
+
+class Lost(Struct, frozen=True):
+    """Somebody else has taken the job up. Send nothing."""
+
+
+Decided = Decision | Parked | Lost
+
+
+def effective(job: Job) -> Command:
+    """Return the command with what became known since: the order that a cancel's target placed."""
+    command = job.command
+    if isinstance(command, Cancel) and command.order_id is None and job.order_id is not None:
+        return replace(command, order_id=job.order_id)
+    return command
+
+
+def priority(command: Command) -> Priority:
+    """Cancels first."""
+    return Priority.CANCEL if isinstance(command, Cancel) else Priority.CLOSE
+
+
+def begin(job: Job, venue: Venue, now_us: int) -> tuple[Job, AttemptStart]:
+    """Return the job with one more attempt begun.
+
+    It reads as if the request had been sent at the last moment it may be: that is what a crash must leave.
+    """
+    send_by = min(to_us(job.command.not_after), now_us + SEND_BY_US)
+    begun = replace(
+        job,
+        tries=job.tries + 1,
+        attempts=job.attempts + 1,
+        first_sent_us=job.first_sent_us or now_us,
+        last_sent_us=send_by,
+        step="send" if venue.exchange.repeatable(job.command) else "look",
+        next_us=send_by + int(venue.options.timeout_s * 1e6) + TAKE_UP_MARGIN_US,
+    )
+    return begun, AttemptStart(number=begun.tries, at_us=now_us)
+
+
+class Sending:
+    """The attempts of one job in this process, until something other than trying again at once is decided.
+
+    `job` is the job as stored last, then as the latest attempt left it. `end` is what that attempt came to, not
+    stored yet: it goes into the journal together with whatever follows from it.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        venue: Venue,
+        request: Request,
+        journal: Journal,
+        transport: Transport,
+        clock: Clock,
+        metrics: Metrics,
+        before: Job | None = None,
+    ) -> None:
+        self.job = job
+        self.venue = venue
+        self.account: Account = venue.accounts[job.command.account]
+        self.end: AttemptEnd | None = None
+        self._before = before
+        """The job before the attempt that is stored but not sent yet."""
+        self._request = request
+        self._journal = journal
+        self._transport = transport
+        self._clock = clock
+        self._metrics = metrics
+        self._not_after = to_us(job.command.not_after)
+        self._repeatable = venue.exchange.repeatable(job.command)
+        self._sent_us: int | None = None
+
+    async def attempt(self) -> Decided:
+        """Make one attempt and decide what follows. The job and `end` are updated, not stored."""
+        if self._before is None:
+            blocked = await self._store_start()
+            if blocked is not None:
+                return blocked
+        before, self._before = self._before or self.job, None
+        crash.at("before_send")
+        seen = await self._send()
+        crash.at("after_send")
+        return self._conclude(before, seen)
+
+    async def _store_start(self) -> Decided | None:
+        """Get a place under the limits and the intent onto the disk; or say why not."""
+        limiter, scopes, rank = self.venue.limiter, self._request.scopes, priority(self.job.command)
+        if not limiter.take(self.account.name, scopes, rank):
+            began = self._clock.now_us()
+            again_s = await limiter.wait(self.account.name, scopes, rank, PARK_S)
+            self._metrics.rate_limit_wait(self.venue.name, (self._clock.now_us() - began) / 1e6)
+            if again_s:
+                return self._park(again_s)
+        now = self._clock.now_us()
+        if now >= self._not_after:
+            return self._decide(self.job, DeadlinePassed("not_after has passed"))
+        begun, start = begin(self.job, self.venue, now)
+        try:
+            saved = await self._journal.save(begun, start=start, end=self.end)
+        except JournalUnavailable:
+            return self._decide(self.job, NotSent("the journal cannot be written"))
+        if saved is None:
+            return Lost()
+        self._before, (self.job, _), self.end = self.job, saved, None
+        return None
+
+    def _park(self, again_s: float) -> Decided:
+        """Come back when a place is likely, with a last try shortly before the deadline."""
+        now = self._clock.now_us()
+        last_s = (self._not_after - now) / 1e6 - LAST_TRY_S
+        if min(again_s, last_s) > 0:
+            return Parked(min(again_s, last_s))
+        again = Again(again_s, "rate_limited", None, "the venue's published limit")
+        return or_end(self.job, again, 0, self._not_after, now)
+
+    async def _send(self) -> Outcome | SendError:
+        signed_us = self._clock.now_us()
+        self._sent_us = None
+        send_by = self.job.last_sent_us or 0
+
+        def before_write() -> None:
+            now = self._clock.now_us()
+            if now >= self._not_after:
+                raise DeadlinePassed("not_after has passed")
+            if now > send_by:
+                raise NotSent("the intent to send is stale")
+            if abs(now - signed_us) > SIGNATURE_US:
+                raise NotSent("the signature is stale")
+            self._sent_us = now
+            self._metrics.dispatched(self.venue.name, action(self.job.command), (now - self.job.received_us) / 1e6)
+
+        stamp = self.account.stamp(signed_us, secrets.token_hex(16))
+        signed = self.account.sign(self._request, stamp)
+        connect_s = max((send_by - signed_us) / 1e6, 0.001)
+        with self._metrics.venue_request(self.venue.name, self._request.endpoint) as seen:
+            try:
+                response = await self._transport.send(
+                    signed, timeout_s=self.venue.options.timeout_s, connect_s=connect_s, before_write=before_write
+                )
+            except SendError as error:
+                seen.failed(error)
+                return error
+            seen.status = response.status
+        return self.venue.exchange.verdict(effective(self.job), response)
+
+    def _conclude(self, before: Job, seen: Outcome | SendError) -> Decided:
+        """Note what the attempt came to. What proves that nothing was processed takes the attempt back."""
+        now = self._clock.now_us()
+        venue_code = getattr(seen, "venue_code", None)
+        message = redact(str(seen) if isinstance(seen, SendError) else getattr(seen, "message", ""))
+        self.end = AttemptEnd(
+            number=self.job.tries,
+            at_us=now,
+            outcome=type(seen).__name__,
+            venue_code=venue_code,
+            message=message,
+            sent_us=self._sent_us,
+        )
+        if isinstance(seen, Retry) and seen.code == "rate_limited":
+            self.venue.limiter.block(self.account.name, self._request.scopes, seen.after_s)
+        earlier = replace(self.job, attempts=before.attempts, venue_code=venue_code, message=message)
+        if isinstance(seen, NotSent | Retry) or self._sent_us is None:
+            self.job = replace(earlier, first_sent_us=before.first_sent_us, last_sent_us=before.last_sent_us)
+        else:
+            first = before.first_sent_us or self._sent_us
+            self.job = replace(earlier, attempts=before.attempts + 1, first_sent_us=first, last_sent_us=self._sent_us)
+        decided = self._decide(earlier, seen)
+        if isinstance(decided, Again):
+            self.job = replace(self.job, code=decided.code)
+        return decided
+
+    def _decide(self, job: Job, seen: Outcome | SendError) -> Decision:
+        return after_send(
+            job, seen, repeatable=self._repeatable, not_after_us=self._not_after, now_us=self._clock.now_us()
+        )
+
+
+def action(command: Command) -> str:
+    """Return the command's `type` on the wire."""
+    return str(command.__struct_config__.tag)

@@ -1,0 +1,90 @@
+"""The sender's side: publish a command and hear its results. For `order-router send` and the demo."""
+
+import asyncio
+import datetime
+import uuid
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+
+from router.broker.connection import connect, open_channel
+from router.broker.topology import Names
+from router.config import Broker
+from router.errors import BrokerUnavailable, PublishFailed
+from schemas.codec import JSON, decode_result, encode_command
+from schemas.commands import Command
+from schemas.results import Result
+
+
+class Caller:
+    """A connection with a reply queue of its own, which goes with it."""
+
+    def __init__(self, config: Broker) -> None:
+        self._config = config
+        self._names = Names(config.prefix)
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._queue: AbstractQueue | None = None
+        self._heard: asyncio.Queue[Result] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        self._connection = await connect(self._config, "send")
+        try:
+            self._channel = await open_channel(self._connection)
+            self._queue = await self._channel.declare_queue(f"reply.{uuid.uuid4()}", exclusive=True, auto_delete=True)
+            await self._queue.consume(self._hear, no_ack=True)
+        except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
+            await self._connection.close()
+            raise BrokerUnavailable(f"cannot open a reply queue: {type(error).__name__}") from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def publish(self, command: Command, content_type: str = JSON, user_id: str | None = None) -> None:
+        """Publish one command under its own routing key. Raises `PublishFailed` when no queue took it."""
+        if self._channel is None or self._queue is None:
+            raise BrokerUnavailable("not connected")
+        key = f"{command.venue}.{command.account}.{command.__struct_config__.tag}"
+        message = Message(
+            encode_command(command, content_type),
+            content_type=content_type,
+            correlation_id=command.command_id,
+            reply_to=self._queue.name,
+            user_id=user_id,
+            message_id=uuid.uuid4().hex,
+            timestamp=datetime.datetime.now(datetime.UTC),
+            delivery_mode=DeliveryMode.PERSISTENT,
+        )
+        try:
+            exchange = await self._channel.get_exchange(self._names.commands, ensure=False)
+            await exchange.publish(message, key, mandatory=True, timeout=10)
+        except PublishError:
+            raise PublishFailed(f"no queue is bound for {key}: has a worker been started on this broker?") from None
+        except DeliveryError:
+            raise PublishFailed(f"the broker refused {key}: is its queue full?") from None
+        except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
+            why = " ".join(str(error).split())[:200] or type(error).__name__
+            raise PublishFailed(f"the command was not taken: {why}") from None
+
+    async def results(self, timeout_s: float) -> AsyncIterator[Result]:
+        """Yield results as they arrive, until `timeout_s` has passed since the call."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + timeout_s
+        while True:
+            try:
+                async with asyncio.timeout_at(ends):
+                    result = await self._heard.get()
+            except TimeoutError:
+                return
+            yield result
+
+    async def _hear(self, message: AbstractIncomingMessage) -> None:
+        self._heard.put_nowait(decode_result(message.body, message.content_type))

@@ -1,0 +1,166 @@
+"""Take deliveries from the lanes, and come back whatever happens to the connection.
+
+The callback of a delivery only hands it over: aiormq cancels its callbacks when a connection dies, and a request to a
+venue must not be cut in the middle by that. A consumer that comes back without consumers after a reconnect is known,
+so there is no self-healing connection here: on any doubt the whole connection is dropped and opened again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import AMQPError
+
+from router.answers import to_us
+from router.broker.connection import connect, open_channel
+from router.broker.topology import Names, check, declare
+from router.config import Broker
+from router.delivery import Delivery
+from router.errors import BrokerUnavailable
+
+RECONNECT_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+WATCHDOG_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Consumer:
+    """One connection that consumes every lane, `prefetch` each.
+
+    `handle` is called for every delivery and must return at once.
+    """
+
+    def __init__(self, config: Broker, lanes: Sequence[tuple[str, str]], handle: Callable[[Delivery], None]) -> None:
+        self._config = config
+        self._lanes = lanes
+        self._names = Names(config.prefix)
+        self._handle = handle
+        self._connection: AbstractConnection | None = None
+        self._consumers: dict[str, tuple[AbstractQueue, str]] = {}
+        self._broken = asyncio.Event()
+        self._stopping = False
+
+    @property
+    def consuming(self) -> bool:
+        """Whether every lane has a consumer on an open connection."""
+        return bool(self._consumers) and not self._broken.is_set() and not self._stopping
+
+    async def run(self) -> None:
+        """Consume until `stop` is called."""
+        failures = 0
+        while not self._stopping:
+            try:
+                await self._consume()
+                failures = 0
+                await self._watch()
+            except BrokerUnavailable as error:
+                _log.warning("not consuming", error=str(error))
+            if not self._stopping:
+                self._consumers.clear()
+                await self._drop()
+                await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+                failures += 1
+
+    async def stop(self) -> None:
+        """Take nothing more. What was delivered may still be acknowledged until `close`."""
+        self._stopping = True
+        for queue, tag in self._consumers.values():
+            with suppress(AMQPError, RuntimeError, OSError, TimeoutError):
+                await queue.cancel(tag, timeout=2)
+        self._broken.set()
+
+    async def close(self) -> None:
+        """Close the connection; what was not acknowledged goes back to its queue."""
+        await self._drop()
+
+    async def _consume(self) -> None:
+        self._broken.clear()
+        self._connection = await connect(self._config, "consume")
+        self._connection.close_callbacks.add(self._broke)
+        channel = await open_channel(self._connection)
+        channel.close_callbacks.add(self._broke)
+        ready = declare if self._config.declare else check
+        queues = await ready(channel, self._names, self._lanes)
+        try:
+            await self._start(channel, queues)
+        except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
+            raise BrokerUnavailable(f"cannot consume: {type(error).__name__}") from None
+        _log.info("consuming", queues=sorted(queues))
+
+    async def _start(self, channel: AbstractChannel, queues: Mapping[str, AbstractQueue]) -> None:
+        await channel.set_qos(prefetch_count=self._config.prefetch)
+        underlay = await channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(self._broke)
+        for name, queue in queues.items():
+            venue = None if name == self._names.unrouted_queue else name.split(".")[-2]
+            tag = await queue.consume(self._callback(venue))
+            self._consumers[name] = (queue, tag)
+
+    def _callback(self, venue: str | None) -> Callable[[AbstractIncomingMessage], Any]:
+        async def take(message: AbstractIncomingMessage) -> None:
+            self._handle(delivery(message, venue))
+
+        return take
+
+    def _broke(self, *_: object) -> None:
+        self._broken.set()
+
+    async def _watch(self) -> None:
+        """Return when deliveries are not possible any more. Queues that lost their consumer without a word count."""
+        while not self._broken.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCHDOG_S):
+                    await self._broken.wait()
+            if self._broken.is_set() or self._connection is None:
+                return
+            try:
+                async with asyncio.timeout(WATCHDOG_S):
+                    channel = await self._connection.channel(publisher_confirms=False)
+                    for name in self._consumers:
+                        queue = await channel.declare_queue(name, passive=True)
+                        if not queue.declaration_result.consumer_count:
+                            raise BrokerUnavailable(f"queue {name} has lost its consumer")
+                    await channel.close()
+            except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
+                raise BrokerUnavailable(f"the connection is not usable: {type(error).__name__}") from None
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(AMQPError, RuntimeError, OSError, TimeoutError, asyncio.CancelledError):
+                async with asyncio.timeout(3):
+                    await connection.close()
+
+
+def delivery(message: AbstractIncomingMessage, venue: str | None) -> Delivery:
+    """Return what the router reads of a message."""
+    headers = message.headers
+    return Delivery(
+        body=message.body,
+        venue=venue,
+        routing_key=message.routing_key or "",
+        sender=message.user_id or "",
+        reply_to=message.reply_to or "",
+        correlation_id=message.correlation_id or "",
+        content_type=message.content_type or "",
+        traceparent=_text(headers.get("traceparent")),
+        redelivered=bool(message.redelivered),
+        deliveries=_number(headers.get("x-delivery-count")),
+        sent_us=to_us(message.timestamp) if message.timestamp else None,
+        headers=headers,
+        ack=message.ack,
+        requeue=message.nack,
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace")
+    return value[:128] if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

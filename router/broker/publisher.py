@@ -1,0 +1,130 @@
+"""Publish results and poison on a connection of their own, each message confirmed.
+
+Own connection, because under a memory alarm everything on a publishing connection is stuck, acks too. Two channels,
+because a publish to an exchange that is gone closes its channel and fails every publish in flight on it: replies go
+through the default exchange only, which is always there.
+"""
+
+import asyncio
+import datetime
+import uuid
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aio_pika import DeliveryMode, Message
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+
+from router.broker.connection import connect, open_channel
+from router.broker.topology import Names
+from router.config import Broker
+from router.delivery import Delivery
+from router.errors import BrokerUnavailable, PublishFailed, Unroutable
+from router.job import Reply
+from router.telemetry import Metrics
+from schemas.codec import encode_result
+from schemas.results import Result
+
+CONFIRM_S = 10.0
+BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count")
+
+_log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    """Results to reply queues, poison to the dead-letter exchange."""
+
+    def __init__(self, config: Broker, metrics: Metrics) -> None:
+        self._config = config
+        self._names = Names(config.prefix)
+        self._metrics = metrics
+        self._connection: AbstractConnection | None = None
+        self._opening = asyncio.Lock()
+        self._channels: dict[str, AbstractChannel] = {}
+        self._exchanges: dict[str, AbstractExchange] = {}
+
+    async def publish(self, reply: Reply, result: Result, sender: str) -> None:
+        """Publish a result to its reply queue, or to the results queue. See `router.ports.Publisher`."""
+        body = encode_result(result, reply.content_type)
+        headers = {
+            "x-sender": sender,
+            "x-venue": result.venue or "",
+            "x-account": result.account or "",
+            "x-outcome": result.outcome,
+        }
+        if reply.traceparent:
+            headers["traceparent"] = reply.traceparent
+        message: dict[str, Any] = {
+            "headers": headers,
+            "content_type": reply.content_type,
+            "correlation_id": reply.correlation_id,
+            "type": "order.result",
+        }
+        if reply.reply_to and not self._names.ours(reply.reply_to):
+            try:
+                return await self._send("", reply.reply_to, body, message)
+            except Unroutable:
+                self._metrics.unroutable()
+                _log.warning("reply queue is gone", command_id=result.command_id)
+        key = f"{result.venue or '_'}.{result.account or '_'}.{result.outcome}"
+        return await self._send(self._names.results, key, body, message)
+
+    async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Publish poison unchanged, with the reason in its headers. Raises `PublishFailed`."""
+        # What the broker wrote about earlier deaths stays out: only what it dead-letters itself carries x-death.
+        kept = {name: value for name, value in delivery.headers.items() if not name.startswith(BROKERS_OWN)}
+        headers = {**kept, "x-dead-reason": reason, "x-dead-detail": detail[:300]}
+        message: dict[str, Any] = {
+            "headers": headers,
+            "content_type": delivery.content_type or None,
+            "correlation_id": delivery.correlation_id or None,
+            "reply_to": delivery.reply_to or None,
+        }
+        await self._send(self._names.dead, delivery.routing_key or "_", delivery.body, message)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(AMQPError, RuntimeError, OSError, TimeoutError):
+                async with asyncio.timeout(3):
+                    await connection.close()
+
+    async def _send(self, exchange: str, key: str, body: bytes, properties: dict[str, Any]) -> None:
+        message = Message(
+            body,
+            # Returns are matched by message id: a shared one would confirm the wrong publish.
+            message_id=uuid.uuid4().hex,
+            app_id="order-router",
+            timestamp=datetime.datetime.now(datetime.UTC),
+            delivery_mode=DeliveryMode.PERSISTENT,
+            **properties,
+        )
+        try:
+            target = await self._exchange(exchange)
+            await target.publish(message, key, mandatory=True, timeout=CONFIRM_S)
+        except PublishError as error:
+            raise Unroutable(f"nothing took a message for {key!r}") from error
+        except DeliveryError as error:
+            raise PublishFailed("the broker refused the message") from error
+        except (AMQPError, RuntimeError, OSError, TimeoutError, BrokerUnavailable) as error:
+            # A timeout is not "not published": the same result may arrive twice, under the same id.
+            raise PublishFailed(f"not confirmed: {type(error).__name__}") from error
+
+    async def _exchange(self, name: str) -> AbstractExchange:
+        kind = "system" if name else "replies"
+        channel = self._channels.get(kind)
+        if channel is not None and not channel.is_closed and name in self._exchanges:
+            return self._exchanges[name]
+        async with self._opening:
+            if self._connection is None or self._connection.is_closed:
+                self._connection = await connect(self._config, "publish")
+            channel = self._channels.get(kind)
+            if channel is None or channel.is_closed:
+                channel = self._channels[kind] = await open_channel(self._connection)
+                self._exchanges = {known: e for known, e in self._exchanges.items() if bool(known) != bool(name)}
+            if name not in self._exchanges:
+                found = await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
+                self._exchanges[name] = found
+            return self._exchanges[name]

@@ -1,0 +1,176 @@
+"""The failure table: what follows from one attempt, and from one look. One table for all venues, and pure.
+
+    seen                                        repeatable            not repeatable
+    NotSent                                     again                 again
+    Retry: the venue did not process it         again after its hint  again after its hint
+    MaybeSent, Unknown                          again, then look      in doubt
+    Look                                        look                  look
+    Refused after a send that may have arrived  look                  look
+    tries or time used up                       in doubt if anything may have been sent, else refused
+
+Nothing goes again after the deadline, and nothing is called refused while an earlier send may have been executed.
+"""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
+from router.exchange import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
+from router.job import Job
+from schemas.commands import Cancel
+from schemas.results import ReasonCode
+
+MAX_TRIES = 10
+MAX_BLIND_SENDS = 3
+"""A repeatable request goes out this often without an answer before a look is worth more than another send."""
+
+BACKOFF_S = 0.2
+MAX_BACKOFF_S = 15.0
+LOOK_BACKOFF_S = 0.5
+MAX_LOOK_BACKOFF_S = 30.0
+FRESH_LOOKS = 2
+"""Looks after quarantine that must see nothing before nothing is what happened, or fail before giving up."""
+
+LATE_LOOK_S = 300.0
+
+
+class Settle(Struct, frozen=True):
+    """Answer for good."""
+
+    outcome: Accepted | Done | Refused
+
+
+class Again(Struct, frozen=True):
+    """Send again after `after_s`; `code`, `venue_code` and `message` are why."""
+
+    after_s: float
+    code: ReasonCode
+    venue_code: str | None = None
+    message: str = ""
+
+
+class LookNow(Struct, frozen=True):
+    """Only a read can tell."""
+
+    venue_code: str | None = None
+    message: str = ""
+
+
+class Doubt(Struct, frozen=True):
+    """Answer `in_doubt` and keep asking."""
+
+    venue_code: str | None = None
+    message: str = ""
+
+
+class LookLater(Struct, frozen=True):
+    """Nothing is proven yet. `fresh` when this look was after quarantine, `absent` when it then saw nothing."""
+
+    at_us: int
+    fresh: bool = False
+    absent: bool = False
+
+
+class GiveUp(Struct, frozen=True):
+    """The venue cannot tell either."""
+
+    message: str
+
+
+Decision = Settle | Again | LookNow | Doubt
+Finding = Settle | Again | LookLater | GiveUp
+
+
+def after_send(job: Job, seen: Outcome | SendError, *, repeatable: bool, not_after_us: int, now_us: int) -> Decision:
+    """Decide after an attempt. `job.attempts` does not count this attempt yet, `job.tries` does."""
+    match seen:
+        case Accepted() | Done():
+            return Settle(seen)
+        case Refused():
+            # A refusal speaks of this request only. An earlier one may have been executed.
+            return LookNow(seen.venue_code, seen.message) if job.attempts else Settle(seen)
+        case Look():
+            return LookNow(seen.venue_code, seen.message)
+        case Retry():
+            again = Again(max(seen.after_s, _backoff_s(job)), seen.code, seen.venue_code, seen.message)
+            return or_end(job, again, seen.tries or MAX_TRIES, not_after_us, now_us)
+        case DeadlinePassed():
+            again = Again(0.0, job.code or "expired", job.venue_code, job.message or str(seen))
+            return or_end(job, again, 0, not_after_us, now_us)
+        case NotSent():
+            again = Again(_backoff_s(job), "venue_unavailable", None, str(seen))
+            return or_end(job, again, MAX_TRIES, not_after_us, now_us)
+        case Unknown() | MaybeSent():
+            code = seen.venue_code if isinstance(seen, Unknown) else None
+            message = seen.message if isinstance(seen, Unknown) else str(seen)
+            if not repeatable:
+                return Doubt(code, message)
+            if job.attempts + 1 >= MAX_BLIND_SENDS:
+                return LookNow(code, message)
+            again = Again(_backoff_s(job), "timeout", code, message)
+            return or_end(replace(job, attempts=job.attempts + 1), again, MAX_TRIES, not_after_us, now_us)
+        case _:
+            return Doubt(None, type(seen).__name__)
+
+
+def or_end(job: Job, again: Again, tries: int, not_after_us: int, now_us: int) -> Again | Doubt | Settle:
+    """Go again, unless tries or time are used up."""
+    late = now_us + int(again.after_s * 1e6) >= not_after_us
+    if job.tries < tries and not late:
+        return again
+    if job.attempts:
+        return Doubt(again.venue_code, again.message)
+    message = again.message or again.code
+    if late and again.code != "expired":
+        message = f"{message}; no time left before not_after"
+    return Settle(Refused(code=again.code, venue_code=again.venue_code, message=message))
+
+
+def _backoff_s(job: Job) -> float:
+    return min(BACKOFF_S * 2.0 ** max(job.tries - 1, 0), MAX_BACKOFF_S)
+
+
+def after_look(
+    job: Job, seen: Sight, *, not_after_us: int, looked_us: int, quarantine_us: int, resolve_for_us: int
+) -> Finding:
+    """Decide after a look that began at `looked_us`.
+
+    `quarantine_us` is how long after the last send a negative answer proves nothing.
+    """
+    quarantined = looked_us < (job.last_sent_us or 0) + quarantine_us
+    match seen:
+        case Accepted() | Done():
+            return Settle(seen)
+        case Refused():
+            return Settle(replace(seen, message=seen.message or "as the venue shows it"))
+        case Working() if looked_us < not_after_us and job.tries < MAX_TRIES:
+            return Again(0.0 if job.state == "open" else _backoff_s(job), "timeout", None, "the order still works")
+        case Working() | Absent():
+            if not quarantined and job.absences + 1 >= FRESH_LOOKS:
+                return Settle(_never(job, seen))
+            return LookLater(_next_look_us(job, looked_us, quarantine_us), not quarantined, not quarantined)
+        case Unknown():
+            began = job.doubt_us or job.last_sent_us or job.received_us
+            if job.state == "unresolved":
+                return LookLater(looked_us + int(LATE_LOOK_S * 1e6))
+            if looked_us >= began + resolve_for_us and job.looks >= FRESH_LOOKS:
+                return GiveUp(seen.message or "the venue cannot tell")
+            return LookLater(_next_look_us(job, looked_us, quarantine_us), not quarantined)
+
+
+def _never(job: Job, seen: Absent | Working) -> Refused:
+    """Nothing was seen after quarantine, often enough: it was not executed."""
+    if isinstance(seen, Working):
+        return Refused(code="venue_unavailable", message="the cancel did not take effect", order=seen.order)
+    if isinstance(job.command, Cancel):
+        return Refused(code="order_not_found", venue_code=job.venue_code, message=seen.message)
+    return Refused(code="venue_unavailable", venue_code=job.venue_code, message=seen.message or "no trace of it")
+
+
+def _next_look_us(job: Job, looked_us: int, quarantine_us: int) -> int:
+    """Back off, but wake when quarantine ends."""
+    began = job.doubt_us or job.last_sent_us or job.received_us
+    pause_s = min(max((looked_us - began) / 1e6, LOOK_BACKOFF_S), MAX_LOOK_BACKOFF_S)
+    ends = (job.last_sent_us or 0) + quarantine_us
+    at = looked_us + int(pause_s * 1e6)
+    return ends if looked_us < ends < at else at

@@ -1,0 +1,216 @@
+"""Bring one job to its answer: send, decide; again, or look, or store the answer. The only importer of tenacity.
+
+What is decided is `router.decision`, how one attempt is made `router.attempt`, how a look is made `router.lookup`.
+Here they are joined, and every end of a turn is stored behind a compare-and-set on the job's version: whoever comes
+second stores nothing and answers nothing.
+"""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+import tenacity
+from msgspec import Struct
+from msgspec.structs import replace
+
+from router import answers, crash
+from router.answers import to_us
+from router.attempt import PARK_S, Decided, Lost, Parked, Sending, effective
+from router.decision import Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
+from router.errors import JournalUnavailable
+from router.exchange import Accepted, Done, Refused, Request
+from router.job import AttemptEnd, Job, Outgoing
+from router.lookup import Sweep
+from router.ports import Clock, Journal, Transport
+from router.telemetry import Metrics, redact
+from router.venue import Venue
+from schemas.commands import Cancel
+from schemas.results import Evidence, Result
+
+FIRST_LOOK_US = 500_000
+LOOK_LEASE_US = 30_000_000
+"""A job being looked at inline is left alone by others for this long."""
+UNRESOLVED_LOOK_US = 300_000_000
+WATCH_US = 1_000_000
+JOURNAL_RETRY_S = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+class Concluded(Struct, frozen=True):
+    """What a turn stored. `outgoing` is empty when the job was parked."""
+
+    job: Job
+    outgoing: tuple[Outgoing, ...] = ()
+    result: Result | None = None
+
+
+class Dispatcher:
+    """Runs jobs at their venues. Holds no truth of its own: that is the journal's.
+
+    `on_parked` hears when a job is due again.
+    """
+
+    def __init__(
+        self,
+        venues: Mapping[str, Venue],
+        journal: Journal,
+        transport: Transport,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        resolve_for_s: float,
+    ) -> None:
+        self.venues = venues
+        self.on_parked: Callable[[int], None] = lambda _: None
+        self._journal = journal
+        self._transport = transport
+        self._clock = clock
+        self._metrics = metrics
+        self._resolve_for_us = int(resolve_for_s * 1e6)
+
+    def sweep(self) -> Sweep:
+        """Begin a round of looks."""
+        return Sweep(self._journal, self._transport, self._clock, self._metrics)
+
+    async def send(self, job: Job, before: Job | None = None) -> Concluded | None:
+        """Send until there is an answer, a doubt, or a wait that is parked.
+
+        `before` is the job as it was when its first attempt is stored already. Returns `None` when somebody else
+        took the job up meanwhile.
+        """
+        venue = self.venues[job.command.venue]
+        request = venue.exchange.request(effective(job), job.client_order_id)
+        if not isinstance(request, Request):
+            return await self._settle(job, request, "router")
+        turn = Sending(job, venue, request, self._journal, self._transport, self._clock, self._metrics, before)
+        with self._metrics.in_flight(venue.name):
+            decided = await turn.attempt()
+            if _at_once(decided):
+                decided = await self._retry(turn, decided)
+        crash.at("before_conclude")
+        concluded = await self._conclude(turn, decided)
+        crash.at("after_conclude")
+        return concluded
+
+    async def _retry(self, turn: Sending, decided: Decided) -> Decided:
+        """Go on after a first `Again`, until something else is decided or the wait is one to park."""
+        first: Decided | None = decided
+
+        async def attempt() -> Decided:
+            nonlocal first
+            if first is not None:
+                seen, first = first, None
+                return seen
+            return await turn.attempt()
+
+        def pause(state: tenacity.RetryCallState) -> float:
+            again = state.outcome.result() if state.outcome else None
+            if not isinstance(again, Again):
+                return 0.0
+            self._metrics.retry(turn.venue.name, again.code)
+            return again.after_s
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_result(_at_once),
+            wait=tenacity.wait_combine(pause, tenacity.wait_random(0, 0.05)),
+            sleep=self._clock.sleep,
+        )
+        return await retrying(attempt)
+
+    async def _conclude(self, turn: Sending, decided: Decided) -> Concluded | None:
+        """Store what a turn ended with."""
+        job, now = turn.job, self._clock.now_us()
+        match decided:
+            case Lost():
+                return None
+            case Parked(after_s) | Again(after_s):
+                job = replace(job, step="send", next_us=now + int(after_s * 1e6))
+                return await self.store(job, end=turn.end)
+            case Settle(outcome):
+                return await self._settle(job, outcome, "response", end=turn.end)
+            case Doubt(venue_code, message):
+                job = replace(job, venue_code=venue_code, message=redact(message), step="look")
+                job, result = answers.doubted(replace(job, next_us=now + FIRST_LOOK_US), now)
+                return await self.store(job, end=turn.end, result=result)
+            case LookNow(venue_code, message):
+                job = replace(job, venue_code=venue_code, message=redact(message), step="look")
+                stored = await self.store(replace(job, next_us=now + LOOK_LEASE_US), end=turn.end)
+                return stored and await self.look(stored.job, self.sweep())
+
+    async def look(self, job: Job, sweep: Sweep) -> Concluded | None:
+        """Look once, and store what follows. Returns `None` when somebody else was first."""
+        venue = self.venues[job.command.venue]
+        seen = await sweep.look(venue, venue.accounts[job.command.account], job)
+        _log.info("looked", venue=venue.name, command_id=job.command_id, seen=type(seen).__name__)
+        finding = after_look(
+            job,
+            seen,
+            not_after_us=to_us(job.command.not_after),
+            looked_us=sweep.began_us,
+            quarantine_us=venue.quarantine_us,
+            resolve_for_us=self._resolve_for_us,
+        )
+        now = self._clock.now_us()
+        match finding:
+            case Settle(outcome):
+                return await self._settle(job, outcome, "query")
+            case Again(after_s):
+                return await self.store(replace(job, step="send", next_us=now + int(after_s * 1e6)))
+            case GiveUp(message):
+                job, result = answers.unresolved(job, redact(message), now)
+                return await self.store(replace(job, step="look", next_us=now + UNRESOLVED_LOOK_US), result=result)
+            case LookLater(at_us, fresh, absent):
+                job = replace(job, step="look", next_us=at_us, looks=job.looks + fresh, absences=job.absences + absent)
+                if job.state != "open":
+                    return await self.store(job)
+                job, result = answers.doubted(job, now)
+                return await self.store(job, result=result)
+
+    async def watch(self, job: Job, sweep: Sweep) -> Concluded | None:
+        """Look whether the order of an accepted cancel works no more; at the deadline say what was seen last."""
+        venue = self.venues[job.command.venue]
+        seen = await sweep.look(venue, venue.accounts[job.command.account], job)
+        if isinstance(seen, Done | Refused):
+            return await self._settle(job, seen, "query")
+        job = replace(job, order=getattr(seen, "order", None) or job.order)
+        return await self._settle(job, Accepted(), "query")
+
+    async def _settle(
+        self, job: Job, outcome: Accepted | Done | Refused, evidence: Evidence, *, end: AttemptEnd | None = None
+    ) -> Concluded | None:
+        """Answer for good; or, for a cancel that waits for proof, go on watching its order."""
+        now = self._clock.now_us()
+        command = job.command
+        awaits = isinstance(command, Cancel) and command.await_final and isinstance(outcome, Accepted)
+        if awaits and now < to_us(command.not_after):
+            job = replace(job, order=outcome.order or job.order, step="await")
+            return await self.store(replace(job, next_us=min(now + WATCH_US, to_us(command.not_after))), end=end)
+        if isinstance(outcome, Refused):
+            outcome = replace(outcome, message=redact(outcome.message))
+            if outcome.alert:
+                _log.error("needs an operator", venue=command.venue, account=command.account, code=outcome.venue_code)
+        job, result = answers.settled(job, outcome, evidence, now)
+        return await self.store(job, end=end, result=result)
+
+    async def store(self, job: Job, *, end: AttemptEnd | None = None, result: Result | None = None) -> Concluded | None:
+        """Store the end of a turn, however long the journal takes to come back. `None`: somebody else was first."""
+        while True:
+            try:
+                saved = await self._journal.save(job, end=end, result=result)
+                break
+            except JournalUnavailable as error:
+                _log.warning("an answer waits for the journal", command_id=job.command_id, error=str(error))
+                await self._clock.sleep(JOURNAL_RETRY_S)
+        if saved is None:
+            return None
+        stored, outgoing = saved
+        if stored.next_us is not None:
+            self.on_parked(stored.next_us)
+        if result is not None and result.final:
+            self._metrics.command_final(result)
+        return Concluded(stored, outgoing, result)
+
+
+def _at_once(decided: Decided) -> bool:
+    """Say whether to try again in this process: a longer wait is the journal's."""
+    return isinstance(decided, Again) and decided.after_s <= PARK_S

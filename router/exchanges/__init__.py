@@ -1,0 +1,23 @@
+"""The venues, one file each. A file placed here is a venue; nothing else names it."""
+
+import importlib
+import pkgutil
+from functools import cache
+
+from router.exchange import Exchange
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return every venue that has a file here, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+@cache
+def exchange_type(venue: str) -> type[Exchange]:
+    """Import a venue's file and return its class. Raises `KeyError` when there is no such file."""
+    if venue not in names():
+        raise KeyError(venue)
+    module = importlib.import_module(f"{__name__}.{venue}")
+    found: type[Exchange] = module.EXCHANGE
+    return found

@@ -1,0 +1,126 @@
+"""One command on its way: what is known of it, from admission to its last result.
+
+A `Job` is a frozen snapshot. The core computes the next one with `msgspec.structs.replace`, and the journal stores
+it behind a compare-and-set on `version`: whoever read an older version has lost and must not act on it. That one
+fence serves every writer: the worker that got the delivery, a pod that took the command up after a crash, an
+operator, a late event.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from schemas.commands import Command
+from schemas.results import OrderState, ReasonCode, Result
+
+State = Literal["open", "in_doubt", "final", "unresolved"]
+"""open: no result yet. in_doubt: answered so, a final result follows. unresolved: given up, late evidence settles."""
+
+Step = Literal["send", "look", "await", "find"]
+"""What is due at `next_us`: dispatch again; settle a doubt; watch a canceled order end; find the target's order id."""
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """Where one delivery is answered. An empty `reply_to` means the results queue."""
+
+    reply_to: str = ""
+    correlation_id: str
+    content_type: str
+    traceparent: str = ""
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A command and what became of it so far. Times are microseconds since 1970, UTC.
+
+    `tries` counts every attempt begun, `attempts` those that may have reached the venue's matching side.
+    `position` names what only one close may touch at a time; it is held until the last result is final and settled.
+    `looks` counts the looks after quarantine, `absences` those of them that saw nothing.
+    `code`, `venue_code` and `message` are the last cause.
+    `next_us` is never empty while a result is owed: whoever finds it past may take the command up.
+    """
+
+    sender: str
+    command_id: str
+    command: Command
+    client_order_id: str
+    received_us: int
+    position: str | None = None
+    state: State = "open"
+    version: int = 0
+    seq: int = 0
+    step: Step = "send"
+    next_us: int | None = None
+    tries: int = 0
+    attempts: int = 0
+    first_sent_us: int | None = None
+    last_sent_us: int | None = None
+    order_id: str | None = None
+    order: OrderState | None = None
+    code: ReasonCode | None = None
+    venue_code: str | None = None
+    message: str = ""
+    looks: int = 0
+    absences: int = 0
+    doubt_us: int | None = None
+
+
+class AttemptStart(Struct, frozen=True, kw_only=True):
+    """The intent to send, on disk before any byte of a request that could execute twice."""
+
+    number: int
+    at_us: int
+
+
+class AttemptEnd(Struct, frozen=True, kw_only=True):
+    """What one attempt came to. `sent_us` is `None` when no byte left."""
+
+    number: int
+    at_us: int
+    outcome: str
+    venue_code: str | None = None
+    message: str = ""
+    sent_us: int | None = None
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """One result for one reply address, on disk until the broker has confirmed it."""
+
+    outbox_id: str
+    sender: str
+    command_id: str
+    reply: Reply
+    result: Result
+    waits: bool = False
+    """An earlier result of the command is not confirmed yet; this one must not overtake it."""
+
+
+class Admitted(Struct, frozen=True):
+    """The command is new and its row is stored. `outgoing` is set when a refusal was stored with it."""
+
+    job: Job
+    outgoing: tuple[Outgoing, ...] = ()
+
+
+class Repeat(Struct, frozen=True):
+    """The same command was answered before: repeat this result, send nothing."""
+
+    result: Result
+
+
+class Joined(Struct, frozen=True):
+    """The same command is open: this delivery's reply address is on record and will be answered with it."""
+
+
+class Reused(Struct, frozen=True):
+    """The id belongs to a command with other fields."""
+
+
+class Busy(Struct, frozen=True):
+    """Another close of the position has no final, settled result. Nothing was stored; admit again as a refusal."""
+
+
+class TooLate(Struct, frozen=True):
+    """A cancel that targeted this id gave up waiting for it. Nothing was stored; admit again as a refusal."""
+
+
+Admission = Admitted | Repeat | Joined | Reused | Busy | TooLate

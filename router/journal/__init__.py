@@ -1,0 +1,39 @@
+"""The durable truth: every command, what was sent for it, and what its sender is owed.
+
+    sqlite:///order-router.db       a file beside the working directory (embedded default)
+    sqlite:////var/lib/x.db         a file by its full path
+    postgresql://user@host/db       shared by pods on several machines
+
+Both back ends run the same schema (`schema/`) and the same operations, which are generators that do no I/O.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote
+
+from router.errors import ConfigError
+from router.journal.store import Store
+from router.journal.story import Entry, Story
+
+__all__ = ["Entry", "Store", "Story", "open_journal"]
+
+
+async def open_journal(url: str, *, on_commit: Callable[[float], None] | None = None) -> Store:
+    """Open the journal that a URL names, its schema brought up to date.
+
+    `on_commit` hears the seconds of every commit, in any thread. Raises `ConfigError` when no journal can be there,
+    `JournalUnavailable` when it cannot be reached or written now.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        from router.journal.sqlite import SqliteJournal
+
+        path = unquote(rest.removeprefix("/"))
+        if not rest.startswith("/") or not path or path.startswith(":") or "?" in rest:
+            raise ConfigError(["journal.url: a file is named sqlite:///relative.db or sqlite:////full/path.db"])
+        return await SqliteJournal.open(Path(path), on_commit=on_commit)
+    if scheme in {"postgresql", "postgres"}:
+        from router.journal.postgres import PostgresJournal
+
+        return await PostgresJournal.open(url, on_commit=on_commit)
+    raise ConfigError(["journal.url: it begins with sqlite:/// or postgresql://"])

@@ -1,0 +1,124 @@
+"""Admit: store a new command, or say what is stored under its id.
+
+A new command costs one statement, two with its first attempt. Only when that statement inserted nothing does
+anybody look why: the id is taken, or the position is.
+"""
+
+from typing import Final
+
+import msgspec
+
+from router.errors import JournalUnavailable
+from router.job import Admission, Admitted, AttemptStart, Busy, Job, Joined, Repeat, Reply, Reused, TooLate
+from router.journal import outbox
+from router.journal.commands import START, encode_job
+from router.journal.statements import Params, Steps, optional
+from schemas.commands import Close
+from schemas.results import Result
+
+_TRIES: Final = 5
+"""Every pass but the last lost a race against another process that changed the same row."""
+
+_INSERT = """insert into commands (command_id, sender, digest, venue, account, action, symbol, position, state, version,
+        next_us, order_id, received_us, updated_us, reply, asked, joined, job)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now_us(), $14, 1, 0, $15)
+    on conflict do nothing returning state"""
+_FIND = """select state, digest, reply from commands where command_id = $1 and sender = $2"""
+_FORGET = """delete from commands where command_id = $1 and sender = $2 and state = 'given_up'"""
+_ASK_AGAIN = """update commands set asked = asked + 1
+    where command_id = $1 and sender = $2 and state = 'open' returning state"""
+_JOIN = """update commands set joined = joined + 1
+    where command_id = $1 and sender = $2 and state = $3 returning state"""
+_ADDRESS = """insert into replies (command_id, sender, address, asked, reply) values ($1, $2, $3, 1, $4)
+    on conflict (command_id, sender, address) do update set asked = replies.asked + 1"""
+_GIVE_UP = """insert into commands (command_id, sender, digest, venue, account, action, state, version, received_us,
+        updated_us, reply, asked, joined, job)
+    values ($1, $2, '', '', '', 'close', 'given_up', 0, now_us(), now_us(), '', 0, 0, '')
+    on conflict do nothing"""
+
+
+def admit(
+    job: Job, reply: Reply, digest: str, *, start: AttemptStart | None = None, result: Result | None = None
+) -> Steps[Admission]:
+    """Run `router.ports.Journal.admit`. A refusal is stored as final, whatever state `job` says."""
+    if result is not None:
+        job = msgspec.structs.replace(job, state="final", next_us=None, seq=result.seq)
+    key = (job.command_id, job.sender)
+    for _ in range(_TRIES):
+        if (yield _INSERT, _columns(job, reply, digest)):
+            if start is not None:
+                yield START, (*key, start.number, start.at_us)
+            if result is None:
+                return Admitted(job)
+            return Admitted(job, (yield from outbox.put(result, job.sender, job.command_id, [reply], waits=False)))
+        found = yield _FIND, key
+        if not found:
+            if job.position is not None:
+                return Busy()
+            continue  # whatever was in the way is gone
+        state, stored_digest, first = found[0]
+        if state == "given_up":
+            if isinstance(job.command, Close) and result is None:
+                return TooLate()
+            yield _FORGET, key
+            continue
+        if stored_digest != digest:
+            return Reused()
+        answer = yield from _again(state, job, reply, outbox.decode_reply(first))
+        if answer is not None:
+            return answer
+    raise JournalUnavailable(f"the row of command {job.command_id} changed {_TRIES} times while it was read")
+
+
+def give_up_target(sender: str, command_id: str) -> Steps[None]:
+    """Run `router.ports.Journal.give_up_target`. A command that is there by now stays what it is."""
+    yield _GIVE_UP, (command_id, sender)
+
+
+def _again(state: str, job: Job, reply: Reply, first: Reply) -> Steps[Joined | Repeat | None]:
+    """Answer a command that is stored already; `None` when its state changed meanwhile.
+
+    The row is updated before the address is added: whoever concludes the command waits for that row, and sees it.
+    """
+    key = (job.command_id, job.sender)
+    known = _address(reply) == _address(first)
+    if state == "open":
+        if not (yield (_ASK_AGAIN, key) if known else (_JOIN, (*key, state))):
+            return None
+        if not known:
+            yield _ADDRESS, (*key, _address(reply), outbox.encode(reply))
+        return Joined()
+    if state != "final" and not known:
+        if not (yield _JOIN, (*key, state)):
+            return None
+        yield _ADDRESS, (*key, _address(reply), outbox.encode(reply))
+    result = yield from outbox.last(job.sender, job.command_id)
+    if result is None:
+        raise LookupError(f"command {job.command_id} is {state} and has no result on record")
+    return Repeat(result)
+
+
+def _address(reply: Reply) -> str:
+    # As JSON, because a broker takes characters that a text column does not.
+    return msgspec.json.encode((reply.reply_to, reply.correlation_id)).decode()
+
+
+def _columns(job: Job, reply: Reply, digest: str) -> Params:
+    command = job.command
+    return (
+        job.command_id,
+        job.sender,
+        digest,
+        command.venue,
+        command.account,
+        command.__struct_config__.tag,
+        command.symbol,
+        None if job.state == "final" else job.position,
+        job.state,
+        job.version,
+        job.next_us,
+        optional(job.order_id),
+        job.received_us,
+        outbox.encode(reply),
+        encode_job(job),
+    )

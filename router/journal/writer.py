@@ -1,0 +1,314 @@
+"""The one thread of a process that writes to its SQLite journal, many commands to a commit.
+
+Whatever waits when a transaction begins rides on it. An operation that fails takes none of the others with it; an
+error of the database itself fails the whole batch, and nothing is written until a trial transaction has been
+committed again.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final, NamedTuple
+
+from router.errors import ConfigError, JournalUnavailable, RouterError
+from router.job import Admitted
+from router.journal import outbox, story
+from router.journal.later import Later
+from router.journal.migrations import Epoch, open_epoch
+from router.journal.statements import Operation, Rows, Statement, T
+
+BATCH: Final = 256
+PROBE_S: Final = 1.0
+"""How often a journal that failed is tried again."""
+STUCK_S: Final = 10.0
+"""A transaction that takes longer than that makes the journal not writable while it lasts: the disk hangs."""
+
+# A failure of the statement's own values or keys; any other is the database's.
+_OWN: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
+
+
+class Signal(Enum):
+    """What else the queue carries."""
+
+    FLUSH = "flush"
+    STOP = "stop"
+
+
+class Waiting(NamedTuple):
+    """An operation and whoever waits for its verdict."""
+
+    operation: Operation[Any]
+    verdict: asyncio.Future[Any]
+    early: bool
+
+
+class Answer(NamedTuple):
+    """A verdict on its way back to the loop."""
+
+    verdict: asyncio.Future[Any]
+    value: Any = None
+    error: BaseException | None = None
+    early: bool = False
+    """It leaves before the commit: a new command that asked for it. Every other verdict must be on disk first."""
+
+
+class Writer:
+    """Runs operations in a thread of its own. Everything but `__init__`, `submit` and `join` happens there."""
+
+    def __init__(
+        self, path: Path, later: Later, *, busy_s: float, on_commit: Callable[[float], None] | None = None
+    ) -> None:
+        self._path = path
+        self._later = later
+        self._busy_s = busy_s
+        self._on_commit = on_commit
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[Waiting | Signal] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._healthy = False
+        self._began: float | None = None
+        self._probe_at = 0.0
+        self._inode = 0
+        self._connection = sqlite3.connect(":memory:", check_same_thread=False)  # until the file is open
+        self.opened: asyncio.Future[None] = self._loop.create_future()
+        self.epoch = Epoch(0, first=True)
+        self.generation = 0
+        """How often the file was opened; a reader with another number reads a file that may be gone."""
+        self._thread.start()
+
+    @property
+    def writable(self) -> bool:
+        """Whether the last commit worked and the present one does not hang."""
+        began = self._began
+        return self._healthy and (began is None or time.monotonic() - began < STUCK_S)
+
+    def submit(self, item: Waiting | Signal) -> None:
+        """Hand over an operation; its verdict arrives in its future."""
+        self._queue.put(item)
+
+    def join(self) -> None:
+        """Wait for the thread after `Signal.STOP`."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._open()
+        except Exception as error:
+            self._connection.close()
+            self._deliver([Answer(self.opened, error=_unavailable(error))])
+            return
+        self._deliver([Answer(self.opened)])
+        stop = False
+        while not stop:
+            batch, stop = self._take()
+            if not self._healthy:
+                self._deliver([Answer(waiting.verdict, error=_unavailable(None)) for waiting in batch])
+                batch = []
+                if time.monotonic() >= self._probe_at:
+                    self._probe()
+            if self._healthy and (batch or self._later):
+                self._commit(batch)
+        self._healthy = False
+        self._connection.close()
+
+    def _take(self) -> tuple[list[Waiting], bool]:
+        """Wait for something to do; return all of it, and whether to stop afterwards."""
+        batch: list[Waiting] = []
+        try:
+            timeout = None if self._healthy else max(self._probe_at - time.monotonic(), 0.0)
+            item = self._queue.get(timeout=timeout)
+            while True:
+                if isinstance(item, Waiting):
+                    batch.append(item)
+                elif item is Signal.STOP:
+                    return batch, True
+                if len(batch) == BATCH:
+                    break
+                item = self._queue.get_nowait()
+        except Empty:
+            pass
+        return batch, False
+
+    def _commit(self, batch: list[Waiting]) -> None:
+        marks, notes = self._later.take_marks(), self._later.take_notes()
+        self._began = time.monotonic()
+        try:
+            self._begin()
+            self._connection.executemany(numbered(outbox.CONFIRM), marks)
+            answers = self._answers(batch)
+            self._connection.executemany(numbered(story.NOTE), notes)
+            early = [answer for answer in answers if answer.early]
+            self._deliver(early)
+            self._end()
+        except Exception as error:
+            self._later.put_back(marks, notes)
+            self._fail(batch, error)
+        else:
+            self._deliver([answer for answer in answers if not answer.early])
+        self._began = None
+
+    def _answers(self, batch: list[Waiting]) -> list[Answer]:
+        """Run the operations. Raises what makes the whole transaction worthless.
+
+        Savepoints cost as much as statements, so only when an operation failed are all run again with one each.
+        """
+        self._connection.execute("savepoint batch")
+        try:
+            return [self._answer(waiting) for waiting in batch]
+        except Exception as error:
+            if _broken(error):
+                raise
+        self._connection.execute("rollback to batch")
+        return [self._guarded(waiting) for waiting in batch]
+
+    def _guarded(self, waiting: Waiting) -> Answer:
+        self._connection.execute("savepoint operation")
+        try:
+            answer = self._answer(waiting)
+        except Exception as error:
+            if _broken(error):
+                raise
+            self._connection.execute("rollback to operation")
+            answer = Answer(waiting.verdict, error=error)
+        self._connection.execute("release operation")
+        return answer
+
+    def _answer(self, waiting: Waiting) -> Answer:
+        value = drive(self._connection, waiting.operation)
+        return Answer(waiting.verdict, value, early=waiting.early and isinstance(value, Admitted))
+
+    def _begin(self) -> None:
+        # Another process may hold the lock for a commit or, frozen, for ever. The database's own waiting backs off
+        # to a tenth of a second, which under load from two processes starves one of them.
+        deadline = time.monotonic() + self._busy_s
+        if os.stat(self._path).st_ino != self._inode:
+            raise JournalUnavailable(f"{self._path} was replaced")
+        while True:
+            try:
+                self._connection.execute("begin immediate")
+                return
+            except sqlite3.OperationalError as error:
+                if not _busy(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(random.uniform(0.0003, 0.002))
+
+    def _end(self) -> None:
+        began = time.perf_counter()
+        self._connection.execute("commit")
+        if self._on_commit is not None:
+            self._on_commit(time.perf_counter() - began)
+
+    def _fail(self, batch: list[Waiting], error: Exception) -> None:
+        self._healthy = False
+        self._probe_at = time.monotonic() + PROBE_S
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("rollback")
+        self._deliver([Answer(waiting.verdict, error=_unavailable(error)) for waiting in batch])
+
+    def _probe(self) -> None:
+        """Open the file again and commit something: after an I/O error the old connection proves nothing."""
+        self._connection.close()
+        try:
+            self._open()
+        except Exception:  # still unavailable, whatever the cause
+            self._probe_at = time.monotonic() + PROBE_S
+
+    def _open(self) -> None:
+        self._connection = connect(self._path, self._busy_s)
+        self._inode = os.stat(self._path).st_ino
+        self._begin()
+        # A copy that was put back has another inode: what happened since the copy was made is not in it.
+        self.epoch = drive(self._connection, lambda: open_epoch(f"inode {self._inode}"))
+        self._end()
+        self.generation += 1
+        self._healthy = True
+
+    def _deliver(self, answers: list[Answer]) -> None:
+        if answers:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                self._loop.call_soon_threadsafe(_settle, answers)
+
+
+def connect(path: Path, busy_s: float) -> sqlite3.Connection:
+    """Open the file in WAL mode with a full sync at every commit."""
+    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    try:
+        _wal(connection, time.monotonic() + busy_s)
+    except BaseException:
+        connection.close()
+        raise
+    connection.create_function("now_us", 0, lambda: time.time_ns() // 1000)
+    connection.execute("pragma synchronous = full")
+    connection.execute("pragma cache_size = -65536")
+    connection.execute("pragma journal_size_limit = 67108864")
+    return connection
+
+
+def drive(connection: sqlite3.Connection, operation: Operation[T]) -> T:
+    """Run an operation's statements and return its verdict."""
+    steps: Generator[Statement, Rows, T] = operation()
+    try:
+        sql, params = next(steps)
+        while True:
+            sql, params = steps.send(connection.execute(numbered(sql), params).fetchall())
+    except StopIteration as stop:
+        verdict: T = stop.value
+        return verdict
+
+
+@cache
+def numbered(sql: str) -> str:
+    """Spell parameters as SQLite does. `now_us()` is a function of the connection."""
+    return sql.replace("$", "?")
+
+
+def _wal(connection: sqlite3.Connection, deadline: float) -> None:
+    # Turning WAL on needs the file alone and does not wait for it; two processes may start at once.
+    while True:
+        try:
+            mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if not _busy(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.005)
+            continue
+        if mode != "wal":
+            raise ConfigError(["journal.url: this file system cannot hold a SQLite journal in WAL mode"])
+        return
+
+
+def _broken(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _OWN)
+
+
+def _busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _unavailable(cause: Exception | None) -> RouterError:
+    if isinstance(cause, RouterError):
+        return cause
+    if isinstance(cause, sqlite3.DatabaseError) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+        return ConfigError(["journal.url: the file is not a SQLite database"])
+    told = JournalUnavailable(f"the journal cannot be written: {cause}" if cause else "the journal cannot be written")
+    told.__cause__ = cause
+    return told
+
+
+def _settle(answers: list[Answer]) -> None:
+    for answer in answers:
+        if answer.verdict.done():
+            continue
+        if answer.error is None:
+            answer.verdict.set_result(answer.value)
+        else:
+            answer.verdict.set_exception(answer.error)

@@ -1,0 +1,86 @@
+"""Run a venue's lookup: send its reads, feed it the answers, return what it saw.
+
+A `Sweep` is one round of looking. Commands looked up in the same sweep share equal reads, where a venue's read shows
+a whole account at once; the next sweep reads afresh.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Generator
+from typing import TypeVar
+
+from router.errors import NotSent, SendError
+from router.exchange import Attempt, Request, Response, Sight, Unknown
+from router.job import Job
+from router.limiter import Priority
+from router.ports import Clock, Journal, Transport
+from router.telemetry import Metrics
+from router.venue import Account, Venue
+from schemas.commands import Close
+
+READ_WAIT_S = 2.0
+"""How long a read waits for its place under a limit. Reads come last."""
+
+
+T = TypeVar("T")
+
+
+class Sweep:
+    """One round of looks. Every read in it began after the sweep did."""
+
+    def __init__(self, journal: Journal, transport: Transport, clock: Clock, metrics: Metrics) -> None:
+        self._journal = journal
+        self._transport = transport
+        self._clock = clock
+        self._metrics = metrics
+        self._reads: dict[tuple[str, str, Request], asyncio.Task[Response]] = {}
+        self.began_us = clock.now_us()
+
+    async def look(self, venue: Venue, account: Account, job: Job) -> Sight:
+        """Find out what is true of a job now. A read that fails proves nothing: `Unknown`."""
+        taken: frozenset[str] = frozenset()
+        rivals: tuple[Close, ...] = ()
+        if isinstance(job.command, Close):
+            taken, rivals = await self._journal.neighbours(job)
+        attempt = Attempt(
+            client_order_id=job.client_order_id,
+            sent_ms=(job.first_sent_us or job.received_us) // 1000,
+            order_id=job.order_id if isinstance(job.command, Close) else None,
+            venue_code=job.venue_code,
+            taken=taken,
+            rivals=rivals,
+        )
+        try:
+            return await self.run(venue, account, venue.exchange.lookup(job.command, attempt))
+        except SendError as error:
+            return Unknown(message=str(error))
+
+    async def run(self, venue: Venue, account: Account, flow: Generator[Request, Response, T]) -> T:
+        """Drive a flow of reads to its end. Raises `SendError` when a read gets no answer."""
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(await self._read(venue, account, request))
+        except StopIteration as stop:
+            found: T = stop.value
+            return found
+
+    async def _read(self, venue: Venue, account: Account, request: Request) -> Response:
+        key = (venue.name, account.name, request)
+        if key not in self._reads:
+            self._reads[key] = asyncio.create_task(self._send(venue, account, request), name=f"read {request.endpoint}")
+        return await asyncio.shield(self._reads[key])
+
+    async def _send(self, venue: Venue, account: Account, request: Request) -> Response:
+        if not venue.limiter.take(account.name, request.scopes, Priority.READ):
+            again_s = await venue.limiter.wait(account.name, request.scopes, Priority.READ, READ_WAIT_S)
+            if again_s:
+                raise NotSent("no place under the rate limit for a read")
+        signed = account.sign(request, account.stamp(self._clock.now_us(), secrets.token_hex(16)))
+        timeout_s = venue.options.timeout_s
+        with self._metrics.venue_request(venue.name, request.endpoint) as seen:
+            answer = await self._transport.send(
+                signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None
+            )
+            seen.status = answer.status
+        return answer

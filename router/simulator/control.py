@@ -1,0 +1,181 @@
+"""The control routes of a venue simulator, under `/_sim/`: for tests in another process, and for the demonstration.
+
+    POST   /_sim/faults      a Fault                      → {"armed": n}
+    DELETE /_sim/faults                                   → {"armed": 0}
+    GET    /_sim/ledger      ?kind=&<entry field>=        → {"entries": […], "count", "arrivals", "kinds"}
+                             &wait_s=&count=              waits until `count` entries match; 504 when they do not
+                             &limit=                      only the last so many entries
+    DELETE /_sim/ledger                                   → {}
+    POST   /_sim/positions   a PositionSeed               → the positions
+    POST   /_sim/orders      an OrderSeed                 → the orders
+    POST   /_sim/accounts    {"name", "api_key", "api_secret", "permissions"?}
+    POST   /_sim/market      a Move                       → {}
+    POST   /_sim/clock       {"offset_ms": n}             → {"now_ms", "offset_ms"}
+    POST   /_sim/behaviour   switches of the venue        → all of them
+    POST   /_sim/reset                                    → {}; back to the seeds
+    GET    /_sim/state                                    → clock, switches, faults, every account's book
+
+A body that does not fit is 400, something that is not there 404, both with {"error": …}.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar, get_args
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from router.simulator.call import Action
+from router.simulator.faults import Fault
+from router.simulator.ledger import Entry, EntryKind
+from router.simulator.market import Move
+from router.simulator.seeds import OrderSeed, PositionSeed
+from router.simulator.venue import VenueSimulator
+
+PREFIX: Final = "/_sim"
+_KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)
+
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class AccountSeed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A credential set to add; no permissions named means all."""
+
+    name: str
+    api_key: str
+    api_secret: str
+    permissions: tuple[Action, ...] = ()
+
+
+class Clock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far the venue's clock is ahead of the machine's."""
+
+    offset_ms: int
+
+
+class Control:
+    """The control routes of one venue."""
+
+    def __init__(self, simulator: VenueSimulator) -> None:
+        self._simulator = simulator
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Return the routes, errors turned into answers."""
+        table: list[tuple[str, str, Handler]] = [
+            ("POST", "/faults", self._add_fault),
+            ("DELETE", "/faults", self._clear_faults),
+            ("GET", "/ledger", self._ledger),
+            ("DELETE", "/ledger", self._clear_ledger),
+            ("POST", "/positions", self._add_positions),
+            ("POST", "/orders", self._add_orders),
+            ("POST", "/accounts", self._add_account),
+            ("POST", "/market", self._move),
+            ("POST", "/clock", self._set_clock),
+            ("POST", "/behaviour", self._behave),
+            ("POST", "/reset", self._reset),
+            ("GET", "/state", self._state),
+        ]
+        return [web.route(method, PREFIX + path, _answering(handler)) for method, path, handler in table]
+
+    async def _add_fault(self, http: web.Request) -> web.Response:
+        self._simulator.inject(await _read(http, Fault))
+        return _json({"armed": len(self._simulator.faults.armed)})
+
+    async def _clear_faults(self, http: web.Request) -> web.Response:
+        self._simulator.faults.clear()
+        return _json({"armed": 0})
+
+    async def _ledger(self, http: web.Request) -> web.Response:
+        ledger, query = self._simulator.ledger, dict(http.query)
+        wait_s, count, limit = (float(query.pop(name, 0)) for name in ("wait_s", "count", "limit"))
+        wanted = query.pop("kind", "")
+        kind = msgspec.convert(wanted, EntryKind) if wanted else None
+        if unknown := sorted(set(query) - set(Entry.__struct_fields__)):
+            raise ValueError(f"the ledger has no {', '.join(unknown)}")
+        if wait_s:
+            await ledger.wait(kind, count=int(count) or 1, timeout_s=wait_s, **query)
+        entries = ledger.select(kind, **query)
+        return _json(
+            {
+                "entries": entries[-int(limit) :] if limit else entries,
+                "count": len(entries),
+                "arrivals": ledger.arrivals,
+                "kinds": ledger.kinds,
+            }
+        )
+
+    async def _clear_ledger(self, http: web.Request) -> web.Response:
+        self._simulator.ledger.clear()
+        return _json({})
+
+    async def _add_positions(self, http: web.Request) -> web.Response:
+        return _json(self._simulator.add_positions(await _read(http, PositionSeed)))
+
+    async def _add_orders(self, http: web.Request) -> web.Response:
+        return _json(self._simulator.add_orders(await _read(http, OrderSeed)))
+
+    async def _add_account(self, http: web.Request) -> web.Response:
+        seed = await _read(http, AccountSeed)
+        self._simulator.add_account(
+            seed.name, api_key=seed.api_key, api_secret=seed.api_secret, permissions=seed.permissions
+        )
+        return _json({})
+
+    async def _move(self, http: web.Request) -> web.Response:
+        self._simulator.move(await _read(http, Move))
+        return _json({})
+
+    async def _set_clock(self, http: web.Request) -> web.Response:
+        self._simulator.clock_offset_ms = (await _read(http, Clock)).offset_ms
+        return _json({"now_ms": self._simulator.now_ms(), "offset_ms": self._simulator.clock_offset_ms})
+
+    async def _behave(self, http: web.Request) -> web.Response:
+        return _json(self._simulator.behave(**await _read(http, dict[str, Any])))
+
+    async def _reset(self, http: web.Request) -> web.Response:
+        self._simulator.reset()
+        return _json({})
+
+    async def _state(self, http: web.Request) -> web.Response:
+        simulator = self._simulator
+        return _json(
+            {
+                "venue": simulator.venue,
+                "now_ms": simulator.now_ms(),
+                "clock_offset_ms": simulator.clock_offset_ms,
+                "behaviour": simulator.behaviour,
+                "prices": simulator.market.prices,
+                "faults": [{"fault": armed.fault, "struck": armed.struck} for armed in simulator.faults.armed],
+                "accounts": {
+                    name: {
+                        "positions": list(account.book.positions.values()),
+                        "orders": list(account.book.orders.values()),
+                        "fills": account.book.fills,
+                    }
+                    for name, account in simulator.accounts.items()
+                },
+            }
+        )
+
+
+def _answering(handler: Handler) -> Handler:
+    async def answer(http: web.Request) -> web.Response:
+        try:
+            return await handler(http)
+        except KeyError as error:
+            return _json({"error": f"there is no {error.args[0]!r} here"}, status=404)
+        except (msgspec.MsgspecError, ValueError) as error:
+            return _json({"error": str(error)}, status=400)
+        except TimeoutError:
+            return _json({"error": "it did not happen in time"}, status=504)
+
+    return answer
+
+
+async def _read(http: web.Request, kind: type[T]) -> T:
+    return msgspec.json.decode(await http.read(), type=kind)
+
+
+def _json(content: object, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(content), content_type="application/json")

@@ -1,0 +1,310 @@
+"""BtcTurk (https://docs.btcturk.com/, read 2026-11), spot: cancelling is all there is.
+
+Signature: base64 HMAC-SHA256, keyed with the decoded secret, of key and stamp; nothing else of a request is signed. A
+stamp is good for five seconds and once per key; a refused one is HTTP 401 with `success: true`.
+`DELETE /order?id=` only queues: HTTP 200, no data, and the order is canceled a moment later unless it fills first; an
+order that is canceled already is answered alike. An id anywhere but in the query is no id. A stop that fires becomes
+`Canceled`, and a new order with the same client id executes.
+unverified: the HTTP status of an unknown order at `GET /order/{id}`, the code of most 401s.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final
+
+from router.simulator.book import Fill, Kind, Order, plain
+from router.simulator.call import Answer, Call, Endpoint, Refusal, json_answer
+from router.simulator.ledger import Subject
+from router.simulator.rates import Breach, Rate
+from router.simulator.seeds import Behaviour, OrderSeed
+from router.simulator.venue import VenueSimulator
+
+KEY: Final = "7d1c0a52-3f0b-4e6a-9a51-0c2d4e8f1b22"
+KEY_TEXT: Final = base64.b64encode(b"secret-key-for-tests-0123456789").decode()
+
+_STATUSES: Final = {"canceled": "Canceled", "filled": "Closed", "expired": "Canceled", "failed": "Canceled"}
+_METHODS: Final[dict[Kind, str]] = {
+    "market": "market",
+    "limit": "limit",
+    "stop_market": "stopmarket",
+    "stop_limit": "stoplimit",
+}
+_CODES: Final = {
+    "ORDER_COULD_NOT_BE_CANCELED": (400, 1051),
+    "NO_ORDER_MATCHES_YOUR_REQUEST": (400, 1052),
+    "ORDER_CANCEL_BLOCKED": (400, 1053),
+    "Order not found": (400, 1152),
+    "Unauthorized - Invalid Nonce": (401, 1037),
+    "Unauthorized - Invalid Signature": (401, 1037),
+    "Unauthorized - Invalid Public Key": (401, 1037),
+    "Unauthorized - Headers are missing": (401, 1037),
+    "Unauthorized - Invalid Request": (401, 1037),
+    "INTERNAL_ERROR": (500, 500),
+}
+_PAIR: Final = re.compile(r"(\w+?)_?(TRY|USDT|BTC)")
+
+
+def _rates(scope: str, count: int, minute: int) -> list[Rate]:
+    """Return the second's and the minute's limit of an endpoint, counted per account and per address."""
+    return [
+        Rate(scope=scope, count=most, period_s=period_s, per=per, shape="first", block_s=period_s)
+        for per in ("account", "ip")
+        for most, period_s in ((count, 1.0), (minute, 60.0))
+    ]  # fmt: skip
+
+
+def _minute(scope: str, count: int) -> Rate:
+    return Rate(scope=scope, count=count, period_s=60, per="ip", shape="first", block_s=60)
+
+
+class BtcTurkBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`pair_required`: whether openOrders insists on `pairSymbol`, as the current page reads; older ones do not."""
+
+    cancel_delay_s: float = 0.05
+    pair_required: bool = False
+
+
+class BtcTurk(VenueSimulator):
+    """A spot account."""
+
+    venue = "btcturk"
+    rates = (
+        *_rates("delete_order", 10, 300),
+        *_rates("get_order", 30, 900),
+        _minute("open_orders", 300),
+        _minute("all_orders", 300),
+        _minute("trades", 120),
+    )
+    behaviour_type = BtcTurkBehaviour
+    behaviour: BtcTurkBehaviour
+    siblings = True
+    tells_retry_after = True
+    first_order_id = 123456790
+    first_fill_id = 1181163798924649598
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """Return the routes."""
+        reads = {
+            "get_order": ("/api/v1/order/{order_id}", self._get_order),
+            "open_orders": ("/api/v1/openOrders", self._open_orders),
+            "all_orders": ("/api/v1/allOrders", self._all_orders),
+            "trades": ("/api/v1/users/transactions/trade", self._trades),
+        }
+        return [
+            Endpoint(method="DELETE", path="/api/v1/order", name="delete_order", action="cancel",
+                     scope="delete_order", handler=self._delete_order),
+            *(Endpoint(method="GET", path=path, name=name, action="read", scope=name, handler=handler)
+              for name, (path, handler) in reads.items()),
+            Endpoint(method="GET", path="/api/v2/server/time", name="server_time", action="read", public=True,
+                     handler=self._server_time),
+        ]  # fmt: skip
+
+    def create_accounts(self) -> None:
+        """Add `main`."""
+        self._stamps: dict[str, dict[int, None]] = {}
+        self.add_account("main", api_key=KEY, api_secret=KEY_TEXT)
+
+    def secrets(self, account: Any) -> dict[str, str]:
+        """Return the two key pairs; the WebSocket has its own, here with the same values."""
+        pair = super().secrets(account)
+        return {**pair, **{f"ws_{name}": value for name, value in pair.items()}}
+
+    def seed(self) -> None:
+        """Put the document's order on the book."""
+        self._stamps.clear()
+        self.add_orders(OrderSeed(order_id="123456789", symbol="BTCTRY", side="BUY", size=Decimal("0.5"),
+                                  price=Decimal(1200000), client_order_id="placed-by-hand"))  # fmt: skip
+
+    def key_of(self, headers: Mapping[str, str]) -> str:
+        """Return X-PCK."""
+        return headers.get("X-PCK", "")
+
+    def authenticate(self, call: Call) -> None:
+        """Check key, signature, and that the stamp is fresh and new."""
+        stamp, given = call.headers.get("X-Stamp", ""), call.headers.get("X-Signature", "")
+        if not (self.key_of(call.headers) and stamp and given):
+            raise self._unauthorised("Headers are missing")
+        if not call.account.name:
+            raise self._unauthorised("Invalid Public Key")
+        wanted = signature(call.account.api_key, call.account.api_secret, stamp)
+        if not hmac.compare_digest(wanted.encode(), given.encode()):
+            raise self._unauthorised("Invalid Signature")
+        window_ms = int(self.behaviour.timestamp_window_s * 1000)
+        if not (stamp.isascii() and stamp.isdigit()) or abs(int(stamp) - call.now_ms) > window_ms:
+            raise self._unauthorised("Invalid Nonce")
+        if not self._is_new(call.account.name, int(stamp), call.now_ms - 2 * window_ms):
+            raise self._unauthorised("Invalid Nonce")
+
+    def subject(self, call: Call) -> Subject:
+        """Read the order id from the query or the path."""
+        order_id = call.params.get("id") or call.params.get("orderId") or call.path_ids.get("order_id", "")
+        return Subject(order_id=order_id, symbol=call.params.get("pairSymbol", ""))
+
+    def error(self, call: Call, code: str) -> Answer:
+        """Return the failure envelope; a nonce is refused with `success: true` (broker-api-docs, issue 160)."""
+        code = code or "INTERNAL_ERROR"
+        status, number = _CODES.get(code, (400, 1000))
+        return json_answer(status, {"success": code == "Unauthorized - Invalid Nonce", "message": code, "code": number})
+
+    def throttled(self, breach: Breach | None) -> Answer:
+        """Return 429; the venue writes `limit` as text."""
+        rate, wait_s = (breach.rate, breach.wait_s) if breach else (self.rates[0], 1.0)
+        period = "1m" if rate.period_s == 60 else "1s"
+        details = (
+            f"Quota exceeded. Maximum allowed: {rate.count} per {period}. "
+            f"Please try again in {-int(-wait_s // 1)} second(s)."
+        )
+        content = {"message": "TOO_MANY_REQUESTS", "success": False, "code": 429, "details": details,
+                   "limit": str(rate.count), "period": period, "policy": rate.per}  # fmt: skip
+        return json_answer(429, content)
+
+    def forbidden(self, call: Call) -> Answer:
+        """Return the 401 of a key without the permission."""
+        return self.error(call, "Unauthorized - Invalid Request")
+
+    # Endpoints
+
+    def _delete_order(self, call: Call) -> Answer:
+        order = call.account.book.orders.get(call.params.get("id", ""))
+        if order is None:
+            raise self.refusal(call, "NO_ORDER_MATCHES_YOUR_REQUEST")
+        if order.status in {"canceled", "canceling"} and order.kind != "market":
+            self.record("replayed", call)
+            return _ok()
+        if order.kind == "market" or order.status not in {"working", "waiting"}:
+            raise self.refusal(call, "ORDER_COULD_NOT_BE_CANCELED")
+        self.market.cancel(call.account, order, delay_s=self.behaviour.cancel_delay_s, reason="user",
+                           origin=call.origin)  # fmt: skip
+        return _ok()
+
+    def _get_order(self, call: Call) -> Answer:
+        order = self.view(call).orders.get(call.path_ids["order_id"])
+        if order is None:
+            raise self.refusal(call, "Order not found")
+        return _ok(order_row(order))
+
+    def _open_orders(self, call: Call) -> Answer:
+        pair = call.params.get("pairSymbol", "").replace("_", "")
+        if self.behaviour.pair_required and not pair:
+            raise self.refusal(call, "INVALID_PARAMETERS")
+        orders = [order for order in self.view(call).live() if pair in {"", order.symbol}]
+        asks = [order_row(order) for order in orders if order.side == "SELL"]
+        return _ok({"asks": asks, "bids": [order_row(order) for order in orders if order.side == "BUY"]})
+
+    def _all_orders(self, call: Call) -> Answer:
+        number = {
+            name: self._number(call, name, default)
+            for name, default in
+            (("orderId", 0), ("startTime", 0), ("endTime", 1 << 62), ("page", 1), ("limit", 100))
+        }  # fmt: skip
+        pair = call.params.get("pairSymbol", "").replace("_", "")
+        limit = min(number["limit"], 1000)
+        found = (
+            order_row(order)
+            for order in reversed(self.view(call).orders.values())
+            if pair in {"", order.symbol}
+            and int(order.order_id) >= number["orderId"]
+            and number["startTime"] <= order.created_ms <= number["endTime"]
+        )
+        first = (max(number["page"], 1) - 1) * limit
+        return _ok(list(islice(found, first, first + limit)))
+
+    def _trades(self, call: Call) -> Answer:
+        book, order_id = self.view(call), call.params.get("orderId")
+        if order_id is not None:
+            if set(call.params) != {"orderId"}:
+                raise self.refusal(call, "INVALID_PARAMETERS")
+            return _ok(list(_trade_rows(book.fills_of(order_id), book.orders)))
+        pair = call.params.get("pairSymbol", "").replace("_", "")
+        since_ms, until_ms = self._number(call, "startDate", 0), self._number(call, "endDate", 1 << 62)
+        fills = (fill for fill in reversed(book.fills)
+                 if pair in {"", fill.symbol} and since_ms <= fill.at_ms <= until_ms)  # fmt: skip
+        return _ok(list(_trade_rows(islice(fills, 1000), book.orders)))
+
+    def _server_time(self, _call: Call) -> Answer:
+        now_ms = self.now_ms()
+        return json_answer(200, {"serverTime": now_ms, "serverTime2": str(now_ms)})
+
+    def _number(self, call: Call, name: str, default: int) -> int:
+        text = call.params.get(name, str(default))
+        if not text.isdigit():
+            raise self.refusal(call, "INVALID_PARAMETERS")
+        return int(text)
+
+    def _is_new(self, account: str, stamp: int, forget_ms: int) -> bool:
+        stamps = self._stamps.setdefault(account, {})
+        while stamps and (oldest := next(iter(stamps))) < forget_ms:
+            del stamps[oldest]
+        if stamp in stamps:
+            return False
+        stamps[stamp] = None
+        return True
+
+    def _unauthorised(self, why: str) -> Refusal:
+        message = f"Unauthorized - {why}"
+        nonce = why == "Invalid Nonce"
+        return Refusal(json_answer(401, {"success": nonce, "message": message, "code": 1037}), why, "bad_signature")
+
+
+def signature(key: str, secret: str, stamp: str) -> str:
+    """Sign key and stamp, keyed with the bytes the secret encodes."""
+    digest = hmac.new(base64.b64decode(secret), f"{key}{stamp}".encode(), hashlib.sha256).digest()
+    return base64.b64encode(digest).decode()
+
+
+def order_row(order: Order) -> dict[str, object]:
+    """Return an order; what is filled is `amount` less `leftAmount`."""
+    return {
+        "id": int(order.order_id),
+        "price": plain(order.price),
+        "amount": plain(order.size),
+        "quantity": plain(order.size),
+        "stopPrice": plain(order.stop_price),
+        "leftAmount": plain(order.left),
+        "pairSymbol": order.symbol,
+        "pairSymbolNormalized": "_".join(_split(order.symbol)),
+        "type": order.side.lower(),
+        "method": _METHODS[order.kind],
+        "orderClientId": order.client_order_id,
+        "time": order.created_ms,
+        "updateTime": order.updated_ms,
+        "status": _STATUSES.get(order.status) or ("Partial" if order.filled else "Untouched"),
+    }
+
+
+def _trade_rows(fills: Iterable[Fill], orders: Mapping[str, Order]) -> Iterable[dict[str, object]]:
+    for fill in fills:
+        numerator, denominator = _split(fill.symbol)
+        amount = fill.size if fill.side == "BUY" else -fill.size
+        yield {
+            "id": fill.fill_id,
+            "timestamp": fill.at_ms,
+            "amount": plain(amount),
+            "preciseAmount": float(amount),
+            "price": plain(fill.price),
+            "fee": "0",
+            "tax": "0",
+            "numeratorSymbol": numerator,
+            "denominatorSymbol": denominator,
+            "orderType": fill.side.lower(),
+            "orderId": int(fill.order_id),
+            "orderClientId": orders[fill.order_id].client_order_id,
+        }
+
+
+def _split(symbol: str) -> tuple[str, str]:
+    pair = _PAIR.fullmatch(symbol)
+    return (pair[1], pair[2]) if pair else (symbol, "")
+
+
+def _ok(data: object = None) -> Answer:
+    content: dict[str, object] = {"success": True, "message": "SUCCESS", "code": 0}
+    return json_answer(200, content if data is None else {**content, "data": data})
+
+
+SIMULATOR = BtcTurk

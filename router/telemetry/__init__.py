@@ -1,0 +1,6 @@
+"""What an operator sees of a running process: logs without secrets, and metrics (contract, section 7)."""
+
+from router.telemetry.logs import configure_logging, redact
+from router.telemetry.metrics import Metrics
+
+__all__ = ["Metrics", "configure_logging", "redact"]

@@ -1,0 +1,247 @@
+"""Metrics with the names and labels of the contract, section 7.
+
+Looking up a labelled child costs more than counting, so children are kept. No label ever takes a text from the wire:
+a venue that is not ours is counted as `unknown`.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar, get_args
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from router import exchanges
+from router.errors import MaybeSent, NotSent
+from schemas.results import ReasonCode, Result
+
+PREFIX: Final = "order_router"
+UNKNOWN: Final = "unknown"
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+_REASONS: Final = frozenset(get_args(ReasonCode))
+_M = TypeVar("_M", bound=MetricWrapperBase)
+
+
+class _Labelled(Generic[_M]):
+    """A metric and its children, each made once."""
+
+    __slots__ = ("_children", "_metric")
+
+    def __init__(self, metric: _M) -> None:
+        self._metric = metric
+        self._children: dict[tuple[str, ...], _M] = {}
+
+    def __getitem__(self, labels: tuple[str, ...]) -> _M:
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._metric.labels(*labels)
+        return child
+
+
+class Seen:
+    """What one venue request came to. Set `status`, or tell the failure."""
+
+    __slots__ = ("_began", "_done", "code_class", "status")
+
+    def __init__(self, done: Callable[[str, float], None]) -> None:
+        self.status: int | None = None
+        self.code_class = "cancelled"
+        self._done = done
+        self._began = time.perf_counter()
+
+    def failed(self, error: BaseException) -> None:
+        """Note that there was no answer."""
+        classes = {NotSent: "not_sent", MaybeSent: "maybe_sent"}
+        self.code_class = next((name for kind, name in classes.items() if isinstance(error, kind)), "error")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            self.failed(error)
+        if self.status is not None:
+            hundreds = self.status // 100
+            self.code_class = f"{hundreds}xx" if 1 <= hundreds <= 5 else "other"
+        self._done(self.code_class, time.perf_counter() - self._began)
+
+
+class Metrics:
+    """Every metric of one process, in a registry of its own. Times are seconds."""
+
+    def __init__(self, venues: Iterable[str] | None = None) -> None:
+        # A second series for the birth of every one; nothing reads them.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
+        self.registry = CollectorRegistry()
+        self._venues = frozenset(exchanges.names() if venues is None else venues)
+        prometheus_client.ProcessCollector(registry=self.registry)
+        prometheus_client.PlatformCollector(registry=self.registry)
+        prometheus_client.GCCollector(registry=self.registry)
+        self._define_commands()
+        self._define_venues()
+        self._define_process()
+
+    def _define_commands(self) -> None:
+        self._received = self._counter("commands_received", "Commands delivered")
+        self._commands = _Labelled(
+            self._counter("commands", "Commands with a final result", "venue", "action", "outcome")
+        )
+        self._command_seconds = _Labelled(
+            self._histogram("command_seconds", "Delivery to confirmed final result", "venue", "action")
+        )
+        self._dispatch_seconds = _Labelled(
+            self._histogram("dispatch_seconds", "Delivery to the first byte to the venue", "venue", "action")
+        )
+        self._duplicates = _Labelled(self._counter("duplicates", "Repeats of a known command", "venue"))
+        self._dead_letters = _Labelled(self._counter("dead_letters", "Messages dead-lettered", "reason"))
+        self._redeliveries = self._counter("redeliveries", "Deliveries the broker made again")
+        self._unroutable = self._counter("results_unroutable", "Results whose reply queue was gone")
+        self._failures = self._counter("delivery_failures", "Deliveries that a defect cut short")
+
+    def _define_venues(self) -> None:
+        self._requests = _Labelled(
+            self._counter("venue_requests", "Requests to a venue", "venue", "endpoint", "code_class")
+        )
+        self._request_seconds = _Labelled(
+            self._histogram("venue_request_seconds", "One request to a venue", "venue", "endpoint")
+        )
+        self._retries = _Labelled(self._counter("retries", "Requests sent again, by cause", "venue", "reason"))
+        self._limit_seconds = _Labelled(
+            self._histogram("rate_limit_wait_seconds", "Waits for a place under a venue's limit", "venue")
+        )
+        self._in_flight = _Labelled(self._gauge("in_flight", "Commands being sent", "venue"))
+        self._in_doubt = _Labelled(self._gauge("in_doubt", "Commands whose outcome is not known yet", "venue"))
+        self._oldest = _Labelled(
+            self._gauge("in_doubt_oldest_timestamp_seconds", "Since when the oldest is in doubt; 0: none", "venue")
+        )
+        self._skew = _Labelled(self._gauge("clock_skew_seconds", "The venue's clock less ours", "venue"))
+        self._halted = _Labelled(self._gauge("halted", "1 while an operator has stopped sending", "venue"))
+        for venue in self._venues:
+            for gauge in (self._in_flight, self._in_doubt, self._oldest, self._halted):
+                gauge[venue,].set(0)
+
+    def _define_process(self) -> None:
+        self._commit_seconds = self._histogram("journal_commit_seconds", "One commit of the journal")
+        self._lag_seconds = self._histogram("event_loop_lag_seconds", "How late the event loop ran a timer")
+        self._gauge("build_info", "Always 1", "version").labels(_version()).set(1)
+
+    def received(self) -> None:
+        """Count a delivery of a command. By venue and action it is counted once it is answered."""
+        self._received.inc()
+
+    def redelivered(self) -> None:
+        """Count a delivery that the broker made before."""
+        self._redeliveries.inc()
+
+    def duplicate(self, venue: str) -> None:
+        """Count a command that was known already."""
+        self._duplicates[self._known(venue),].inc()
+
+    def failed(self) -> None:
+        """Count a delivery that a defect of ours cut short."""
+        self._failures.inc()
+
+    def dead_letter(self, reason: str) -> None:
+        """Count a message given to the dead-letter queue."""
+        self._dead_letters[reason if reason in _REASONS else "other",].inc()
+
+    def unroutable(self) -> None:
+        """Count a result that went to the results queue because its reply queue was gone."""
+        self._unroutable.inc()
+
+    def command_final(self, result: Result) -> None:
+        """Count a final result, once per command."""
+        self._commands[self._known(result.venue), _action_of(result), result.outcome].inc()
+
+    def command_confirmed(self, result: Result) -> None:
+        """Time a final result that the broker has just confirmed, from the delivery of its command."""
+        waited_s = max(time.time() - result.received_at.timestamp(), 0.0)
+        self._command_seconds[self._known(result.venue), _action_of(result)].observe(waited_s)
+
+    def dispatched(self, venue: str, action: str, seconds: float) -> None:
+        """Time a command from its delivery to the first byte to the venue."""
+        self._dispatch_seconds[self._known(venue), action].observe(seconds)
+
+    @contextmanager
+    def in_flight(self, venue: str) -> Iterator[None]:
+        """Count a command as in flight within the context."""
+        gauge = self._in_flight[self._known(venue),]
+        gauge.inc()
+        try:
+            yield
+        finally:
+            gauge.dec()
+
+    def venue_request(self, venue: str, endpoint: str) -> Seen:
+        """Count and time one request within the context."""
+        venue = self._known(venue)
+
+        def done(code_class: str, seconds: float) -> None:
+            self._requests[venue, endpoint, code_class].inc()
+            self._request_seconds[venue, endpoint].observe(seconds)
+
+        return Seen(done)
+
+    def retry(self, venue: str, reason: str) -> None:
+        """Count a request that is sent again."""
+        self._retries[self._known(venue), reason].inc()
+
+    def rate_limit_wait(self, venue: str, seconds: float) -> None:
+        """Time a wait for a place under a venue's limit."""
+        self._limit_seconds[self._known(venue),].observe(seconds)
+
+    def doubts(self, venue: str, count: int, oldest_s: float = 0.0) -> None:
+        """Say how many commands of a venue are in doubt and since when (seconds since 1970) the oldest is."""
+        self._in_doubt[self._known(venue),].set(count)
+        self._oldest[self._known(venue),].set(oldest_s)
+
+    def clock_skew(self, venue: str, seconds: float) -> None:
+        """Say how far ahead of ours a venue's clock is."""
+        self._skew[self._known(venue),].set(seconds)
+
+    def halted(self, venue: str, *, halted: bool) -> None:
+        """Say whether sending to a venue is stopped."""
+        self._halted[self._known(venue),].set(halted)
+
+    def journal_commit(self, seconds: float) -> None:
+        """Time one commit."""
+        self._commit_seconds.observe(seconds)
+
+    def loop_lag(self, seconds: float) -> None:
+        """Note how late the event loop was."""
+        self._lag_seconds.observe(seconds)
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return all metrics as a scraper wants them, and the content type."""
+        encode, content_type = prometheus_client.exposition.choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _known(self, venue: str | None) -> str:
+        return venue if venue in self._venues else UNKNOWN
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, namespace=PREFIX, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, namespace=PREFIX, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, labels, namespace=PREFIX, registry=self.registry, buckets=BUCKETS)
+
+
+def _action_of(result: Result) -> str:
+    return result.action or UNKNOWN
+
+
+def _version() -> str:
+    try:
+        return version("order-router")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return UNKNOWN

@@ -1,0 +1,46 @@
+"""One venue as configured: its pure exchange code, its accounts' signers, its limits."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from router.exchange import Exchange, Options, Request, SignedRequest, Signer, Stamp
+from router.limiter import Limiter
+
+QUARANTINE_MARGIN_S = 5.0
+
+
+class Account:
+    """One credential set. Its stamps strictly increase: some venues refuse a stamp they have seen."""
+
+    def __init__(self, name: str, signer: Signer) -> None:
+        self.name = name
+        self._signer = signer
+        self._last_ms = 0
+
+    def stamp(self, now_us: int, nonce: str) -> Stamp:
+        """Return the next stamp: now, or just after the last one."""
+        self._last_ms = max(now_us // 1000, self._last_ms + 1)
+        return Stamp(self._last_ms, nonce)
+
+    def sign(self, request: Request, stamp: Stamp) -> SignedRequest:
+        """Sign one attempt."""
+        return self._signer(request, stamp)
+
+
+class Venue(Struct, frozen=True, kw_only=True):
+    """What the router needs to talk to one venue."""
+
+    name: str
+    exchange: Exchange
+    options: Options
+    accounts: Mapping[str, Account]
+    limiter: Limiter
+
+    @property
+    def quarantine_us(self) -> int:
+        """How long after a send a negative answer proves nothing."""
+        options = self.options
+        if options.quarantine_s is not None:
+            return int(options.quarantine_s * 1e6)
+        return int((options.timeout_s + options.timestamp_window_s + QUARANTINE_MARGIN_S) * 1e6)

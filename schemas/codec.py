@@ -1,0 +1,133 @@
+"""Bytes to commands and results to bytes, in JSON and MessagePack.
+
+Decoders are built once and reused. A body that cannot be decoded raises `Undecodable`, which carries whatever
+echo fields could still be read, so that even poison gets an answer (contract, section 2).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
+import msgspec
+
+from schemas.commands import Command
+from schemas.fields import Account, Action, CommandId, Venue
+from schemas.results import Result
+
+JSON: Final = "application/json"
+MSGPACK: Final = "application/msgpack"
+MAX_BODY_BYTES: Final = 64 * 1024
+
+_json_command: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+_msgpack_command: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_json_result: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
+_msgpack_result: msgspec.msgpack.Decoder[Result] = msgspec.msgpack.Decoder(Result)
+_json_encoder = msgspec.json.Encoder()
+_msgpack_encoder = msgspec.msgpack.Encoder()
+_sorted_encoder = msgspec.msgpack.Encoder(order="sorted")
+_DEADLINES: Final = frozenset({"not_after", "issued_at"})
+
+
+class Echo(msgspec.Struct, frozen=True, kw_only=True):
+    """The echo fields of a result, each `None` where the body did not yield it."""
+
+    command_id: str | None = None
+    action: Action | None = None
+    venue: str | None = None
+    account: str | None = None
+
+
+class Undecodable(ValueError):
+    """Raised when a body is no command. Dead-letter it unchanged and answer with the message."""
+
+    def __init__(self, message: str, echo: Echo) -> None:
+        super().__init__(message)
+        self.echo = echo
+
+
+def media_type(content_type: str | None) -> str:
+    """Return the bare media type; no content type means JSON."""
+    return (content_type or JSON).partition(";")[0].strip().lower()
+
+
+def decode_command(body: bytes, content_type: str | None) -> Command:
+    """Decode a command strictly.
+
+    Raises `Undecodable` for anything else, whatever the bytes.
+    """
+    kind = media_type(content_type)
+    if len(body) > MAX_BODY_BYTES:
+        raise Undecodable(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read", Echo())
+    try:
+        if kind == JSON:
+            return _json_command.decode(body)
+        if kind == MSGPACK:
+            return _msgpack_command.decode(body)
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
+        raise Undecodable(str(error) or type(error).__name__, _echo(body, kind)) from error
+    raise Undecodable(f"content type {kind!r} is not {JSON} or {MSGPACK}", _echo(body, JSON))
+
+
+def digest(command: Command) -> str:
+    """Return what two deliveries of the same command share, whatever codec carried them.
+
+    The deadlines are left out: a sender that tries again later sends the same command (contract, section 1).
+    """
+    fields = {
+        name: value
+        for name, value in zip(command.__struct_fields__, _values(command), strict=True)
+        if name not in _DEADLINES
+    }
+    fields["type"] = command.__struct_config__.tag
+    return hashlib.sha256(_sorted_encoder.encode(fields)).hexdigest()
+
+
+def encode_command(command: Command, content_type: str = JSON) -> bytes:
+    """Encode a command as a sender would."""
+    return _encode(command, content_type)
+
+
+def encode_result(result: Result, content_type: str = JSON) -> bytes:
+    """Encode a result in the command's own codec."""
+    return _encode(result, content_type)
+
+
+def decode_result(body: bytes, content_type: str | None = JSON) -> Result:
+    """Decode a result as a sender would.
+
+    Raises `msgspec.ValidationError` or `msgspec.DecodeError` when it is none.
+    """
+    decoder = _msgpack_result if media_type(content_type) == MSGPACK else _json_result
+    return decoder.decode(body)
+
+
+def _encode(message: Command | Result, content_type: str) -> bytes:
+    return (_msgpack_encoder if media_type(content_type) == MSGPACK else _json_encoder).encode(message)
+
+
+def _values(command: Command) -> list[Any]:
+    return [getattr(command, name) for name in command.__struct_fields__]
+
+
+def _echo(body: bytes, kind: str) -> Echo:
+    """Read what can still be read of a broken command; each field on its own."""
+    try:
+        decoded = msgspec.msgpack.decode(body) if kind == MSGPACK else msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
+        return Echo()
+    if not isinstance(decoded, Mapping):
+        return Echo()
+    action = decoded.get("type")
+    return Echo(
+        command_id=_checked(decoded.get("command_id"), CommandId),
+        action=action if action in get_args(Action) else None,
+        venue=_checked(decoded.get("venue"), Venue),
+        account=_checked(decoded.get("account"), Account),
+    )
+
+
+def _checked(value: object, kind: Any) -> str | None:
+    try:
+        return msgspec.convert(value, kind)  # type: ignore[no-any-return]  # kind is an Annotated str
+    except msgspec.ValidationError:
+        return None

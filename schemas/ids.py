@@ -1,0 +1,25 @@
+"""Ids that upstream, every pod and every attempt compute alike."""
+
+import hashlib
+import uuid
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "order-router")
+
+
+def client_order_id(sender: str, command_id: str) -> str:
+    """Return the id a command carries to the venue on every attempt, from every pod."""
+    return _uuid5(f"{sender}/{command_id}")
+
+
+def result_id(sender: str, command_id: str, seq: int) -> str:
+    """Return the id of the `seq`-th result of a command."""
+    return _uuid5(f"{sender}/{command_id}/{seq}")
+
+
+def refusal_id(sender: str, body: bytes) -> str:
+    """Return the id of a refusal that is not stored under a command id; equal bodies share it."""
+    return _uuid5(f"{sender}/refused/{hashlib.sha256(body).hexdigest()}")
+
+
+def _uuid5(name: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, name))
