@@ -4,14 +4,19 @@ An unknown outcome is never reported as `rejected`: that would invite the sender
 """
 
 import datetime
+from typing import TypeVar
 
 from msgspec.structs import replace
 
-from router.exchange import Accepted, Done, Refused
+from router.exchange import Accepted, Done, Refused, Sight
+from router.exchange import Outcome as VenueOutcome
 from router.job import Job
+from router.telemetry import redact
 from schemas.codec import Echo
 from schemas.ids import refusal_id, result_id
 from schemas.results import Evidence, OrderState, Outcome, Reason, ReasonCode, Result
+
+Seen = TypeVar("Seen", VenueOutcome, Sight)
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -24,6 +29,16 @@ def to_time(us: int) -> datetime.datetime:
 def to_us(time: datetime.datetime) -> int:
     """Return an aware time as microseconds since 1970, exactly."""
     return (time - _EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def clean(seen: Seen) -> Seen:
+    """Return what a venue said without our secrets in it and short enough for a log line and a row."""
+    changes: dict[str, str | None] = {}
+    for name, length in (("message", 300), ("venue_code", 64), ("order_id", 64)):
+        text = getattr(seen, name, None)
+        if isinstance(text, str) and text:
+            changes[name] = redact(text)[:length]
+    return replace(seen, **changes) if changes else seen
 
 
 def settled(job: Job, outcome: Accepted | Done | Refused, evidence: Evidence, now_us: int) -> tuple[Job, Result]:

@@ -104,10 +104,11 @@ async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[
             draining = True
             _log.info("draining", timeout_s=config.worker.drain_timeout_s)
             await consumer.stop()
-            left = await worker.drain(config.worker.drain_timeout_s)
+            left, _ = await asyncio.gather(
+                worker.drain(config.worker.drain_timeout_s), resolver.drain(config.worker.drain_timeout_s)
+            )
             if left:
                 _log.warning("left to other pods", commands=left)
-        await resolver.drain()
 
 
 @asynccontextmanager

@@ -17,14 +17,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router import crash
-from router.answers import to_us
+from router.answers import clean, to_us
 from router.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, NotSent, SendError
 from router.exchange import Outcome, Request, Retry
-from router.job import AttemptEnd, AttemptStart, Job
+from router.job import AttemptEnd, AttemptStart, Job, action, effective
 from router.limiter import Priority
 from router.ports import Clock, Journal, Transport
-from router.telemetry import Metrics, redact
+from router.telemetry import Metrics
 from router.venue import Account, Venue
 from schemas.commands import Cancel, Command
 
@@ -48,14 +48,6 @@ class Lost(Struct, frozen=True):
 
 
 Decided = Decision | Parked | Lost
-
-
-def effective(job: Job) -> Command:
-    """Return the command with what became known since: the order that a cancel's target placed."""
-    command = job.command
-    if isinstance(command, Cancel) and command.order_id is None and job.order_id is not None:
-        return replace(command, order_id=job.order_id)
-    return command
 
 
 def priority(command: Command) -> Priority:
@@ -185,13 +177,13 @@ class Sending:
                 seen.failed(error)
                 return error
             seen.status = response.status
-        return self.venue.exchange.verdict(effective(self.job), response)
+        return clean(self.venue.exchange.verdict(effective(self.job), response))
 
     def _conclude(self, before: Job, seen: Outcome | SendError) -> Decided:
         """Note what the attempt came to. What proves that nothing was processed takes the attempt back."""
         now = self._clock.now_us()
         venue_code = getattr(seen, "venue_code", None)
-        message = redact(str(seen) if isinstance(seen, SendError) else getattr(seen, "message", ""))
+        message = str(seen) if isinstance(seen, SendError) else getattr(seen, "message", "")
         self.end = AttemptEnd(
             number=self.job.tries,
             at_us=now,
@@ -217,8 +209,3 @@ class Sending:
         return after_send(
             job, seen, repeatable=self._repeatable, not_after_us=self._not_after, now_us=self._clock.now_us()
         )
-
-
-def action(command: Command) -> str:
-    """Return the command's `type` on the wire."""
-    return str(command.__struct_config__.tag)

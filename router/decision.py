@@ -144,10 +144,11 @@ def after_look(
         case Refused():
             return Settle(replace(seen, message=seen.message or "as the venue shows it"))
         case Working() if looked_us < not_after_us and job.tries < MAX_TRIES:
-            return Again(0.0 if job.state == "open" else _backoff_s(job), "timeout", None, "the order still works")
+            return Again(0.0 if job.tries <= 1 else _backoff_s(job), "timeout", None, "the order still works")
         case Working() | Absent():
             if not quarantined and job.absences + 1 >= FRESH_LOOKS:
-                return Settle(_never(job, seen))
+                untried = not job.tries and looked_us < not_after_us
+                return Again(0.0, "timeout") if untried else Settle(_never(job, seen))
             return LookLater(_next_look_us(job, looked_us, quarantine_us), not quarantined, not quarantined)
         case Unknown():
             began = job.doubt_us or job.last_sent_us or job.received_us

@@ -14,14 +14,14 @@ from msgspec.structs import replace
 
 from router import answers, crash
 from router.answers import to_us
-from router.attempt import PARK_S, Decided, Lost, Parked, Sending, effective
+from router.attempt import PARK_S, Decided, Lost, Parked, Sending
 from router.decision import Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
 from router.errors import JournalUnavailable
 from router.exchange import Accepted, Done, Refused, Request
-from router.job import AttemptEnd, Job, Outgoing
+from router.job import AttemptEnd, Job, Outgoing, effective
 from router.lookup import Sweep
 from router.ports import Clock, Journal, Transport
-from router.telemetry import Metrics, redact
+from router.telemetry import Metrics
 from router.venue import Venue
 from schemas.commands import Cancel
 from schemas.results import Evidence, Result
@@ -127,15 +127,38 @@ class Dispatcher:
                 job = replace(job, step="send", next_us=now + int(after_s * 1e6))
                 return await self.store(job, end=turn.end)
             case Settle(outcome):
-                return await self._settle(job, outcome, "response", end=turn.end)
+                concluded = await self._settle(job, outcome, "response", end=turn.end)
+                return concluded or await self._settle_late(job, outcome)
             case Doubt(venue_code, message):
-                job = replace(job, venue_code=venue_code, message=redact(message), step="look")
+                job = replace(job, venue_code=venue_code, message=message, step="look")
                 job, result = answers.doubted(replace(job, next_us=now + FIRST_LOOK_US), now)
                 return await self.store(job, end=turn.end, result=result)
             case LookNow(venue_code, message):
-                job = replace(job, venue_code=venue_code, message=redact(message), step="look")
+                job = replace(job, venue_code=venue_code, message=message, step="look")
                 stored = await self.store(replace(job, next_us=now + LOOK_LEASE_US), end=turn.end)
                 return stored and await self.look(stored.job, self.sweep())
+
+    async def _settle_late(self, job: Job, outcome: Accepted | Done | Refused) -> Concluded | None:
+        """Let an answer that came after somebody else took the job up settle what is still in doubt.
+
+        Only a proof that it was executed can: a refusal may speak of another send than theirs.
+        """
+        while not isinstance(outcome, Refused):
+            known = await self._known(job)
+            if known is None or known.state == "final":
+                return None
+            sent = {"attempts": max(known.attempts, job.attempts), "first_sent_us": job.first_sent_us}
+            concluded = await self._settle(replace(known, **sent), outcome, "response")
+            if concluded is not None:
+                return concluded
+        return None
+
+    async def _known(self, job: Job) -> Job | None:
+        while True:
+            try:
+                return await self._journal.load(job.sender, job.command_id)
+            except JournalUnavailable:
+                await self._clock.sleep(JOURNAL_RETRY_S)
 
     async def look(self, job: Job, sweep: Sweep) -> Concluded | None:
         """Look once, and store what follows. Returns `None` when somebody else was first."""
@@ -157,7 +180,7 @@ class Dispatcher:
             case Again(after_s):
                 return await self.store(replace(job, step="send", next_us=now + int(after_s * 1e6)))
             case GiveUp(message):
-                job, result = answers.unresolved(job, redact(message), now)
+                job, result = answers.unresolved(job, message, now)
                 return await self.store(replace(job, step="look", next_us=now + UNRESOLVED_LOOK_US), result=result)
             case LookLater(at_us, fresh, absent):
                 job = replace(job, step="look", next_us=at_us, looks=job.looks + fresh, absences=job.absences + absent)
@@ -185,10 +208,8 @@ class Dispatcher:
         if awaits and now < to_us(command.not_after):
             job = replace(job, order=outcome.order or job.order, step="await")
             return await self.store(replace(job, next_us=min(now + WATCH_US, to_us(command.not_after))), end=end)
-        if isinstance(outcome, Refused):
-            outcome = replace(outcome, message=redact(outcome.message))
-            if outcome.alert:
-                _log.error("needs an operator", venue=command.venue, account=command.account, code=outcome.venue_code)
+        if isinstance(outcome, Refused) and outcome.alert:
+            _log.error("needs an operator", venue=command.venue, account=command.account, code=outcome.venue_code)
         job, result = answers.settled(job, outcome, evidence, now)
         return await self.store(job, end=end, result=result)
 
@@ -206,6 +227,8 @@ class Dispatcher:
         stored, outgoing = saved
         if stored.next_us is not None:
             self.on_parked(stored.next_us)
+            if result is None:
+                self._journal.note(job.sender, job.command_id, "parked", f"to {stored.step} again")
         if result is not None and result.final:
             self._metrics.command_final(result)
         return Concluded(stored, outgoing, result)

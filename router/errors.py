@@ -9,7 +9,7 @@ RouterError
 ├── JournalUnavailable   nothing may be sent; not ready until it is back
 ├── BrokerUnavailable    no connection, or not the topology we need: wait and connect again
 ├── PublishFailed        the message is not confirmed: keep it and publish it again
-│   └── Unroutable       no queue took it: send it to the results queue instead
+│   └── Unroutable       its queue did not take it: send it to the results queue instead
 └── UserError            the operator asked for something impossible: print it, exit 1
 """
 
@@ -57,7 +57,7 @@ class PublishFailed(RouterError):
 
 
 class Unroutable(PublishFailed):
-    """The broker returned the message: its queue is gone. Publish it to the results queue instead."""
+    """The message's queue is gone, full or forbidden. Publish it to the results queue instead."""
 
 
 class UserError(RouterError):

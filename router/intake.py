@@ -8,6 +8,7 @@ from msgspec import Struct
 from router.answers import to_us
 from router.config import Sender
 from router.delivery import Delivery
+from router.job import action
 from router.venue import Venue
 from schemas.commands import Cancel, Close, CloseAll, Command
 from schemas.results import ReasonCode
@@ -32,8 +33,8 @@ def unauthorized(delivery: Delivery, command: Command, senders: Mapping[str, Sen
         return f"sender {delivery.sender!r} is not configured"
     if f"{command.venue}/{command.account}" not in sender.accounts:
         return f"sender {delivery.sender!r} may not use account {command.venue}/{command.account}"
-    if _action(command) not in sender.commands:
-        return f"sender {delivery.sender!r} may not send {_action(command)}"
+    if action(command) not in sender.commands:
+        return f"sender {delivery.sender!r} may not send {action(command)}"
     if not may_reply(delivery, senders):
         return f"sender {delivery.sender!r} may not be answered on {delivery.reply_to!r}"
     return None
@@ -51,7 +52,7 @@ def objection(
     delivery: Delivery, command: Command, venues: Mapping[str, Venue], max_horizon_s: float, now_us: int
 ) -> Objection | None:
     """Say why a command cannot be tried, or `None`."""
-    key = f"{command.venue}.{command.account}.{_action(command)}"
+    key = f"{command.venue}.{command.account}.{action(command)}"
     if delivery.routing_key != key:
         return Objection("invalid_command", f"routing key {delivery.routing_key!r} does not say {key!r}")
     venue = venues.get(command.venue)
@@ -84,8 +85,4 @@ def _against_fields(command: Command) -> Objection | None:
         case Close() | Cancel():
             return None
         case CloseAll() | _:
-            return Objection("unsupported", f"{_action(command)} is not offered by this version")
-
-
-def _action(command: Command) -> str:
-    return str(command.__struct_config__.tag)
+            return Objection("unsupported", f"{action(command)} is not offered by this version")

@@ -9,8 +9,9 @@ operator, a late event.
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from schemas.commands import Command
+from schemas.commands import Cancel, Command
 from schemas.results import OrderState, ReasonCode, Result
 
 State = Literal["open", "in_doubt", "final", "unresolved"]
@@ -124,3 +125,16 @@ class TooLate(Struct, frozen=True):
 
 
 Admission = Admitted | Repeat | Joined | Reused | Busy | TooLate
+
+
+def effective(job: Job) -> Command:
+    """Return the command with what became known since: the order that a cancel's target placed."""
+    command = job.command
+    if isinstance(command, Cancel) and command.order_id is None and job.order_id is not None:
+        return replace(command, order_id=job.order_id)
+    return command
+
+
+def action(command: Command) -> str:
+    """Return the command's `type` on the wire."""
+    return str(command.__struct_config__.tag)

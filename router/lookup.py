@@ -9,9 +9,10 @@ import secrets
 from collections.abc import Generator
 from typing import TypeVar
 
+from router.answers import clean
 from router.errors import NotSent, SendError
 from router.exchange import Attempt, Request, Response, Sight, Unknown
-from router.job import Job
+from router.job import Job, effective
 from router.limiter import Priority
 from router.ports import Clock, Journal, Transport
 from router.telemetry import Metrics
@@ -51,7 +52,7 @@ class Sweep:
             rivals=rivals,
         )
         try:
-            return await self.run(venue, account, venue.exchange.lookup(job.command, attempt))
+            return clean(await self.run(venue, account, venue.exchange.lookup(effective(job), attempt)))
         except SendError as error:
             return Unknown(message=str(error))
 

@@ -53,7 +53,8 @@ class Outbox:
 
     async def _sweep(self) -> None:
         stuck: set[tuple[str, str]] = set()
-        for item in await self._journal.unpublished(int(LEFT_BEHIND_S * 1e6), BATCH):
+        left_behind_us = self._clock.now_us() - int(LEFT_BEHIND_S * 1e6)
+        for item in await self._journal.unpublished(left_behind_us, BATCH):
             key = (item.sender, item.command_id)
             if key not in stuck and not await self._publish(item):
                 stuck.add(key)

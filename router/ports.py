@@ -113,7 +113,7 @@ class Journal(Protocol):
         ...
 
     async def unpublished(self, older_than_us: int, limit: int) -> Sequence[Outgoing]:
-        """Return results that have waited longer than that, and hold them back from others for a while.
+        """Return unconfirmed results completed before that instant, and hold them back from others for a while.
 
         They come in order per command, none ahead of an earlier one.
         """

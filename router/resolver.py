@@ -5,6 +5,8 @@ on to the next one. What is due in the same round shares equal reads at a venue.
 """
 
 import asyncio
+import heapq
+from contextlib import suppress
 
 import structlog
 from msgspec.structs import replace
@@ -24,6 +26,8 @@ AT_ONCE = 128
 CLAIM_US = 20_000_000
 """A job taken up by a pod that dies is due again after this long."""
 FIND_US = 250_000
+MAX_WAKES = 100_000
+"""Beyond that the poll finds what is due."""
 
 _log = structlog.get_logger(__name__)
 
@@ -37,51 +41,59 @@ class Resolver:
         self._outbox = outbox
         self._clock = clock
         self._woken = asyncio.Event()
-        self._next_us: int | None = None
+        self._wakes: list[int] = []
+        self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._mine: set[tuple[str, str]] = set()
         dispatcher.on_parked = self.wake
 
     def wake(self, at_us: int) -> None:
         """Hear when a job is due."""
-        if self._next_us is None or at_us < self._next_us:
-            self._next_us = at_us
-            self._woken.set()
+        if len(self._wakes) < MAX_WAKES:
+            heapq.heappush(self._wakes, at_us)
+            if self._wakes[0] == at_us:
+                self._woken.set()
 
     async def run(self) -> None:
-        """Resolve until cancelled."""
-        while True:
+        """Resolve until `drain`, or until cancelled."""
+        while not self._stopping:
             try:
                 await self._round()
             except JournalUnavailable as error:
                 _log.warning("the resolver waits for the journal", error=str(error))
             await self._pause()
 
-    async def drain(self) -> None:
-        """Stop what is under way; another pod takes it up where the journal says it stands."""
-        for task in list(self._tasks):
+    async def drain(self, timeout_s: float) -> None:
+        """Take nothing more up and finish what is under way; what is left, another pod takes up."""
+        self._stopping = True
+        self._woken.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        left = list(self._tasks)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _pause(self) -> None:
-        now = self._clock.now_us()
-        ahead_s = POLL_S if self._next_us is None else (self._next_us - now) / 1e6
+        """Wait until the next job of ours is due, or long enough to look for those of others."""
+        ahead_s = POLL_S
+        if self._wakes:
+            ahead_s = min((self._wakes[0] - self._clock.now_us()) / 1e6, POLL_S)
         self._woken.clear()
-        if ahead_s > 0:
-            try:
-                async with asyncio.timeout(min(ahead_s, POLL_S)):
+        if ahead_s > 0 and not self._stopping:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ahead_s):
                     await self._woken.wait()
-            except TimeoutError:
-                pass
 
     async def _round(self) -> None:
         room = AT_ONCE - len(self._tasks)
-        if self._next_us is not None and self._next_us <= self._clock.now_us():
-            self._next_us = None
         if room <= 0:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             return
-        due = await self._journal.due(self._clock.now_us(), room)
+        now = self._clock.now_us()
+        while self._wakes and self._wakes[0] <= now:
+            heapq.heappop(self._wakes)
+        due = await self._journal.due(now, room)
         sweep = self._dispatcher.sweep()
         for job in due:
             key = (job.sender, job.command_id)

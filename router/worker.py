@@ -14,13 +14,12 @@ import structlog
 from msgspec.structs import replace
 
 from router import answers, crash
-from router.attempt import action
 from router.config import Sender
 from router.delivery import Delivery
 from router.dispatch import Dispatcher
 from router.errors import JournalUnavailable, PublishFailed
 from router.intake import may_reply, unauthorized
-from router.job import Admission, Admitted, Busy, Job, Joined, Outgoing, Repeat, Reply, Reused, TooLate
+from router.job import Admission, Admitted, Busy, Job, Joined, Outgoing, Repeat, Reply, Reused, TooLate, action
 from router.outbox import Outbox
 from router.plan import Plan, Planner, refuse
 from router.ports import Clock, Journal, Publisher
@@ -47,13 +46,13 @@ class DeadLetters(Protocol):
 
 
 class _Running:
-    """A command at work in this process, and the delivery to acknowledge when it is answered."""
+    """A delivery at work in this process; a redelivery of the same message takes its place."""
 
     __slots__ = ("delivery", "reply")
 
-    def __init__(self, delivery: Delivery, reply: Reply) -> None:
+    def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
-        self.reply = reply
+        self.reply = delivery.reply(None)
 
 
 class Worker:
@@ -85,7 +84,7 @@ class Worker:
 
     def take(self, delivery: Delivery) -> None:
         """Start on a delivery, in a task of our own."""
-        task = asyncio.create_task(self._guard(delivery))
+        task = asyncio.create_task(self._guard(_Running(delivery)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -99,17 +98,22 @@ class Worker:
         await asyncio.gather(*left, return_exceptions=True)
         return len(left)
 
-    async def _guard(self, delivery: Delivery) -> None:
+    async def _guard(self, running: _Running) -> None:
         """Keep the worker alive: a defect costs this delivery one try, and the broker delivers it again."""
         try:
-            await self._deliver(delivery)
-        except Exception as error:
+            await self._deliver(running)
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise  # we are being drained; one that a library let slip is a defect like any other
             self._metrics.failed()
-            _log.exception("a delivery failed", error=type(error).__name__, deliveries=delivery.deliveries)
-            await self._clock.sleep(min(0.1 * 2**delivery.deliveries, 5.0))
-            await self._quietly(delivery.requeue)
+            deliveries = running.delivery.deliveries
+            _log.exception("a delivery failed", error=type(error).__name__, deliveries=deliveries)
+            await self._clock.sleep(min(0.1 * 2**deliveries, 5.0))
+            await self._quietly(running.delivery.requeue)
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, mine: _Running) -> None:
+        delivery = mine.delivery
         received_us = self._clock.now_us()
         crash.at("after_delivery")
         if delivery.redelivered:
@@ -119,7 +123,7 @@ class Worker:
         except Undecodable as error:
             return await self._poison(delivery, error)
         self._metrics.received()
-        reply = delivery.reply(command.command_id)
+        reply = mine.reply = delivery.reply(command.command_id)
         against = unauthorized(delivery, command, self._senders)
         if against is not None:
             if not may_reply(delivery, self._senders):
@@ -131,7 +135,6 @@ class Worker:
         if running is not None and delivery.redelivered and running.reply == reply:
             running.delivery = delivery
             return None
-        mine = _Running(delivery, reply)
         self._running.setdefault(key, mine)
         try:
             await self._process(mine, command, received_us)
@@ -153,7 +156,11 @@ class Worker:
             # Nothing is stored, so nothing was sent that could execute twice; without the journal nothing may be.
             await self._clock.sleep(RETRY_S)
         crash.at("before_ack")
-        await self._quietly(running.delivery.ack)
+        acked = None
+        while acked is not running.delivery:  # a redelivery may take its place while the ack is written
+            acked = running.delivery
+            await self._quietly(acked.ack)
+        self._journal.note(fresh.sender, fresh.command_id, "acked")
 
     async def _try(self, running: _Running, fresh: Job) -> bool:
         """Admit a command and bring it to an answer or a parked wait. `False`: nothing is stored, begin again."""

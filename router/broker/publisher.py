@@ -15,6 +15,7 @@ import structlog
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+from aiormq.exceptions import ChannelAccessRefused
 
 from router.broker.connection import connect, open_channel
 from router.broker.topology import Names
@@ -64,9 +65,10 @@ class Publisher:
         if reply.reply_to and not self._names.ours(reply.reply_to):
             try:
                 return await self._send("", reply.reply_to, body, message)
-            except Unroutable:
+            except Unroutable as error:
+                # One sender's queue that is gone, full or forbidden must hold up nobody else's answers.
                 self._metrics.unroutable()
-                _log.warning("reply queue is gone", command_id=result.command_id)
+                _log.warning("a result goes to the results queue", command_id=result.command_id, error=str(error))
         key = f"{result.venue or '_'}.{result.account or '_'}.{result.outcome}"
         return await self._send(self._names.results, key, body, message)
 
@@ -105,9 +107,11 @@ class Publisher:
             target = await self._exchange(exchange)
             await target.publish(message, key, mandatory=True, timeout=CONFIRM_S)
         except PublishError as error:
-            raise Unroutable(f"nothing took a message for {key!r}") from error
+            raise Unroutable(f"queue {key!r} is gone") from error
         except DeliveryError as error:
-            raise PublishFailed("the broker refused the message") from error
+            raise Unroutable(f"queue {key!r} refused the message") from error
+        except ChannelAccessRefused as error:
+            raise Unroutable(f"writing to {key!r} is not allowed") from error
         except (AMQPError, RuntimeError, OSError, TimeoutError, BrokerUnavailable) as error:
             # A timeout is not "not published": the same result may arrive twice, under the same id.
             raise PublishFailed(f"not confirmed: {type(error).__name__}") from error

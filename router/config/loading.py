@@ -258,8 +258,8 @@ class _Loading:
         if scheme == "sqlite":
             if not rest.startswith("/") or not rest.strip("/"):
                 self.source.fault(("journal", "url"), "looks like sqlite:///relative.db or sqlite:////absolute/path.db")
-        else:
-            self._check_url(("journal", "url"), config.journal.url, ("postgresql", "postgres"), credentials=True)
+        elif scheme not in {"postgresql", "postgres"} or not rest:
+            self.source.fault(("journal", "url"), "must be sqlite:/// or postgresql://")
 
     def _check_url(self, names: Names, url: str, schemes: tuple[str, ...], *, credentials: bool = False) -> None:
         try:

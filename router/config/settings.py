@@ -21,6 +21,7 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 PositiveSeconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 _RATE: Final = re.compile(r"([0-9]{1,7})/([0-9]{1,7}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
+_PASSWORD_PARAMETER: Final = re.compile(r"[?&]password=([^&#]+)")
 _UNIT_S: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -117,7 +118,8 @@ class Config(Struct, frozen=True, kw_only=True):
         for url in (self.broker.url, self.journal.url):
             if password := password_of(url):
                 found |= {password, unquote(password)}
-        return frozenset(found - {""})
+        # RabbitMQ's published default, good on loopback alone, is no secret, and an ordinary word.
+        return frozenset(found - {"", "guest"})
 
 
 def parse_rate(text: str) -> tuple[tuple[int, float], ...]:
@@ -142,7 +144,8 @@ def password_of(url: str) -> str:
     authority = url.partition("://")[2]
     # Not urlsplit: a password with a raw "/", "#" or "?" must be found as well, for this feeds the redaction.
     credentials, at, _ = authority.rpartition("@")
-    return credentials.partition(":")[2] if at else ""
+    in_query = _PASSWORD_PARAMETER.search(url)
+    return credentials.partition(":")[2] if at else in_query[1] if in_query else ""
 
 
 def masked(url: str) -> str:

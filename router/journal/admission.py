@@ -12,7 +12,7 @@ from router.errors import JournalUnavailable
 from router.job import Admission, Admitted, AttemptStart, Busy, Job, Joined, Repeat, Reply, Reused, TooLate
 from router.journal import outbox
 from router.journal.commands import START, encode_job
-from router.journal.statements import Params, Steps, optional
+from router.journal.statements import Key, Params, Steps, optional
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -23,14 +23,15 @@ _INSERT = """insert into commands (command_id, sender, digest, venue, account, a
         next_us, order_id, received_us, updated_us, reply, asked, joined, job)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now_us(), $14, 1, 0, $15)
     on conflict do nothing returning state"""
-_FIND = """select state, digest, reply from commands where command_id = $1 and sender = $2"""
+_FIND = """select state, digest, reply, received_us from commands where command_id = $1 and sender = $2"""
 _FORGET = """delete from commands where command_id = $1 and sender = $2 and state = 'given_up'"""
 _ASK_AGAIN = """update commands set asked = asked + 1
     where command_id = $1 and sender = $2 and state = 'open' returning state"""
 _JOIN = """update commands set joined = joined + 1
     where command_id = $1 and sender = $2 and state = $3 returning state"""
-_ADDRESS = """insert into replies (command_id, sender, address, asked, reply) values ($1, $2, $3, 1, $4)
-    on conflict (command_id, sender, address) do update set asked = replies.asked + 1"""
+_ADDRESS = """insert into replies (received_us, command_id, sender, address, asked, reply)
+    values ($1, $2, $3, $4, 1, $5)
+    on conflict (received_us, command_id, sender, address) do update set asked = replies.asked + 1"""
 _GIVE_UP = """insert into commands (command_id, sender, digest, venue, account, action, state, version, received_us,
         updated_us, reply, asked, joined, job)
     values ($1, $2, '', '', '', 'close', 'given_up', 0, now_us(), now_us(), '', 0, 0, '')
@@ -43,20 +44,21 @@ def admit(
     """Run `router.ports.Journal.admit`. A refusal is stored as final, whatever state `job` says."""
     if result is not None:
         job = msgspec.structs.replace(job, state="final", next_us=None, seq=result.seq)
-    key = (job.command_id, job.sender)
+    whole = (job.received_us, job.command_id, job.sender)
+    key = whole[1:]
     for _ in range(_TRIES):
         if (yield _INSERT, _columns(job, reply, digest)):
             if start is not None:
-                yield START, (*key, start.number, start.at_us)
+                yield START, (*whole, start.number, start.at_us)
             if result is None:
                 return Admitted(job)
-            return Admitted(job, (yield from outbox.put(result, job.sender, job.command_id, [reply], waits=False)))
+            return Admitted(job, (yield from outbox.put(whole, result, [reply], waits=False)))
         found = yield _FIND, key
         if not found:
             if job.position is not None:
                 return Busy()
             continue  # whatever was in the way is gone
-        state, stored_digest, first = found[0]
+        state, stored_digest, first, received_us = found[0]
         if state == "given_up":
             if isinstance(job.command, Close) and result is None:
                 return TooLate()
@@ -64,7 +66,7 @@ def admit(
             continue
         if stored_digest != digest:
             return Reused()
-        answer = yield from _again(state, job, reply, outbox.decode_reply(first))
+        answer = yield from _again(state, (received_us, *key), reply, outbox.decode_reply(first))
         if answer is not None:
             return answer
     raise JournalUnavailable(f"the row of command {job.command_id} changed {_TRIES} times while it was read")
@@ -75,26 +77,26 @@ def give_up_target(sender: str, command_id: str) -> Steps[None]:
     yield _GIVE_UP, (command_id, sender)
 
 
-def _again(state: str, job: Job, reply: Reply, first: Reply) -> Steps[Joined | Repeat | None]:
+def _again(state: str, whole: Key, reply: Reply, first: Reply) -> Steps[Joined | Repeat | None]:
     """Answer a command that is stored already; `None` when its state changed meanwhile.
 
     The row is updated before the address is added: whoever concludes the command waits for that row, and sees it.
     """
-    key = (job.command_id, job.sender)
+    key = whole[1:]
     known = _address(reply) == _address(first)
     if state == "open":
         if not (yield (_ASK_AGAIN, key) if known else (_JOIN, (*key, state))):
             return None
         if not known:
-            yield _ADDRESS, (*key, _address(reply), outbox.encode(reply))
+            yield _ADDRESS, (*whole, _address(reply), outbox.encode(reply))
         return Joined()
     if state != "final" and not known:
         if not (yield _JOIN, (*key, state)):
             return None
-        yield _ADDRESS, (*key, _address(reply), outbox.encode(reply))
-    result = yield from outbox.last(job.sender, job.command_id)
+        yield _ADDRESS, (*whole, _address(reply), outbox.encode(reply))
+    result = yield from outbox.last(whole)
     if result is None:
-        raise LookupError(f"command {job.command_id} is {state} and has no result on record")
+        raise LookupError(f"command {whole[1]} is {state} and has no result on record")
     return Repeat(result)
 
 

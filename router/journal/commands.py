@@ -20,16 +20,17 @@ leaves room for long deadlines and wrong clocks, and keeps the answer small howe
 
 _job: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
 
-START = """insert into attempts (command_id, sender, number, started_us) values ($1, $2, $3, $4)"""
+START = """insert into attempts (received_us, command_id, sender, number, started_us) values ($1, $2, $3, $4, $5)"""
 # A position once released is never taken again by the same command: a later one may hold it by now.
 _SAVE = """update commands set state = $4, version = $5, next_us = $6, order_id = $7, job = $8, updated_us = now_us(),
         position = case when $4 = 'final' then null else position end
     where command_id = $1 and sender = $2 and version = $3 and state <> 'given_up'
     returning reply, asked, joined"""
-_END = """update attempts set ended_us = $4, outcome = $5, venue_code = $6, message = $7, sent_us = $8
-    where command_id = $1 and sender = $2 and number = $3 and ended_us is null returning number"""
-_EVIDENCE = """insert into evidence (command_id, sender, number, at_us, outcome, venue_code, message, sent_us)
-    values ($1, $2, $3, $4, $5, $6, $7, $8)"""
+_END = """update attempts set ended_us = $5, outcome = $6, venue_code = $7, message = $8, sent_us = $9
+    where received_us = $1 and command_id = $2 and sender = $3 and number = $4 and ended_us is null returning number"""
+_EVIDENCE = """insert into evidence (received_us, command_id, sender, number, at_us, outcome, venue_code, message,
+        sent_us)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
 # Whoever saved the newest version owns the command; an attempt left open is that of a process that lost it.
 _ABANDON = """update attempts set ended_us = $3, outcome = 'Abandoned'
     where command_id = $1 and sender = $2 and ended_us is null"""
@@ -58,7 +59,8 @@ def save(
     job: Job, *, start: AttemptStart | None = None, end: AttemptEnd | None = None, result: Result | None = None
 ) -> Steps[tuple[Job, tuple[Outgoing, ...]] | None]:
     """Run `router.ports.Journal.save`."""
-    key = (job.command_id, job.sender)
+    whole = (job.received_us, job.command_id, job.sender)
+    key = whole[1:]
     stored = msgspec.structs.replace(job, version=job.version + 1)
     rows = yield (
         _SAVE,
@@ -74,20 +76,20 @@ def save(
     )
     if not rows:
         if end is not None:
-            yield _EVIDENCE, (*key, *_seen(end))
+            yield _EVIDENCE, (*whole, *_seen(end))
         return None
-    if end is not None and not (yield _END, (*key, *_seen(end))):
-        yield _EVIDENCE, (*key, *_seen(end))
+    if end is not None and not (yield _END, (*whole, *_seen(end))):
+        yield _EVIDENCE, (*whole, *_seen(end))
     if start is not None:
         if start.number > 1 and end is None:
             yield _ABANDON, (*key, start.at_us)
-        yield START, (*key, start.number, start.at_us)
+        yield START, (*whole, start.number, start.at_us)
     if result is None:
         return stored, ()
     reply, asked, joined = rows[0]
-    later = yield from outbox.waits(result, job.sender, job.command_id)
-    replies = yield from outbox.owed(result, job.sender, job.command_id, outbox.decode_reply(reply), asked, joined)
-    return stored, (yield from outbox.put(result, job.sender, job.command_id, replies, waits=later))
+    later = yield from outbox.waits(whole, result)
+    replies = yield from outbox.owed(whole, result, outbox.decode_reply(reply), asked, joined)
+    return stored, (yield from outbox.put(whole, result, replies, waits=later))
 
 
 def load(sender: str, command_id: str) -> Steps[Job | None]:

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from router.job import Outgoing, Reply
-from router.journal.statements import Params, Steps
+from router.journal.statements import Key, Params, Steps, storable
 from schemas.results import Result
 
 HOLD_US: Final = 5_000_000
@@ -18,21 +18,25 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _result: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 
-_PUT = """insert into outbox (command_id, sender, seq, copy, reply, result, created_us, next_us)
-    values ($1, $2, $3, $4, $5, $6, $7, now_us())"""
-_WAITS = """select 1 from outbox where command_id = $1 and sender = $2 and seq < $3 and confirmed_us is null limit 1"""
-_REPLIES = """select reply, asked from replies where command_id = $1 and sender = $2 order by address"""
+_PUT = """insert into outbox (received_us, command_id, sender, seq, copy, reply, result, created_us, next_us)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, now_us())"""
+_WAITS = """select 1 from outbox where received_us = $1 and command_id = $2 and sender = $3 and seq < $4
+    and confirmed_us is null limit 1"""
+_REPLIES = (
+    """select reply, asked from replies where received_us = $1 and command_id = $2 and sender = $3 order by address"""
+)
 _CLAIM = """update outbox set next_us = now_us() + $3
-    where confirmed_us is null and next_us <= now_us() and (command_id, sender, seq, copy) in (
-        select o.command_id, o.sender, o.seq, o.copy from outbox o
+    where confirmed_us is null and next_us <= now_us() and (received_us, command_id, sender, seq, copy) in (
+        select o.received_us, o.command_id, o.sender, o.seq, o.copy from outbox o
         where o.confirmed_us is null and o.next_us <= now_us() and o.created_us <= $1
-          and not exists (select 1 from outbox e where e.command_id = o.command_id and e.sender = o.sender
-                          and e.seq < o.seq and e.confirmed_us is null)
+          and not exists (select 1 from outbox e where e.received_us = o.received_us and e.command_id = o.command_id
+                          and e.sender = o.sender and e.seq < o.seq and e.confirmed_us is null)
         order by o.next_us limit $2)
-    returning command_id, sender, seq, copy, reply, result, created_us"""
-CONFIRM = """update outbox set confirmed_us = $5
-    where command_id = $1 and sender = $2 and seq = $3 and copy = $4 and confirmed_us is null"""
-_LAST = """select result from outbox where command_id = $1 and sender = $2 order by seq desc, copy limit 1"""
+    returning received_us, command_id, sender, seq, copy, reply, result, created_us"""
+CONFIRM = """update outbox set confirmed_us = $6
+    where received_us = $1 and command_id = $2 and sender = $3 and seq = $4 and copy = $5 and confirmed_us is null"""
+_LAST = """select result from outbox where received_us = $1 and command_id = $2 and sender = $3
+    order by seq desc, copy limit 1"""
 
 
 def decode_reply(text: str) -> Reply:
@@ -45,50 +49,39 @@ def encode(value: Reply | Result) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def put(
-    result: Result, sender: str, command_id: str, replies: list[Reply], *, waits: bool
-) -> Steps[tuple[Outgoing, ...]]:
+def put(key: Key, result: Result, replies: list[Reply], *, waits: bool) -> Steps[tuple[Outgoing, ...]]:
     """Store one copy per entry of `replies`; every copy but the first says `duplicate`."""
     copies = []
     completed_us = (result.completed_at - _EPOCH) // _MICROSECOND
     for copy, reply in enumerate(replies):
         told = msgspec.structs.replace(result, duplicate=True) if copy else result
-        yield _PUT, (command_id, sender, result.seq, copy, encode(reply), encode(told), completed_us)
-        copies.append(
-            Outgoing(
-                outbox_id=_outbox_id(command_id, sender, result.seq, copy),
-                sender=sender,
-                command_id=command_id,
-                reply=reply,
-                result=told,
-                waits=waits,
-            )
-        )
+        yield _PUT, (*key, result.seq, copy, encode(reply), encode(told), completed_us)
+        copies.append(_outgoing(key, copy, reply, told, waits=waits))
     return tuple(copies)
 
 
-def owed(result: Result, sender: str, command_id: str, first: Reply, asked: int, joined: int) -> Steps[list[Reply]]:
+def owed(key: Key, result: Result, first: Reply, asked: int, joined: int) -> Steps[list[Reply]]:
     """Return whom a result goes to.
 
     The first result goes to every delivery that came, later ones once to every distinct address.
     """
     addresses = [(first, asked)]
     if joined:
-        rows = yield _REPLIES, (command_id, sender)
+        rows = yield _REPLIES, key
         addresses += [(_reply.decode(reply), count) for reply, count in rows]
     return [reply for reply, count in addresses for _ in range(count if result.seq == 1 else 1)]
 
 
-def waits(result: Result, sender: str, command_id: str) -> Steps[bool]:
+def waits(key: Key, result: Result) -> Steps[bool]:
     """Say whether an earlier result of the command is not confirmed yet."""
     if result.seq == 1:
         return False
-    return bool((yield _WAITS, (command_id, sender, result.seq)))
+    return bool((yield _WAITS, (*key, result.seq)))
 
 
-def last(sender: str, command_id: str) -> Steps[Result | None]:
+def last(key: Key) -> Steps[Result | None]:
     """Return the last result that was stored, as its first address was told it."""
-    rows = yield _LAST, (command_id, sender)
+    rows = yield _LAST, key
     return _result.decode(rows[0][0]) if rows else None
 
 
@@ -99,23 +92,25 @@ def claim(older_than_us: int, limit: int) -> Steps[tuple[Outgoing, ...]]:
     """
     rows = yield _CLAIM, (older_than_us, limit, HOLD_US)
     return tuple(
-        Outgoing(
-            outbox_id=_outbox_id(command_id, sender, seq, copy),
-            sender=sender,
-            command_id=command_id,
-            reply=_reply.decode(reply),
-            result=_result.decode(result),
-        )
-        for command_id, sender, seq, copy, reply, result, _ in sorted(rows, key=lambda row: (row[6], *row[:4]))
+        _outgoing(tuple(key), copy, _reply.decode(reply), _result.decode(result), waits=False)
+        for *key, _, copy, reply, result, _ in sorted(rows, key=lambda row: (row[7], *row[:5]))
     )
 
 
 def confirmation(outbox_id: str, at_us: int) -> Params:
     """Return the parameters of `CONFIRM`, which marks a result as confirmed."""
-    sender, command_id, seq, copy = outbox_id.rsplit("/", 3)
-    return command_id, sender, int(seq), int(copy), at_us
-
-
-def _outbox_id(command_id: str, sender: str, seq: int, copy: int) -> str:
     # Neither a command id nor a number holds a slash; a sender may.
-    return f"{sender}/{command_id}/{seq}/{copy}"
+    sender, command_id, received_us, seq, copy = outbox_id.rsplit("/", 4)
+    return int(received_us), storable(command_id), storable(sender), int(seq), int(copy), at_us
+
+
+def _outgoing(key: Key, copy: int, reply: Reply, result: Result, *, waits: bool) -> Outgoing:
+    received_us, command_id, sender = key
+    return Outgoing(
+        outbox_id=f"{sender}/{command_id}/{received_us}/{result.seq}/{copy}",
+        sender=sender,
+        command_id=command_id,
+        reply=reply,
+        result=result,
+        waits=waits,
+    )

@@ -11,14 +11,15 @@ CHUNK: Final = 100
 _DELETE = """delete from commands where state in ('final', 'given_up') and (command_id, sender) in (
         select c.command_id, c.sender from commands c
         where c.state in ('final', 'given_up') and c.updated_us < now_us() - $1
-          and not exists (select 1 from outbox o where o.command_id = c.command_id and o.sender = c.sender
-                          and o.confirmed_us is null)
+          and not exists (select 1 from outbox o where o.received_us = c.received_us and o.command_id = c.command_id
+                          and o.sender = c.sender and o.confirmed_us is null)
         order by c.updated_us limit $2)
-    returning command_id, sender"""
-_KEYS = ", ".join(f"(${2 * number + 1}, ${2 * number + 2})" for number in range(CHUNK))
+    returning received_us, command_id, sender"""
+_PLACES = [(f"${3 * row + 1}", f"${3 * row + 2}", f"${3 * row + 3}") for row in range(CHUNK)]
+_WHOLE = ", ".join(f"(cast({time} as bigint), {command}, {sender})" for time, command, sender in _PLACES)
 _CHILDREN = tuple(
-    f"delete from {table} where (command_id, sender) in (values {_KEYS})"  # noqa: S608 - both are our own constants
-    for table in ("attempts", "replies", "evidence", "outbox", "history")
+    f"delete from {table} where (received_us, command_id, sender) in (values {_WHOLE})"  # noqa: S608 - our own words
+    for table in ("attempts", "outbox", "replies", "evidence", "history")
 )
 
 
@@ -27,10 +28,10 @@ def retire(older_than_us: int) -> Steps[int]:
     rows = yield _DELETE, (older_than_us, CHUNK)
     if not rows:
         return 0
-    keys: list[str] = []
-    for number in range(CHUNK):
+    keys: list[str | int] = []
+    for row in range(CHUNK):
         # Always as many as the statement has places, so that it is prepared once; the last key is repeated.
-        keys += rows[min(number, len(rows) - 1)]
+        keys += rows[min(row, len(rows) - 1)]
     params: Params = tuple(keys)
     for delete in _CHILDREN:
         yield delete, params

@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+Key = tuple[int, str, str]
+"""A command's `received_us`, its id and its sender: what the keys of its attempts and results begin with."""
+
 Params = tuple[str | int | None, ...]
 Statement = tuple[str, Params]
 Rows = Sequence[Sequence[Any]]

@@ -16,15 +16,17 @@ _result: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 
 _WHOSE = """select sender, state, updated_us, reply, job from commands where command_id = $1 order by sender"""
 _ATTEMPTS = """select number, started_us, ended_us, outcome, venue_code, message, sent_us from attempts
-    where command_id = $1 and sender = $2 order by number"""
+    where received_us = $1 and command_id = $2 and sender = $3 order by number"""
 _EVIDENCE = """select at_us, number, outcome, venue_code, message, sent_us from evidence
-    where command_id = $1 and sender = $2 order by at_us"""
+    where received_us = $1 and command_id = $2 and sender = $3 order by at_us"""
 _RESULTS = """select created_us, confirmed_us, reply, result from outbox
-    where command_id = $1 and sender = $2 order by seq, copy"""
-_JOINED = """select reply, asked from replies where command_id = $1 and sender = $2 order by address"""
-_HISTORY = """select at_us, event, detail from history where command_id = $1 and sender = $2 order by at_us"""
-NOTE: Final = """insert into history (command_id, sender, at_us, event, detail)
-    select c.command_id, c.sender, cast($3 as bigint), cast($4 as text), cast($5 as text)
+    where received_us = $1 and command_id = $2 and sender = $3 order by seq, copy"""
+_JOINED = """select reply, asked from replies
+    where received_us = $1 and command_id = $2 and sender = $3 order by address"""
+_HISTORY = """select at_us, event, detail from history
+    where received_us = $1 and command_id = $2 and sender = $3 order by at_us"""
+NOTE: Final = """insert into history (received_us, command_id, sender, at_us, event, detail)
+    select c.received_us, c.command_id, c.sender, cast($3 as bigint), cast($4 as text), cast($5 as text)
     from commands c where c.command_id = $1 and c.sender = $2"""
 """Appends to the history of a command that is stored; for any other it does nothing, so nothing is left over."""
 
@@ -67,7 +69,7 @@ def story(sender: str | None, command_id: str) -> Steps[Sequence[Story]]:
 
 
 def _told(sender: str, command_id: str, job: Job, reply: Reply) -> Steps[Story]:
-    key = (command_id, sender)
+    key = (job.received_us, command_id, sender)
     entries = [Entry(job.received_us, "received", _joined("answer to", _address(reply)))]
     entries += _of_attempts((yield _ATTEMPTS, key))
     entries += [

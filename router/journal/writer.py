@@ -36,6 +36,10 @@ STUCK_S: Final = 10.0
 _OWN: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
 
 
+# julianday() counts days, to the millisecond; 1970 began at 2440587.5 (https://www.sqlite.org/lang_datefunc.html).
+_NOW: Final = "cast((julianday('now') - 2440587.5) * 86400000000 as bigint)"
+
+
 class Signal(Enum):
     """What else the queue carries."""
 
@@ -246,9 +250,9 @@ def connect(path: Path, busy_s: float) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    connection.create_function("now_us", 0, lambda: time.time_ns() // 1000)
     connection.execute("pragma synchronous = full")
     connection.execute("pragma cache_size = -65536")
+    connection.execute("pragma wal_autocheckpoint = 4000")
     connection.execute("pragma journal_size_limit = 67108864")
     return connection
 
@@ -267,8 +271,8 @@ def drive(connection: sqlite3.Connection, operation: Operation[T]) -> T:
 
 @cache
 def numbered(sql: str) -> str:
-    """Spell parameters as SQLite does. `now_us()` is a function of the connection."""
-    return sql.replace("$", "?")
+    """Spell parameters and `now_us()` as SQLite does; a function of ours would cost the interpreter's lock."""
+    return sql.replace("$", "?").replace("now_us()", _NOW)
 
 
 def _wal(connection: sqlite3.Connection, deadline: float) -> None:

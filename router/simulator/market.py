@@ -123,8 +123,7 @@ class Market:
         self, account: Account, order: Order, *, part: Decimal | None, rest: Status, reason: str, origin: Origin
     ) -> Order:
         """Execute an immediate order: `part` of it (all when `None`) trades, what is left ends as `rest`."""
-        size = order.size if part is None else (order.size * part).quantize(order.size, rounding=ROUND_DOWN)
-        order = self.fill(account, order, size=size, origin=origin)
+        order = self.fill(account, order, size=part_of(order, part), origin=origin)
         return self.end(account, order, rest, reason) if order.status != "filled" else order
 
     def end(self, account: Account, order: Order, status: Status, reason: str = "") -> Order:
@@ -209,6 +208,11 @@ class Market:
             fill_id=next(self._fill_ids), order_id=order.order_id, symbol=order.symbol, side=order.side, size=size,
             price=price, gain=gain, at_ms=at_ms, closes=order.closes,
         )  # fmt: skip
+
+
+def part_of(order: Order, part: Decimal | None) -> Decimal:
+    """Return a part of an order's size, rounded down to the digits the size has; all of it for `None`."""
+    return order.size if part is None else (order.size * part).quantize(order.size, rounding=ROUND_DOWN)
 
 
 def reached(order: Order, price: Decimal) -> bool:

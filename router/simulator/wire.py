@@ -5,7 +5,7 @@ import gzip
 import socket
 import struct
 from functools import cache
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -15,6 +15,7 @@ from router.simulator.faults import Malformed, What
 BOMB_BYTES: Final = 64 * 1024 * 1024
 """What the gzip bomb unpacks to; some 64 KiB on the wire."""
 DEPTH: Final = 100_000
+FLUSH_TURNS: Final = 16
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
@@ -53,17 +54,13 @@ async def damage(http: web.Request, what: What, answer: Answer) -> None:
 
 async def truncate(http: web.Request, answer: Answer) -> None:
     """Promise more than the body, send half of it, close in order."""
-    _write(http, _head(answer, len(answer.body) + 1024) + answer.body[: len(answer.body) // 2])
-    await asyncio.sleep(0)
+    await _write(http, _head(answer, len(answer.body) + 1024) + answer.body[: len(answer.body) // 2])
     close(http)
 
 
 async def head_then_reset(http: web.Request, answer: Answer) -> None:
     """Send the head of an answer, then reset."""
-    _write(http, _head(answer, len(answer.body)))
-    # uvloop writes at the end of the loop's turn; aborting in the same turn would drop the head.
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await _write(http, _head(answer, len(answer.body)))
     reset(http)
 
 
@@ -96,6 +93,13 @@ def _head(answer: Answer, length: int) -> bytes:
     return ("\r\n".join([*lines, f"Content-Length: {length}", "", ""])).encode()
 
 
-def _write(http: web.Request, data: bytes) -> None:
-    if isinstance(http.transport, asyncio.Transport):
-        http.transport.write(data)
+async def _write(http: web.Request, data: bytes) -> None:
+    """Hand the data to the kernel; uvloop would drop what is still in its own buffer when the connection ends."""
+    transport = cast("asyncio.Transport | None", http.transport)  # uvloop's is one, though not by inheritance
+    if transport is None:
+        return
+    transport.write(data)
+    for _ in range(FLUSH_TURNS):
+        await asyncio.sleep(0)
+        if not transport.get_write_buffer_size():
+            break

@@ -371,6 +371,12 @@ def test_an_ok_that_does_not_show_our_order_canceled_is_looked_at(data: Any) -> 
     assert isinstance(NAMI.verdict(cancel(), reply({"status": "ok", "data": data})), Look)
 
 
+def test_no_fill_has_no_average_price() -> None:
+    """The venue writes 0 for a price that does not exist."""
+    outcome = NAMI.verdict(cancel(), reply({"status": "ok", "data": order(executedQty=0, executedPrice=0)}))
+    assert outcome == Done(order_id=ID, order=OrderState(status="canceled", filled_size="0"), venue_code="ok")
+
+
 def test_an_id_given_as_text_is_the_same_id() -> None:
     """Requests write the id as text and answers as a number."""
     assert isinstance(NAMI.verdict(cancel(), reply({"status": "ok", "data": order(displaying_id=ID)})), Done)
@@ -383,6 +389,7 @@ def test_an_id_given_as_text_is_the_same_id() -> None:
         ({"status": "ok", "data": {"status": "ok", "data": {"status": "ok", "data": order()}}}, Done),
         ({"status": "ok", "data": {"status": "NOT_FOUND_ORDER", "code": 6101, "data": {}}}, Look),
         ({"status": "BROKER_ERROR", "data": {"status": "ok", "data": order()}}, Unknown),
+        ({"status": "ok", "data": {"data": {"status": "ok", "data": order()}}}, Look),
         ({"status": "ok", "data": {"requestId": "6f0d-1"}}, Unknown),
         ({"status": 1, "data": order()}, Unknown),
         ({"data": order()}, Unknown),
@@ -447,6 +454,14 @@ def test_five_hundreds_in_json_are_a_doubt() -> None:
     """Only 503 is documented as maintenance; a refusal inside another outage is not believed."""
     for status in (500, 502, 504):
         assert isinstance(NAMI.verdict(cancel(), failure("BAD_SYMBOL", status=status)), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("named", "status"), [([401], 400), ({}, 200), (400, 400), (403, 200), (401, 500), ("401", 400)]
+)
+def test_a_gateways_status_counts_only_where_it_is_known(named: Any, status: int) -> None:
+    """`statusCode` in the body stands for the HTTP status, but never makes an outage look like a refusal."""
+    assert isinstance(NAMI.verdict(cancel(), reply({"statusCode": named, "error": "x"}, status)), Unknown)
 
 
 def test_messages_never_quote_an_answer() -> None:
@@ -558,8 +573,12 @@ def test_huge_and_odd_numbers_are_no_sizes() -> None:
 
 
 def test_a_lookup_without_a_target_asks_nothing() -> None:
-    """There is nothing to read for a command that names no order."""
+    """There is nothing to read for a command that names no order, or whose history cannot be asked for."""
     assert isinstance(lookup(order_id=None)[0], Unknown)
+    assert isinstance(lookup(symbol=None)[0], Unknown)
+    close = Close(command_id="c", venue="nami", account="main", not_after=NOT_AFTER, symbol="BTCUSDT")
+    assert NAMI.position(close) == "BTCUSDT"
+    assert isinstance(run(NAMI.lookup(close, Attempt(client_order_id="unused", sent_ms=1)))[0], Unknown)
 
 
 @pytest.mark.parametrize(

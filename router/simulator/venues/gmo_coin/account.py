@@ -11,7 +11,7 @@ from typing import Final, Literal
 from router.simulator.book import ZERO, Order, Position, opposite
 from router.simulator.call import Account, Answer, Call, Endpoint, Refusal, json_answer
 from router.simulator.ledger import Subject
-from router.simulator.market import reached
+from router.simulator.market import part_of, reached
 from router.simulator.rates import Breach, Rate
 from router.simulator.seeds import Behaviour, OrderSeed, PositionSeed
 from router.simulator.venue import VenueSimulator
@@ -164,18 +164,18 @@ class GmoCoin(VenueSimulator):
         return self._ok(order.order_id)
 
     def _match(self, call: Call, order: Order) -> None:
-        """Trade what trades at once; end what may not rest. A MARKET order has no price and always trades."""
+        """Trade what trades at once; end what may not rest. Where a symbol has no price yet, only MARKET trades."""
         if order.status == "waiting":
             return
         price = self.market.price(order, call.account.book)
         part = call.fault.fill if call.fault else None
-        trades = order.kind == "market" or reached(order, price)
+        trades = order.kind == "market" or (order.symbol in self.market.prices and reached(order, price))
         price = price if trades else order.price
         if order.time_in_force == "SOK" and trades:
             self.market.end(call.account, order, "expired", "EXPIRED_SOK")
         elif order.time_in_force == "FAS":
             if trades or part is not None:
-                size = order.size if part is None else order.size * part
+                size = part_of(order, part)
                 self.market.fill(call.account, order, size=size, price=price, origin=call.origin)
         elif order.time_in_force in {"FAK", "FOK"}:
             whole = trades and part is None

@@ -1,0 +1,22 @@
+"""One readable line for a result."""
+
+from schemas.results import Result
+
+
+def result_line(result: Result) -> str:
+    """Say what came of a command: outcome, why, which order, in which state, and how that is known."""
+    parts = [result.outcome, f"{result.action or 'command'} {result.venue or '?'}/{result.account or '?'}"]
+    if result.reason is not None:
+        code = f"{result.reason.code} ({result.reason.venue_code})" if result.reason.venue_code else result.reason.code
+        parts.append(f"{code}: {result.reason.message}" if result.reason.message else code)
+    if result.order_id is not None:
+        parts.append(f"order {result.order_id}")
+    if result.order is not None:
+        filled = (
+            f", filled {result.order.filled_size} of {result.order.size or '?'}" if result.order.filled_size else ""
+        )
+        parts.append(f"{result.order.status}{filled}")
+    parts.append(f"by {result.evidence}")
+    notes = {"dry run": result.dry_run, "repeated": result.duplicate, "not final": not result.final}
+    parts += [note for note, holds in notes.items() if holds]
+    return "  ".join(parts)

@@ -1,0 +1,146 @@
+"""What the demo plays on: a broker, simulated venues and a worker, put up and taken away without a trace."""
+
+import asyncio
+import logging
+import os
+import socket
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from router.app import run_worker
+from router.broker import Caller, Names, connect, open_channel
+from router.cli.simulate import toml_lines
+from router.cli.witness import Witness
+from router.config import Broker, Config, load
+from router.errors import UserError
+from router.rabbitmq_node import RabbitMQNode
+from router.simulator import Simulators
+from router.telemetry import configure_logging
+
+BROKER_VARIABLES: Final = "ORDER_ROUTER_BROKER__"
+OWN_VARIABLES: Final = "ORDER_ROUTER_"
+READY_S: Final = 60.0
+DRAIN_S: Final = 3.0
+
+Tell = Callable[[str], None]
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """Everything that is up."""
+
+    config: Config
+    simulators: Simulators
+    witness: Witness
+    caller: Caller
+
+    def urls(self) -> dict[str, str]:
+        """Return where a curious person may look."""
+        http = self.config.http
+        found = {
+            "broker": self.config.broker.url,
+            "prefix": self.config.broker.prefix,
+            "metrics": f"http://{http.host}:{http.port}/metrics",
+        }
+        return found | {venue: urls["control_url"] for venue, urls in self.simulators.urls().items()}
+
+
+@asynccontextmanager
+async def staged(file: Path | None, tell: Tell) -> AsyncIterator[Stage]:
+    """Put everything up. `file` may name a configuration whose broker is used instead of a node of our own."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="order-router-demo-")))
+        shared = _shared_broker(file, folder)
+        if shared is None:
+            tell("starting a RabbitMQ node")
+            shared_node = await stack.enter_async_context(RabbitMQNode())
+            broker = Broker(url=shared_node.url)
+        else:
+            broker = shared
+        tell("starting the simulators")
+        simulators = Simulators()
+        witness = Witness(simulators)
+        await stack.enter_async_context(simulators)
+        config = _config(folder, simulators, broker)
+        configure_logging(config.secret_values(), level=logging.WARNING)
+        if shared is not None:
+            stack.push_async_callback(_remove, config)
+        tell("starting the worker")
+        await stack.enter_async_context(_working(config))
+        caller = await stack.enter_async_context(Caller(broker))
+        yield Stage(config=config, simulators=simulators, witness=witness, caller=caller)
+
+
+def _shared_broker(file: Path | None, folder: Path) -> Broker | None:
+    """Return the broker that is configured, under a prefix of our own; `None` when none is."""
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(BROKER_VARIABLES) or not name.startswith(OWN_VARIABLES)
+    }
+    if file is None and not any(name.startswith(f"{BROKER_VARIABLES}URL") for name in environ):
+        return None
+    if file is None:
+        # Not the working directory's: that may be a production configuration.
+        file = folder / "broker.toml"
+        file.touch()
+    broker = load(file, environ).broker
+    return msgspec.structs.replace(broker, prefix=f"demo-{uuid.uuid4().hex[:8]}", declare=True)
+
+
+def _config(folder: Path, simulators: Simulators, broker: Broker) -> Config:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    tables: dict[str, Any] = {
+        "journal": {"url": f"sqlite:///{folder / 'journal.db'}"},
+        "worker": {"drain_timeout_s": DRAIN_S},
+        "http": {"port": port},
+        **simulators.config(),
+    }
+    file = folder / "order-router.toml"
+    file.write_text("\n".join(toml_lines(tables)))
+    return msgspec.structs.replace(load(file, {}), broker=broker)
+
+
+@asynccontextmanager
+async def _working(config: Config) -> AsyncIterator[None]:
+    stop, ready = asyncio.Event(), asyncio.Event()
+    worker = asyncio.create_task(run_worker(config, stop=stop, on_ready=ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    try:
+        await asyncio.wait({worker, waiting}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+        if not worker.done() and not ready.is_set():
+            raise UserError(f"the worker was not ready within {READY_S:g} s")
+        if not worker.done():
+            yield
+    finally:
+        waiting.cancel()
+        stop.set()
+        await worker
+
+
+async def _remove(config: Config) -> None:
+    """Delete what the worker declared under our prefix."""
+    names = Names(config.broker.prefix)
+    queues = [names.lane(venue, lane) for venue, lane in config.lanes()]
+    connection = await connect(config.broker, "demo")
+    try:
+        channel = await open_channel(connection)
+        for queue in (*queues, names.unrouted_queue, names.results, names.dead):
+            await channel.queue_delete(queue)
+        for exchange in (names.commands, names.unrouted, names.results, names.events, names.dead):
+            await channel.exchange_delete(exchange)
+    finally:
+        await connection.close()
+
+
+def visible(urls: Mapping[str, str]) -> str:
+    """Return the URLs as lines."""
+    width = max(map(len, urls))
+    return "\n".join(f"{name:<{width}}  {url}" for name, url in urls.items())
