@@ -4,6 +4,7 @@ The ordinary way is straight: whoever concluded a command publishes its result a
 then, or was left behind by a pod that died, is found in the journal and published by any pod, in order per command.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -15,7 +16,7 @@ from router.telemetry import Metrics
 
 SWEEP_S = 1.0
 RETRY_S = 0.5
-LEFT_BEHIND_S = 10.0
+LEFT_BEHIND_S = 3.0
 """A result this old and not confirmed may have been left behind; publishing it twice does no harm."""
 BATCH = 100
 
@@ -52,12 +53,12 @@ class Outbox:
                 _log.warning("outbox waits for the journal", error=str(error))
 
     async def _sweep(self) -> None:
-        stuck: set[tuple[str, str]] = set()
+        """Publish what was completed a while ago and is not confirmed; of each command one result at a time."""
         left_behind_us = self._clock.now_us() - int(LEFT_BEHIND_S * 1e6)
-        for item in await self._journal.unpublished(left_behind_us, BATCH):
-            key = (item.sender, item.command_id)
-            if key not in stuck and not await self._publish(item):
-                stuck.add(key)
+        published = True
+        while published:
+            found = await self._journal.unpublished(left_behind_us, BATCH)
+            published = bool(found) and all(await asyncio.gather(*map(self._publish, found)))
 
     async def _publish(self, item: Outgoing) -> bool:
         try:

@@ -65,6 +65,13 @@ class RabbitMQNode:
         return self._port
 
     @property
+    def directory(self) -> Path:
+        """The folder of the running node; its log is node.log there."""
+        if self._directory is None:
+            raise UserError("the RabbitMQ node is not running")
+        return self._directory
+
+    @property
     def pid(self) -> int:
         """The process id of the running node, for faults that need one (SIGSTOP)."""
         if self._node is None:
@@ -112,14 +119,18 @@ class RabbitMQNode:
 
     def ctl(self, *arguments: str) -> str:
         """Run `rabbitmqctl --quiet` with these arguments against the running node; return what it printed. Takes a second or two."""
-        if self._node is None or self._directory is None:
+        if self._node is None:
             raise UserError("the RabbitMQ node is not running")
         server = find_server()
-        command = [str(server.with_name("rabbitmqctl")), "--quiet", *arguments]
         done = subprocess.run(
-            command, env=self._environment(server), cwd=self._directory, capture_output=True, text=True,
-            timeout=CTL_LIMIT_S, check=False,
-        )  # fmt: skip
+            [server.with_name("rabbitmqctl"), "--quiet", *arguments],
+            env=self._environment(server),
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=CTL_LIMIT_S,
+            check=False,
+        )
         if done.returncode:
             raise UserError(f"rabbitmqctl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
@@ -149,8 +160,7 @@ class RabbitMQNode:
 
     def _environment(self, server: Path) -> dict[str, str]:
         """Everything the scripts of RabbitMQ read. Nothing is inherited: a stray RABBITMQ_* or ERL_* would lead to another node."""
-        directory = self._directory
-        assert directory is not None
+        directory = self.directory
         loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -189,8 +199,7 @@ class RabbitMQNode:
             time.sleep(0.05)
 
     def _log_tail(self) -> str:
-        assert self._directory is not None
-        return "\n".join(_log(self._directory).read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+        return "\n".join(_log(self.directory).read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
 
 
 def find_server() -> Path:
@@ -267,9 +276,14 @@ def _spawn(command: list[str], environment: dict[str, str], directory: Path) -> 
     setpriv = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     with _log(directory).open("ab") as log:
         return subprocess.Popen(
-            [*setpriv, *command], env=environment, cwd=directory, stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            [*setpriv, *command],
+            env=environment,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:

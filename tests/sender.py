@@ -51,27 +51,40 @@ def cancel(**fields: Any) -> dict[str, Any]:
 
 
 class Sender:
-    """Publishes commands and keeps every message that comes back, in order."""
+    """Publishes commands and keeps every message that comes back, in order.
 
-    def __init__(self, url: str, prefix: str) -> None:
+    `durable`: the reply queue outlives a connection and a restart of the broker.
+    """
+
+    def __init__(self, url: str, prefix: str, *, durable: bool = False) -> None:
         self._url = url
         self._prefix = prefix
+        self._durable = durable
         self.reply_to = f"sender.{uuid.uuid4()}"
         self.heard: list[tuple[dict[str, Any], AbstractIncomingMessage]] = []
         self._more = asyncio.Condition()
         self._connection: AbstractConnection | None = None
 
     async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def connect(self) -> None:
+        """Connect, or connect again, and listen."""
         self._connection = await aio_pika.connect(self._url)
         self.channel: AbstractChannel = await self._connection.channel(on_return_raises=True)
-        queue: AbstractQueue = await self.channel.declare_queue(self.reply_to, exclusive=True)
-        await queue.consume(self._hear, no_ack=True)
-        return self
+        arguments: Any = {"x-queue-type": "quorum"} if self._durable else None
+        queue: AbstractQueue = await self.channel.declare_queue(
+            self.reply_to, exclusive=not self._durable, durable=self._durable, arguments=arguments
+        )
+        await queue.consume(self._hear)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is not None:
+        if self._connection is not None and not self._connection.is_closed:
+            if self._durable:
+                await self.channel.queue_delete(self.reply_to)
             await self._connection.close()
 
     async def publish(self, command: dict[str, Any], *, key: str | None = None, **properties: Any) -> str:
@@ -83,26 +96,27 @@ class Sender:
 
     async def publish_raw(self, body: bytes, key: str, **properties: Any) -> None:
         """Publish any bytes."""
-        message = aio_pika.Message(body, **{"reply_to": self.reply_to, "delivery_mode": 2, **properties})
+        message = aio_pika.Message(
+            body, **{"reply_to": self.reply_to, "delivery_mode": 2, "message_id": uuid.uuid4().hex, **properties}
+        )
         exchange = await self.channel.get_exchange(f"{self._prefix}.commands", ensure=False)
         await exchange.publish(message, key)
 
+    def results_of(self, correlation_id: str) -> list[dict[str, Any]]:
+        """Return the results heard so far with a correlation id."""
+        return [result for result, message in self.heard if message.correlation_id == correlation_id]
+
     async def results(self, correlation_id: str, count: int = 1, timeout_s: float = ANSWER_S) -> list[dict[str, Any]]:
         """Wait until so many results with a correlation id are there, and return them all."""
-
-        def found() -> list[dict[str, Any]]:
-            return [result for result, message in self.heard if message.correlation_id == correlation_id]
-
         async with asyncio.timeout(timeout_s), self._more:
-            await self._more.wait_for(lambda: len(found()) >= count)
-        return found()
+            await self._more.wait_for(lambda: len(self.results_of(correlation_id)) >= count)
+        return self.results_of(correlation_id)
 
     async def final(self, correlation_id: str, timeout_s: float = ANSWER_S) -> dict[str, Any]:
         """Wait for a final result and return it."""
 
         def found() -> dict[str, Any] | None:
-            heard = (result for result, message in self.heard if message.correlation_id == correlation_id)
-            return next((result for result in heard if result["final"]), None)
+            return next((result for result in self.results_of(correlation_id) if result["final"]), None)
 
         async with asyncio.timeout(timeout_s), self._more:
             await self._more.wait_for(lambda: found() is not None)
@@ -118,3 +132,4 @@ class Sender:
         async with self._more:
             self.heard.append((json.loads(message.body), message))
             self._more.notify_all()
+        await message.ack()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -10,11 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 
 from router.simulator import Simulators
 
-READY_S = 30.0
+READY_S = 60.0
 ORDER_ROUTER = Path(sys.executable).with_name("order-router")
 
 
@@ -30,6 +32,15 @@ class WorkerProcess:
     def pid(self) -> int:
         """The process id."""
         return self.process.pid
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it is frozen by SIGSTOP."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] == "T"
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
@@ -51,9 +62,29 @@ class WorkerProcess:
         """Return everything it wrote so far."""
         return self.log.read_text(errors="replace")
 
+    async def ready(self) -> bool:
+        """Ask /readyz; `False` also when it does not answer."""
+        return (await self.get("/readyz"))[0] == 200
+
+    async def metric(self, sample: str) -> float:
+        """Return a sample of /metrics by its name and labels as written there; 0.0 when it is not there."""
+        _, text = await self.get("/metrics")
+        found = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return sum(float(value) for name, _, value in found if name == sample or name.startswith(sample + "{"))
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Ask its HTTP server; status 0 when it does not answer."""
+        timeout = aiohttp.ClientTimeout(total=5)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as session:
+                async with session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
+                    return answer.status, await answer.text()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return 0, ""
+
 
 class Stack:
-    """A broker prefix of its own, four simulated venues, a journal file, and workers started on demand."""
+    """A broker prefix of its own, four simulated venues, a journal, and workers started on demand."""
 
     def __init__(self, directory: Path, broker_url: str, simulators: Simulators, journal_url: str) -> None:
         self.directory = directory
@@ -65,7 +96,6 @@ class Stack:
         self.config: dict[str, Any] = {
             "broker": {"url": broker_url, "prefix": self.prefix},
             "journal": {"url": journal_url},
-            "http": {"port": 0},
             **simulators.config(),
         }
 
@@ -76,26 +106,30 @@ class Stack:
             table = table.setdefault(part, {})
         table.update(values)
 
-    def write_config(self) -> Path:
+    def write_config(self, port: int = 0) -> Path:
         """Write the configuration file and return its path."""
         path = self.directory / f"{uuid.uuid4().hex[:8]}.toml"
-        path.write_bytes(msgspec.toml.encode(self.config))
+        path.write_bytes(msgspec.toml.encode({"http": {"port": port}} | self.config))
         return path
 
-    async def worker(self, environ: Mapping[str, str] | None = None, *, wait: bool = True) -> WorkerProcess:
-        """Start a worker and wait until it says that it is ready."""
+    async def worker(
+        self, environ: Mapping[str, str] | None = None, *, wait: bool = True, url: str = ""
+    ) -> WorkerProcess:
+        """Start a worker and wait until it says that it is ready. `url` is its own way to the broker, if any."""
+        port = free_port()
         log = self.directory / f"worker-{len(self.workers)}.log"
+        own = {"ORDER_ROUTER_BROKER__URL": url} if url else {}
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
                 str(ORDER_ROUTER),
                 "worker",
                 "--config",
-                str(self.write_config()),
+                str(self.write_config(port)),
                 stdout=out,
                 stderr=out,
-                env={**os.environ, **(environ or {})},
+                env={**os.environ, **own, **(environ or {})},
             )
-        worker = WorkerProcess(process, log, 0)
+        worker = WorkerProcess(process, log, port)
         self.workers.append(worker)
         if wait:
             await until(lambda: '"ready"' in worker.said() or process.returncode is not None, READY_S)
@@ -109,11 +143,23 @@ class Stack:
             await worker.kill()
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 async def until(holds: Any, timeout_s: float = READY_S) -> None:
-    """Wait until a condition holds."""
+    """Wait until a condition, plain or awaitable, holds."""
     async with asyncio.timeout(timeout_s):
-        while not holds():
-            await asyncio.sleep(0.01)
+        while True:
+            held = holds()
+            if asyncio.iscoroutine(held):
+                held = await held
+            if held:
+                return
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
@@ -14,6 +13,7 @@ from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, on_signal, run
 if TYPE_CHECKING:
     from router.cli.stage import Stage
     from router.cli.witness import Exchanged
+    from router.config import Broker
     from schemas.results import Result
 
 ANSWER_S: Final = 40.0
@@ -102,29 +102,36 @@ def demo(
     Each goes from RabbitMQ through a worker to the venue and back. Runs a RabbitMQ node of its own, or uses the
     broker of --config or ORDER_ROUTER_BROKER__URL under a prefix that is removed afterwards.
     """
-    raise typer.Exit(0 if run(_demo(file=config, stay=stay, json=json)) else EXIT_FAILED)
-
-
-async def _demo(*, file: Path | None, stay: bool, json: bool) -> bool:
     with _progress() as tell:
         tell("loading")
-        from router.cli.stage import staged
+        from router.cli.stage import broker_for
 
         try:
-            async with staged(file, tell) as stage:
-                rows = []
-                for number, step in enumerate(STEPS, 1):
-                    tell(f"command {number} of {len(STEPS)}: {step}")
-                    rows.append(await _play(step, stage))
-                tell("")
-                _show(rows, json=json)
-                if stay:
-                    await _stay(stage, tell)
+            with broker_for(config, tell) as broker:
+                right = run(_demo(broker, tell, stay=stay, json=json))
                 tell("stopping")
-                # What is taken down must not be interrupted half way.
-                on_signal(lambda: None)
-        finally:
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            right = False
+    raise typer.Exit(0 if right else EXIT_FAILED)
+
+
+async def _demo(broker: "Broker", tell: Callable[[str], None], *, stay: bool, json: bool) -> bool:
+    from router.cli.stage import staged
+
+    async with staged(broker, tell) as stage:
+        try:
+            rows = []
+            for number, step in enumerate(STEPS, 1):
+                tell(f"command {number} of {len(STEPS)}: {step}")
+                rows.append(await _play(step, stage))
             tell("")
+            _show(rows, json=json)
+            if stay:
+                await _stay(stage, tell)
+        finally:
+            # What is taken down must not be interrupted half way.
+            on_signal(lambda: None)
     return all(row.right for row in rows)
 
 

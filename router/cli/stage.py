@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from router.app import run_worker
 from router.broker import Caller, Names, connect, open_channel
+from router.cli.process import SIGNALS
 from router.cli.simulate import toml_lines
 from router.cli.witness import Witness
 from router.config import Broker, Config, load
@@ -51,25 +53,40 @@ class Stage(Struct, frozen=True, kw_only=True):
         return found | {venue: urls["control_url"] for venue, urls in self.simulators.urls().items()}
 
 
+@contextmanager
+def broker_for(file: Path | None, tell: Tell) -> Iterator[Broker]:
+    """Give the broker that is configured, or a node of our own. Enter it outside of any event loop.
+
+    Starting and stopping a node blocks, and must not be cut in the middle: while it starts, SIGTERM cleans up as
+    Ctrl-C does; while it stops, neither is heard.
+    """
+    shared = _shared_broker(file)
+    if shared is not None:
+        yield shared
+        return
+    node = RabbitMQNode()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        node.start(tell)
+        yield Broker(url=node.url)
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        node.stop()
+
+
 @asynccontextmanager
-async def staged(file: Path | None, tell: Tell) -> AsyncIterator[Stage]:
-    """Put everything up. `file` may name a configuration whose broker is used instead of a node of our own."""
+async def staged(broker: Broker, tell: Tell) -> AsyncIterator[Stage]:
+    """Put up simulators and a worker on a broker."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="order-router-demo-")))
-        shared = _shared_broker(file, folder)
-        if shared is None:
-            tell("starting a RabbitMQ node")
-            shared_node = await stack.enter_async_context(RabbitMQNode())
-            broker = Broker(url=shared_node.url)
-        else:
-            broker = shared
         tell("starting the simulators")
         simulators = Simulators()
         witness = Witness(simulators)
         await stack.enter_async_context(simulators)
         config = _config(folder, simulators, broker)
         configure_logging(config.secret_values(), level=logging.WARNING)
-        if shared is not None:
+        if broker.prefix != Broker().prefix:
             stack.push_async_callback(_remove, config)
         tell("starting the worker")
         await stack.enter_async_context(_working(config))
@@ -77,7 +94,7 @@ async def staged(file: Path | None, tell: Tell) -> AsyncIterator[Stage]:
         yield Stage(config=config, simulators=simulators, witness=witness, caller=caller)
 
 
-def _shared_broker(file: Path | None, folder: Path) -> Broker | None:
+def _shared_broker(file: Path | None) -> Broker | None:
     """Return the broker that is configured, under a prefix of our own; `None` when none is."""
     environ = {
         name: value
@@ -86,11 +103,8 @@ def _shared_broker(file: Path | None, folder: Path) -> Broker | None:
     }
     if file is None and not any(name.startswith(f"{BROKER_VARIABLES}URL") for name in environ):
         return None
-    if file is None:
-        # Not the working directory's: that may be a production configuration.
-        file = folder / "broker.toml"
-        file.touch()
-    broker = load(file, environ).broker
+    # Without --config no file at all: the working directory's may be a production configuration.
+    broker = load(file or Path(os.devnull), environ).broker
     return msgspec.structs.replace(broker, prefix=f"demo-{uuid.uuid4().hex[:8]}", declare=True)
 
 

@@ -5,7 +5,7 @@ import gzip
 import socket
 import struct
 from functools import cache
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import web
 
@@ -95,7 +95,7 @@ def _head(answer: Answer, length: int) -> bytes:
 
 async def _write(http: web.Request, data: bytes) -> None:
     """Hand the data to the kernel; uvloop would drop what is still in its own buffer when the connection ends."""
-    transport = cast("asyncio.Transport | None", http.transport)  # uvloop's is one, though not by inheritance
+    transport = http.transport
     if transport is None:
         return
     transport.write(data)

@@ -1,5 +1,6 @@
 """One empty journal per test, on either back end."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, closing
@@ -14,6 +15,15 @@ import pytest
 from router.journal import Store, open_journal
 
 Open = Callable[..., Awaitable[Store]]
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 20.0) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.01)
 
 
 class Place:
@@ -42,12 +52,17 @@ class Place:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
-    """An empty SQLite file, or an empty database of a private PostgreSQL."""
-    if request.param == "sqlite":
+def server(request: pytest.FixtureRequest) -> str | None:
+    """The URL of a private PostgreSQL, or nothing for the embedded journal."""
+    return None if request.param == "sqlite" else str(request.getfixturevalue("postgresql").url)
+
+
+@pytest.fixture
+async def place(server: str | None, tmp_path: Path) -> AsyncIterator[Place]:
+    """An empty SQLite file, or an empty database."""
+    if server is None:
         yield Place(f"sqlite:///{tmp_path}/journal.db")
         return
-    server = request.getfixturevalue("postgresql").url
     name = f"journal_{uuid4().hex}"
     await Place(server).sql(f"create database {name}")
     yield Place(urlsplit(server)._replace(path=f"/{name}").geturl())

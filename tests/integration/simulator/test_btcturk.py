@@ -1,5 +1,6 @@
 """BtcTurk's simulator against the venue's documents."""
 
+import asyncio
 import time
 from decimal import Decimal
 from typing import Any
@@ -38,7 +39,7 @@ def test_signatures_equal_other_clients(stamp: str, expected: str) -> None:
 
 async def test_a_delete_only_queues(btcturk: BtcTurk) -> None:
     """DELETE answers without data while the order is Untouched; Canceled comes later, and a repeat succeeds."""
-    btcturk.simulator.behave(cancel_delay_s=0.2, rate_limits=False)
+    btcturk.simulator.behave(cancel_delay_s=0.4, rate_limits=False)
     assert (await btcturk.cancel(123456789)).json == QUEUED
     assert (await btcturk.order(123456789))["status"] == "Untouched"
 
@@ -53,6 +54,7 @@ async def test_a_delete_only_queues(btcturk: BtcTurk) -> None:
 
 async def test_a_fill_can_win_against_a_queued_cancel(btcturk: BtcTurk) -> None:
     """An order that fills while its cancel is queued ends Closed, and then cannot be canceled."""
+    btcturk.simulator.behave(cancel_delay_s=60)
     await btcturk.cancel(123456789)
     btcturk.simulator.move(Move(do="fill", order_id="123456789"))
     assert (await btcturk.order(123456789))["status"] == "Closed"
@@ -165,7 +167,7 @@ async def test_bad_credentials_are_401(btcturk: BtcTurk) -> None:
 
 async def test_the_eleventh_delete_of_a_second_is_429(btcturk: BtcTurk) -> None:
     """Ten DELETEs a second; then 429 with Retry-After and a body that names limit and policy as text."""
-    replies = [await btcturk.cancel(1) for _ in range(11)]
+    replies = sorted(await asyncio.gather(*(btcturk.cancel(1) for _ in range(11))), key=lambda reply: reply.status)
     assert [reply.status for reply in replies] == [400] * 10 + [429]
     content: dict[str, Any] = replies[-1].json
     assert replies[-1].headers["Retry-After"] == "1"

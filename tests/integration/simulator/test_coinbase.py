@@ -1,5 +1,6 @@
 """Coinbase's simulator against the venue's documents."""
 
+import asyncio
 import base64
 import time
 from datetime import UTC, datetime
@@ -174,7 +175,7 @@ async def test_a_token_is_for_one_path_without_its_query(coinbase: Coinbase) -> 
 
 async def test_a_cancel_is_queued_first(coinbase: Coinbase) -> None:
     """A submitted cancel shows as CANCEL_QUEUED and pending; CANCELLED comes later, a repeat meanwhile is told."""
-    coinbase.simulator.behave(cancel_delay_s=0.2, rate_limits=False)
+    coinbase.simulator.behave(cancel_delay_s=0.4, rate_limits=False)
     row = {"success": True, "failure_reason": "UNKNOWN_CANCEL_FAILURE_REASON", "order_id": OPEN_ORDER}
     assert await coinbase.cancel(OPEN_ORDER) == [row]
     order = await coinbase.order(OPEN_ORDER)
@@ -265,11 +266,12 @@ async def test_a_liquidation_is_marked(coinbase: Coinbase) -> None:
 
 async def test_the_thirty_first_request_of_a_second_is_429(coinbase: Coinbase) -> None:
     """Thirty private requests a second per user; the public clock allows ten per address."""
-    replies = [await coinbase.call("GET", "/key_permissions") for _ in range(31)]
-    assert [reply.status for reply in replies] == [200] * 30 + [429]
-    assert replies[-1].json["errors"][0]["id"] == "rate_limit_exceeded"
-    clocks = [await coinbase.send("GET", "/api/v3/brokerage/time") for _ in range(11)]
-    assert [reply.status for reply in clocks] == [200] * 10 + [429]
+    replies = await asyncio.gather(*(coinbase.call("GET", "/key_permissions") for _ in range(31)))
+    assert sorted(reply.status for reply in replies) == [200] * 30 + [429]
+    refused = next(reply for reply in replies if reply.status == 429)
+    assert refused.json["errors"][0]["id"] == "rate_limit_exceeded"
+    clocks = await asyncio.gather(*(coinbase.send("GET", "/api/v3/brokerage/time") for _ in range(11)))
+    assert sorted(reply.status for reply in clocks) == [200] * 10 + [429]
 
 
 async def test_a_key_that_may_only_view_is_403(coinbase: Coinbase) -> None:

@@ -1,0 +1,450 @@
+"""What the journal promises, on both back ends."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from router.job import Admitted, AttemptEnd, AttemptStart, Busy, Job, Joined, Outgoing, Repeat, Reused, TooLate
+from router.journal import Store
+from router.ports import Journal
+from schemas.commands import Close
+from schemas.results import Result
+from tests.integration.journal.conftest import Open, Place, until
+from tests.journal_cases import T0_US, began, cancel, close, doubtful, ended, final, reply, result
+
+pytestmark = pytest.mark.integration
+
+LATE_US = T0_US + 3600_000_000
+
+
+async def admitted(journal: Store, job: Job, start: AttemptStart | None = None) -> Job:
+    """Admit a new command."""
+    answer = await journal.admit(job, reply(), "digest", start=start)
+    assert isinstance(answer, Admitted)
+    return answer.job
+
+
+async def saved(
+    journal: Store,
+    job: Job,
+    answer: Result | None = None,
+    end: AttemptEnd | None = None,
+    start: AttemptStart | None = None,
+) -> tuple[Job, Sequence[Outgoing]]:
+    """Save a job that nobody else has saved."""
+    stored = await journal.save(job, start=start, end=end, result=answer)
+    assert stored is not None
+    return stored
+
+
+async def events(journal: Store, command_id: str) -> list[str]:
+    """The names of what happened to a command."""
+    stories = await journal.story("alpha", command_id)
+    return [entry.event for story in stories for entry in story.entries]
+
+
+def test_the_store_is_a_journal(journal: Store) -> None:
+    """Both back ends fulfil the port the core is written against."""
+    port: Journal = journal
+    assert port.writable
+
+
+class TestAdmit:
+    """A command id is one command, and a position has one close."""
+
+    async def test_a_new_command_is_stored(self, journal: Store) -> None:
+        """What was admitted is loaded field for field."""
+        job = close("a1")
+        assert await journal.admit(job, reply(), "digest", start=began()) == Admitted(job)
+        assert await journal.load("alpha", "a1") == job
+
+    async def test_an_unknown_command_is_nothing(self, journal: Store) -> None:
+        """Only the sender's own id finds a command."""
+        await admitted(journal, close("a1"))
+        assert await journal.load("beta", "a1") is None
+        assert await journal.load("alpha", "a2") is None
+
+    async def test_an_open_command_is_joined(self, journal: Store) -> None:
+        """The same command that is not answered yet is not run again."""
+        await admitted(journal, close("a1"))
+        assert await journal.admit(close("a1"), reply("c2"), "digest", start=began()) == Joined()
+
+    async def test_a_finished_command_is_repeated(self, journal: Store) -> None:
+        """The stored result comes back field for field."""
+        job = await admitted(journal, close("a1"), began())
+        await saved(journal, final(job), result(job), ended())
+        assert await journal.admit(close("a1"), reply("c2"), "digest") == Repeat(result(job))
+        assert await journal.admit(close("a1"), reply(), "digest") == Repeat(result(job))
+
+    async def test_a_command_that_came_later_repeats_the_stored_one(self, journal: Store) -> None:
+        """A repeat is recognised whenever it comes."""
+        job = await admitted(journal, close("a1"), began())
+        await saved(journal, final(job), result(job), ended())
+        later = close("a1", received_us=T0_US + 5_000_000)
+        assert await journal.admit(later, reply("c2"), "digest") == Repeat(result(job))
+
+    async def test_an_id_is_one_body(self, journal: Store) -> None:
+        """Other fields under a known id are refused, open or finished."""
+        job = await admitted(journal, close("a1"))
+        assert await journal.admit(close("a1", position="p2"), reply(), "other") == Reused()
+        await saved(journal, final(job), result(job))
+        assert await journal.admit(close("a1", position="p2"), reply(), "other") == Reused()
+
+    async def test_two_senders_may_use_one_id(self, journal: Store) -> None:
+        """An id belongs to its sender."""
+        await admitted(journal, close("a1"))
+        await admitted(journal, close("a1", sender="beta", position="p2"))
+
+    async def test_one_close_per_position(self, journal: Store) -> None:
+        """A second close of a position is busy, a cancel and a dry run never are."""
+        await admitted(journal, close("a1"))
+        assert await journal.admit(close("a2"), reply(), "digest", start=began()) == Busy()
+        assert await journal.load("alpha", "a2") is None
+        await admitted(journal, cancel("a3"))
+        await admitted(journal, cancel("a4"))
+        await admitted(journal, close("a5", position=None))
+
+    @pytest.mark.parametrize("state", ["in_doubt", "unresolved"])
+    async def test_doubt_holds_the_position(self, journal: Store, state: str) -> None:
+        """A position is free again only when its close is settled."""
+        job = await admitted(journal, close("a1"), began())
+        job, _ = await saved(journal, doubtful(job, state=state), result(job, outcome="in_doubt", final=False), ended())
+        assert await journal.admit(close("a2"), reply(), "digest") == Busy()
+        await saved(journal, final(job, seq=2), result(job, 2))
+        await admitted(journal, close("a2"))
+
+    async def test_a_settled_close_never_takes_its_position_back(self, journal: Store) -> None:
+        """Late doubt about a finished close does not stand in the way of the next one."""
+        job = await admitted(journal, close("a1"), began())
+        job, _ = await saved(journal, final(job), result(job), ended())
+        await admitted(journal, close("a2"))
+        assert await journal.save(doubtful(job, state="unresolved")) is not None
+
+    async def test_a_refusal_is_stored(self, journal: Store) -> None:
+        """A refusal is the command's final result: it is owed, and it is repeated."""
+        await admitted(journal, close("a1"))
+        job = close("a2")
+        refusal = result(job, outcome="rejected")
+        answer = await journal.admit(job, reply("c2"), "digest", result=refusal)
+        assert isinstance(answer, Admitted)
+        assert [(out.result, out.reply, out.waits) for out in answer.outgoing] == [(refusal, reply("c2"), False)]
+        assert answer.job.state == "final"
+        assert answer.job.next_us is None
+        assert await journal.load("alpha", "a2") == answer.job
+        assert await journal.admit(job, reply(), "digest") == Repeat(refusal)
+        assert [out.result for out in await journal.unpublished(LATE_US, 10)] == [refusal]
+
+    async def test_what_a_broker_takes_is_stored(self, journal: Store) -> None:
+        """No character that a sender or a venue may use makes a command impossible to store."""
+        odd = reply("c\0'\"\\é☃", reply_to="q\0/\ue000")
+        job = close("a1", venue_code="E\0", message="\0\N{SNOWMAN}")
+        answer = await journal.admit(job, odd, "digest", start=began())
+        assert isinstance(answer, Admitted)
+        assert await journal.admit(job, odd, "digest") == Joined()
+        assert await journal.admit(job, reply("d\0"), "digest") == Joined()
+        journal.note("alpha", "a1", "odd\0", "\ud800")
+        _, outgoing = await saved(
+            journal, final(job, order_id="1\0"), result(job), ended(message="\0", venue_code="\0")
+        )
+        assert [out.reply for out in outgoing] == [odd, odd, reply("d\0")]
+        stored = await journal.load("alpha", "a1")
+        assert stored is not None
+        assert stored.order_id == "1\0"
+
+
+class TestGivenUpTargets:
+    """A close that comes after the cancel that waited for it does nothing."""
+
+    async def test_it_is_too_late(self, journal: Store) -> None:
+        """The close is refused, and its refusal is repeated."""
+        await journal.give_up_target("alpha", "a1")
+        await journal.give_up_target("alpha", "a1")
+        job = close("a1")
+        assert await journal.load("alpha", "a1") is None
+        assert await journal.admit(job, reply(), "digest", start=began()) == TooLate()
+        refusal = result(job, outcome="rejected")
+        assert isinstance(await journal.admit(job, reply(), "digest", result=refusal), Admitted)
+        assert await journal.admit(job, reply(), "digest", start=began()) == Repeat(refusal)
+
+    async def test_only_closes_are(self, journal: Store) -> None:
+        """A cancel under that id is a command of its own."""
+        await journal.give_up_target("alpha", "a1")
+        await admitted(journal, cancel("a1"))
+
+    async def test_a_close_that_was_there_stays(self, journal: Store) -> None:
+        """Giving up changes no command, and marks no other sender's."""
+        job = await admitted(journal, close("a1"))
+        await journal.give_up_target("alpha", "a1")
+        assert await journal.load("alpha", "a1") == job
+        await journal.give_up_target("beta", "a2")
+        await admitted(journal, close("a2", position="p2"))
+
+    async def test_it_is_no_work(self, journal: Store) -> None:
+        """A tombstone is neither due nor listed, and its story says what it is."""
+        await journal.give_up_target("alpha", "a1")
+        assert await journal.due(LATE_US * 2, 10) == []
+        assert await journal.listing() == []
+        (told,) = await journal.story(None, "a1")
+        assert told.job is None
+        assert [entry.event for entry in told.entries] == ["given_up"]
+
+
+class TestSave:
+    """Whoever read an older version has lost."""
+
+    async def test_the_next_version_is_stored(self, journal: Store) -> None:
+        """A save returns what it stored."""
+        job = await admitted(journal, close("a1"))
+        stored, outgoing = await saved(journal, msgspec.structs.replace(job, next_us=5, looks=3))
+        assert (stored.version, stored.looks, outgoing) == (1, 3, ())
+        assert await journal.load("alpha", "a1") == stored
+
+    async def test_a_stale_version_stores_nothing(self, journal: Store) -> None:
+        """The loser's result is not sent; what it saw is kept as evidence."""
+        job = await admitted(journal, close("a1"), began())
+        winner, _ = await saved(journal, doubtful(job))
+        late = ended(outcome="Refused", venue_code="ERR-201")
+        assert await journal.save(final(job), end=late, result=result(job)) is None
+        assert await journal.load("alpha", "a1") == winner
+        assert await journal.unpublished(LATE_US, 10) == ()
+        (told,) = await journal.story("alpha", "a1")
+        (seen,) = [entry.detail for entry in told.entries if entry.event == "evidence"]
+        assert "Refused ERR-201" in seen
+
+    async def test_a_command_that_is_not_there_is_not_saved(self, journal: Store) -> None:
+        """Saving creates no command, not even out of a tombstone."""
+        assert await journal.save(close("a1")) is None
+        await journal.give_up_target("alpha", "a1")
+        assert await journal.save(close("a1")) is None
+
+    async def test_one_of_many_wins(self, open_place: Open) -> None:
+        """Of any number of saves of one version, by any process, one is stored."""
+        pods = [await open_place(), await open_place()]
+        job = await admitted(pods[0], close("a1"))
+        results = await asyncio.gather(*(pods[i % 2].save(final(job, looks=i), result=result(job)) for i in range(10)))
+        assert len([stored for stored in results if stored is not None]) == 1
+        assert len(await pods[0].unpublished(LATE_US, 10)) == 1
+
+    async def test_one_attempt_is_open(self, journal: Store) -> None:
+        """Whoever takes a command over ends the attempt that was left open, and loses nothing it hears later."""
+        job = await admitted(journal, close("a1"), began(1))
+        job, _ = await saved(journal, job, start=began(2))
+        job, _ = await saved(journal, job, start=began(3), end=ended(2, "Retry"))
+        job, _ = await saved(journal, final(job), result(job), end=ended(1, "Refused"))
+        (told,) = await journal.story("alpha", "a1")
+        details = {(entry.event, entry.detail.partition(" first")[0]) for entry in told.entries}
+        assert ("attempt_ended", "1 Abandoned nothing left") in details
+        assert ("attempt_ended", "2 Retry") in details
+        assert ("evidence", "attempt 1 Refused") in details
+
+    async def test_a_result_has_its_own_seq(self, journal: Store) -> None:
+        """A second result under a number that is taken is a defect, and stores nothing."""
+        job = await admitted(journal, close("a1"))
+        job, _ = await saved(journal, doubtful(job), result(job, outcome="in_doubt", final=False))
+        other = close("a2", position="p2")
+        outcomes = await asyncio.gather(
+            journal.save(final(job), result=result(job)),
+            journal.admit(other, reply(), "digest"),
+            return_exceptions=True,
+        )
+        assert isinstance(outcomes[0], Exception)
+        assert outcomes[1] == Admitted(other)
+        assert await journal.load("alpha", "a1") == job
+
+    async def test_a_cancelled_caller_loses_nothing(self, journal: Store) -> None:
+        """A save that was begun is stored although nobody waits for it any more."""
+        job = await admitted(journal, close("a1"))
+        saving = asyncio.create_task(journal.save(final(job), result=result(job)))
+        await asyncio.sleep(0)
+        saving.cancel()
+
+        async def stored_as_final() -> bool:
+            stored = await journal.load("alpha", "a1")
+            return stored is not None and stored.state == "final"
+
+        await until(stored_as_final)
+
+
+class TestOutbox:
+    """Every delivery is answered, and later results follow the earlier ones."""
+
+    async def test_every_delivery_gets_an_answer(self, journal: Store) -> None:
+        """Deliveries that joined are answered where they asked, and only the first copy is not a duplicate."""
+        job = await admitted(journal, close("a1"))
+        for correlation_id in ("c1", "c2", "c2", "c1"):
+            assert await journal.admit(job, reply(correlation_id), "digest") == Joined()
+        _, outgoing = await saved(journal, final(job), result(job))
+        assert [(out.reply.correlation_id, out.result.duplicate) for out in outgoing] == [
+            ("c1", False), ("c1", True), ("c1", True), ("c2", True), ("c2", True),
+        ]  # fmt: skip
+        assert len({out.outbox_id for out in outgoing}) == 5
+        assert await journal.unpublished(LATE_US, 10) == outgoing
+
+    async def test_later_results_go_to_every_address_once(self, journal: Store) -> None:
+        """Whoever was told of the doubt, also by a repeat, is told what became of it."""
+        job = await admitted(journal, close("a1"))
+        for correlation_id in ("c1", "c2", "c2"):
+            await journal.admit(job, reply(correlation_id), "digest")
+        doubt = result(job, outcome="in_doubt", final=False)
+        job, _ = await saved(journal, doubtful(job), doubt)
+        for correlation_id in ("c1", "c3", "c3"):
+            assert await journal.admit(job, reply(correlation_id), "digest") == Repeat(doubt)
+        job, outgoing = await saved(journal, final(job, seq=2), result(job, 2))
+        assert [(out.reply.correlation_id, out.result.duplicate) for out in outgoing] == [
+            ("c1", False), ("c2", True), ("c3", True),
+        ]  # fmt: skip
+        assert await journal.admit(job, reply("c4"), "digest") == Repeat(result(job, 2))
+
+    async def test_a_result_does_not_overtake(self, journal: Store) -> None:
+        """A later result waits until the earlier one is confirmed."""
+        job = await admitted(journal, close("a1"))
+        job, first = await saved(journal, doubtful(job), result(job, outcome="in_doubt", final=False))
+        assert [out.waits for out in first] == [False]
+        job, second = await saved(journal, final(job, seq=2), result(job, 2))
+        assert [out.waits for out in second] == [True]
+        assert await journal.unpublished(LATE_US, 10) == first
+        assert await journal.unpublished(LATE_US, 10) == (), "the first is held back, the second waits for it"
+        journal.published(out.outbox_id for out in first)
+        assert [out.result.seq for out in await journal.unpublished(LATE_US, 10)] == [2]
+
+    async def test_a_confirmed_result_is_not_waited_for(self, journal: Store) -> None:
+        """Once the earlier result is confirmed, the later one may go at once."""
+        job = await admitted(journal, close("a1"))
+        job, first = await saved(journal, doubtful(job), result(job, outcome="in_doubt", final=False))
+        journal.published(out.outbox_id for out in first)
+        _, second = await saved(journal, final(job, seq=2), result(job, 2))
+        assert [out.waits for out in second] == [False]
+
+    async def test_a_confirmed_result_is_not_sent_again(self, journal: Store) -> None:
+        """Marks count, whoever's sender name they carry."""
+        job = close("a1", sender="team/alpha/1")
+        await journal.admit(job, reply(), "digest")
+        _, outgoing = await saved(journal, final(job), result(job))
+        journal.published([outgoing[0].outbox_id])
+        assert await journal.unpublished(LATE_US, 10) == ()
+
+    async def test_young_results_are_left_alone(self, journal: Store) -> None:
+        """Only what was completed before the given instant is left behind, and at most `limit` of it."""
+        for number in range(4):
+            job = await admitted(journal, close(f"a{number}", position=f"p{number}"))
+            await saved(journal, final(job), result(job))
+        assert await journal.unpublished(T0_US + 4_000, 10) == ()
+        assert len(await journal.unpublished(LATE_US, 3)) == 3
+        assert len(await journal.unpublished(LATE_US, 3)) == 1
+
+    async def test_a_result_is_claimed_once(self, open_place: Open) -> None:
+        """Pods that look for leftovers at the same time do not find the same ones."""
+        pods = [await open_place(), await open_place()]
+        for number in range(40):
+            job = await admitted(pods[0], close(f"a{number}", position=f"p{number}"))
+            await saved(pods[0], final(job), result(job))
+        claims = await asyncio.gather(*(pods[i % 2].unpublished(LATE_US, 10) for i in range(8)))
+        ids = [out.outbox_id for claim in claims for out in claim]
+        assert len(ids) == len(set(ids))
+        rest = [out.outbox_id for _ in range(4) for out in await pods[0].unpublished(LATE_US, 10)]
+        assert len(set(ids + rest)) == len(ids + rest) == 40
+
+
+class TestWork:
+    """What is parked is found again, by any pod."""
+
+    async def test_what_is_due(self, journal: Store) -> None:
+        """Past work comes oldest first; what is not due, or owes nothing, does not."""
+        for number in (3, 1, 2, 9):
+            await admitted(journal, close(f"a{number}", position=f"p{number}", next_us=T0_US + number))
+        job = await admitted(journal, close("a0", position="p0", next_us=T0_US))
+        await saved(journal, final(job), result(job))
+        assert [job.command_id for job in await journal.due(T0_US + 3, 10)] == ["a1", "a2", "a3"]
+        assert [job.command_id for job in await journal.due(T0_US + 3, 2)] == ["a1", "a2"]
+
+    async def test_neighbours(self, journal: Store) -> None:
+        """Attribution sees the orders of other closes of the account, and the closes that may have placed one."""
+        me = await admitted(journal, close("me", position="p0", order_id="1"))
+        done = await admitted(journal, close("done", position="p1"))
+        await saved(journal, final(done, order_id="2"), result(done))
+        await admitted(journal, close("open", position="p2", order_id="3"))
+        await admitted(journal, cancel("cancel", order_id="4"))
+        dry = close("dry", position=None)
+        await admitted(journal, replaced(dry, dry_run=True))
+        await admitted(journal, replaced(close("elsewhere", position="p3", order_id="5"), account="other"))
+        await admitted(journal, replaced(close("symbol", position="p4", order_id="6"), symbol="ETH_JPY"))
+        old = T0_US - 25 * 3600 * 1_000_000
+        await admitted(journal, close("old", position="p5", order_id="7", received_us=old))
+        taken, rivals = await journal.neighbours(me)
+        assert taken == {"2", "3", "6"}
+        assert sorted(rival.command_id for rival in rivals) == ["old", "open"]
+
+    async def test_the_list_for_people(self, journal: Store) -> None:
+        """What is not settled comes first, oldest first; one state can be asked for."""
+        done = await admitted(journal, close("done", position="p1"))
+        await saved(journal, final(done), result(done))
+        await admitted(journal, close("new", position="p2", received_us=T0_US + 2))
+        doubt = await admitted(journal, close("doubt", position="p3", received_us=T0_US + 1))
+        await saved(journal, doubtful(doubt), result(doubt, outcome="in_doubt", final=False))
+        assert [job.command_id for job in await journal.listing()] == ["doubt", "new", "done"]
+        assert [job.command_id for job in await journal.listing(limit=1)] == ["doubt"]
+        assert [job.command_id for job in await journal.listing("open")] == ["new"]
+        assert [job.command_id for job in await journal.listing("final")] == ["done"]
+
+    async def test_a_story_is_in_order(self, journal: Store) -> None:
+        """A person reads what happened in the order it happened, from arrival to acknowledgement."""
+        job = await admitted(journal, close("a1"), began())
+        await journal.admit(job, reply("c2"), "digest")
+        _, outgoing = await saved(journal, final(job), result(job), ended())
+        journal.published(out.outbox_id for out in outgoing)
+        journal.note("alpha", "a1", "acked")
+        journal.note("alpha", "nobody", "acked")
+
+        async def noted() -> bool:
+            return "acked" in await events(journal, "a1")
+
+        await until(noted)
+        names = await events(journal, "a1")
+        assert names == ["received", "joined", "attempt", "attempt_ended", *["result"] * 2, *["confirmed"] * 2, "acked"]
+        assert await journal.story(None, "nobody") == []
+
+    async def test_one_id_of_two_senders_is_two_stories(self, journal: Store) -> None:
+        """Without a sender every command of that id is told."""
+        await admitted(journal, close("a1"))
+        await admitted(journal, close("a1", sender="beta", position="p2"))
+        assert [told.sender for told in await journal.story(None, "a1")] == ["alpha", "beta"]
+        assert [told.sender for told in await journal.story("beta", "a1")] == ["beta"]
+
+
+class TestRetention:
+    """Old commands go, unless something is still owed."""
+
+    async def test_only_settled_commands_go(self, journal: Store, place: Place) -> None:
+        """Final and confirmed commands leave with everything about them; any other stays, however old."""
+        for number in range(150):
+            job = await admitted(journal, close(f"a{number}"), began())
+            _, outgoing = await saved(journal, final(job), result(job), ended())
+            journal.published(out.outbox_id for out in outgoing)
+            journal.note("alpha", f"a{number}", "acked")
+        await admitted(journal, close("open", position="p1"), began())
+        for state in ("in_doubt", "unresolved"):
+            job = await admitted(journal, close(state, position=state), began())
+            doubt = result(job, outcome="in_doubt", final=False)
+            _, outgoing = await saved(journal, doubtful(job, state=state), doubt, ended())
+            journal.published(out.outbox_id for out in outgoing)
+        owed = await admitted(journal, close("owed", position="p2"))
+        await saved(journal, final(owed), result(owed))
+        await journal.give_up_target("alpha", "never")
+        assert await journal.retire(1) == 0
+        await place.sql("update commands set updated_us = updated_us - 10 * 86400000000")
+        assert await journal.retire(30) == 0
+        assert await journal.retire(9) == 151
+        left = [job.command_id for job in await journal.listing()]
+        assert sorted(left) == ["in_doubt", "open", "owed", "unresolved"]
+        assert len(await place.sql("select 1 from attempts")) == 3
+        assert len(await place.sql("select 1 from outbox")) == 3
+        assert await place.sql("select 1 from history") == []
+
+
+def replaced(job: Job, **fields: object) -> Job:
+    """The job with another command body."""
+    command = msgspec.structs.replace(job.command, **fields)
+    assert isinstance(command, Close)
+    return msgspec.structs.replace(job, command=command)
