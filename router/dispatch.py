@@ -17,7 +17,7 @@ from router.answers import to_us
 from router.attempt import PARK_S, Decided, Lost, Parked, Sending
 from router.decision import Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
 from router.errors import JournalUnavailable
-from router.exchange import Accepted, Done, Refused, Request
+from router.exchange import Accepted, Done, Refused, Request, Working
 from router.job import AttemptEnd, Job, Outgoing, effective
 from router.lookup import Sweep
 from router.ports import Clock, Journal, Transport
@@ -130,8 +130,10 @@ class Dispatcher:
                 concluded = await self._settle(job, outcome, "response", end=turn.end)
                 return concluded or await self._settle_late(job, outcome)
             case Doubt(venue_code, message):
-                job = replace(job, venue_code=venue_code, message=message, step="look")
-                job, result = answers.doubted(replace(job, next_us=now + FIRST_LOOK_US), now)
+                job = replace(job, venue_code=venue_code, message=message, step="look", next_us=now + FIRST_LOOK_US)
+                if job.state != "open":
+                    return await self.store(job, end=turn.end)
+                job, result = answers.doubted(job, now)
                 return await self.store(job, end=turn.end, result=result)
             case LookNow(venue_code, message):
                 job = replace(job, venue_code=venue_code, message=message, step="look")
@@ -174,6 +176,8 @@ class Dispatcher:
             resolve_for_us=self._resolve_for_us,
         )
         now = self._clock.now_us()
+        if isinstance(seen, Working):
+            job = replace(job, order=seen.order)
         match finding:
             case Settle(outcome):
                 return await self._settle(job, outcome, "query")

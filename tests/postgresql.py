@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster for the tests: its own folder and port, loopback only, durable as in production, gone with its owner."""
+"""A private PostgreSQL cluster for the tests: own folder and port, loopback only, durable, gone with its owner."""
 
 import os
 import pwd
@@ -22,12 +22,12 @@ USER = "order_router"
 
 
 class PostgreSQL:
-    """A cluster that lasts from `start` to `stop`, or through a `with` block; port and password stay over `kill` and `restart`."""
+    """A cluster that lasts from `start` to `stop`, or through a `with` block. Its address stays over a `restart`."""
 
     def __init__(self) -> None:
         programs = find_programs()
         if programs is None:
-            raise RuntimeError("PostgreSQL is not installed. As root: apt-get install --no-install-recommends postgresql")
+            raise RuntimeError("PostgreSQL is missing. As root: apt-get install --no-install-recommends postgresql")
         self._programs = programs
         self._password = secrets.token_hex(16)
         (self._port,) = free_ports(1)
@@ -85,11 +85,13 @@ class PostgreSQL:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _prepare(self) -> Path:
-        """Make the cluster, unless there is one: UTF-8, and a password, because who may connect is who may run programs as its user."""
+        """Make the cluster, unless there is one. It has a password: who may connect may run programs as its user."""
         if self._directory is not None:
             return self._directory
         self._directory = directory = Path(tempfile.mkdtemp(prefix="order-router-postgresql-"))

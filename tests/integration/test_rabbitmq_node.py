@@ -39,7 +39,8 @@ def processes_of(directory: Path) -> set[int]:
 def addresses(pids: set[int]) -> set[str]:
     """The IPv4 and IPv6 addresses, in hexadecimal as /proc has them, on which these processes listen."""
     sockets = {link.readlink().name for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
-    rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    lines = [line for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]]
+    rows = [line.split() for line in lines]
     return {row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
 
 
@@ -92,7 +93,7 @@ async def test_no_process_outlives_its_owner(tmp_path: Path) -> None:
 async def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
     """A node whose port is taken fails with the end of its log, and leaves nothing."""
     node = RabbitMQNode(tmp_path / "node")
-    with socket.create_server(("127.0.0.1", node.port)), pytest.raises(UserError, match="eaddrinuse|already"):
+    with socket.create_server(("127.0.0.1", node.port)), pytest.raises(UserError, match=r"eaddrinuse|already"):
         node.start()
     await until(lambda: not processes_of(tmp_path / "node"))
 
