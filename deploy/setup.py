@@ -89,7 +89,7 @@ def find_uv() -> str | None:
 
 
 def fetch_uv(index: str) -> str:
-    """Put the pinned uv into .tools and return its path. pip goes first: it knows this machine's proxies and mirrors."""
+    """Put the pinned uv into .tools and return its path. pip goes first: it knows this machine's mirrors."""
     if platform.machine() not in UV_WHEELS or sys.platform != "linux":
         fail(f"no uv is pinned for {sys.platform} {platform.machine()}: install uv 0.9 or later and put it on PATH")
     filename, sha256 = UV_WHEELS[platform.machine()]
@@ -124,7 +124,12 @@ def download(index: str, filename: str, sha256: str) -> None:
         with urlopen(url, timeout=60) as wheel:  # noqa: S310 - the same
             content: bytes = wheel.read()
     except OSError as error:
-        fail(f"cannot download uv from {page_url}: {error}. Behind a mirror, set UV_DEFAULT_INDEX")
+        hint = (
+            "apt-get install ca-certificates"
+            if "CERTIFICATE" in str(error)
+            else "behind a mirror, set UV_DEFAULT_INDEX"
+        )
+        fail(f"cannot download uv from {page_url}: {error} ({hint})")
     verify(content, sha256, filename)
     target = TOOLS / "bin/uv"
     target.parent.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ from router.answers import to_us
 from router.attempt import PARK_S, Decided, Lost, Parked, Sending
 from router.decision import Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
 from router.errors import JournalUnavailable
-from router.exchange import Accepted, Done, Refused, Request, Working
+from router.exchange import Accepted, Done, Refused, Request, Sight, Working
 from router.job import AttemptEnd, Job, Outgoing, effective
 from router.lookup import Sweep
 from router.ports import Clock, Journal, Transport
@@ -166,7 +166,7 @@ class Dispatcher:
         """Look once, and store what follows. Returns `None` when somebody else was first."""
         venue = self.venues[job.command.venue]
         seen = await sweep.look(venue, venue.accounts[job.command.account], job)
-        _log.info("looked", venue=venue.name, command_id=job.command_id, seen=type(seen).__name__)
+        self._noticed(job, seen)
         finding = after_look(
             job,
             seen,
@@ -193,10 +193,16 @@ class Dispatcher:
                 job, result = answers.doubted(job, now)
                 return await self.store(job, result=result)
 
+    def _noticed(self, job: Job, seen: Sight) -> None:
+        what = " ".join(filter(None, (type(seen).__name__, getattr(seen, "message", ""))))
+        self._journal.note(job.sender, job.command_id, "looked", what)
+        _log.info("looked", venue=job.command.venue, command_id=job.command_id, seen=what)
+
     async def watch(self, job: Job, sweep: Sweep) -> Concluded | None:
         """Look whether the order of an accepted cancel works no more; at the deadline say what was seen last."""
         venue = self.venues[job.command.venue]
         seen = await sweep.look(venue, venue.accounts[job.command.account], job)
+        self._noticed(job, seen)
         if isinstance(seen, Done | Refused):
             return await self._settle(job, seen, "query")
         job = replace(job, order=getattr(seen, "order", None) or job.order)

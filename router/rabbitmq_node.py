@@ -46,7 +46,7 @@ class RabbitMQNode:
     """A RabbitMQ node that lasts from `start` to `stop`, or through a `with` block.
 
     `directory` holds everything the node writes; without one it is a temporary folder that `stop` removes. The ports
-    stay the same over `kill`, `restart` and a second `start`. A node that fails raises UserError with what it last said.
+    stay the same over `kill`, `restart` and a second `start`. A node that fails raises UserError with its last words.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -82,8 +82,12 @@ class RabbitMQNode:
 
     def start(self, progress: Callable[[str], None] | None = None) -> None:
         """Start the node, on the data it had if it ran before, and return when it takes connections: 3 to 10 s."""
+        if self._node is not None and self._node.poll() is None:
+            return
         began = time.monotonic()
         server = find_server()
+        if _listens(self._port):  # else that server would be taken for ours
+            raise UserError(f"port {self._port}, meant for a private RabbitMQ node, is in use")
         if progress:
             progress("starting a private RabbitMQ node …")
         directory = self._prepare()
@@ -294,6 +298,7 @@ def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
     if process is None:
         return
     process.send_signal(how)
+    process.send_signal(signal.SIGCONT)  # a test may have stopped it, and what is stopped does not end
     try:
         process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:

@@ -122,15 +122,10 @@ class TestProcesses:
             assert await journal.load("alpha", "a1") is not None
             await admit(journal, "a2", "p2")
 
-    async def test_a_frozen_pod_holds_only_its_own_rows(
-        self, server: str | None, place: Place, open_place: Open
-    ) -> None:
+    async def test_a_frozen_pod_holds_only_its_own_rows(self, shared_place: Place) -> None:
         """On a shared server other commands go on while a pod is frozen inside a transaction."""
-        if server is None:
-            pytest.skip("a SQLite file has one lock for all")
-        async with pod(place.url, "freeze", "a1") as process:
+        async with pod(shared_place.url, "freeze", "a1") as process, await open_journal(shared_place.url) as journal:
             await stopped(process)
-            journal = await open_place()
             await admit(journal, "a2", "p2")
             assert await journal.load("alpha", "a1") is None
             assert journal.writable
@@ -140,9 +135,7 @@ class TestCommits:
     """What waits for the disk, and what does not."""
 
     @pytest.fixture
-    async def held(
-        self, open_place: Open, monkeypatch: pytest.MonkeyPatch
-    ) -> AsyncIterator[tuple[Store, Callable[[], None]]]:
+    async def held(self, open_place: Open, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
         """A journal whose commits wait until they are let go."""
         journal = await open_place()
         gate, threads = asyncio.Event(), threading.Event()
