@@ -82,10 +82,15 @@ class Sender:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is not None and not self._connection.is_closed:
+        if self._connection is not None and not self.lost:
             if self._durable:
                 await self.channel.queue_delete(self.reply_to)
             await self._connection.close()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._connection is None or self._connection.is_closed
 
     async def publish(self, command: dict[str, Any], *, key: str | None = None, **properties: Any) -> str:
         """Publish a command as JSON under its own routing key and return its id."""

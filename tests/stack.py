@@ -93,6 +93,7 @@ class Stack:
         self.prefix = f"t{uuid.uuid4().hex[:8]}"
         self.journal_url = journal_url
         self.workers: list[WorkerProcess] = []
+        self.program = [str(ORDER_ROUTER)]
         self.config: dict[str, Any] = {
             "broker": {"url": broker_url, "prefix": self.prefix},
             "journal": {"url": journal_url},
@@ -121,7 +122,7 @@ class Stack:
         own = {"ORDER_ROUTER_BROKER__URL": url} if url else {}
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
-                str(ORDER_ROUTER),
+                *self.program,
                 "worker",
                 "--config",
                 str(self.write_config(port)),

@@ -54,7 +54,7 @@ class Witness:
             began = time.perf_counter()
             answer = await serve(endpoint, http)
             if endpoint.action in {"close", "cancel"}:
-                names = tuple(name for name in http.headers if name.lower() not in _ORDINARY)
+                names = tuple(str(name) for name in http.headers if name.lower() not in _ORDINARY)
                 body = answer.body if isinstance(answer, web.Response) else None
                 seen.append(
                     Exchanged(

@@ -1,4 +1,4 @@
-"""The shared journal: PostgreSQL, for pods on several machines. The only importer of asyncpg.
+"""The shared journal: PostgreSQL, for pods on several machines.
 
 Every operation is a task of its own with a connection of its own, so a caller that is cancelled loses nothing.
 Group commit is the server's. Clocks of pods may differ; `now_us()` is the server's.
@@ -8,14 +8,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 
-from router.errors import ConfigError, JournalUnavailable, RouterError
+from router.errors import ConfigError, JournalUnavailable
 from router.job import Admitted, AttemptEnd, AttemptStart, Job, Outgoing
-from router.journal import outbox, story
+from router.journal import outbox, server, story
 from router.journal.migrations import Epoch, open_epoch
 from router.journal.statements import Operation, T
 from router.journal.store import Key, Store
@@ -26,26 +25,8 @@ TIMEOUT_S: Final = 8.0
 """How long a statement, a commit or the wait for a connection may take."""
 PROBE_S: Final = 1.0
 TRIES: Final = 4
-"""How often a transaction that lost a deadlock or a serialization race is run."""
-
-_SETTINGS: Final = {
-    "application_name": "order-router",
-    # The server's own limits come after ours: a commit that the server gives up waiting to replicate is reported as
-    # done (https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION), one we give up is not.
-    "statement_timeout": "15000",
-    "lock_timeout": "5000",
-    # A frozen pod must not keep its rows.
-    "idle_in_transaction_session_timeout": "10000",
-}
+"""How often a transaction that lost a race is run."""
 _LOCK: Final = "select pg_advisory_xact_lock(7239450130)"
-# What two histories of one database differ in: a promoted standby has another timeline, a restored dump another
-# cluster or another database.
-_TIMELINE: Final = """select (select system_identifier from pg_control_system()) || '/'
-    || (select oid from pg_database where datname = current_database()) || '/'
-    || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"""
-_DURABLE: Final = """select name, setting from pg_settings
-    where name in ('synchronous_commit', 'synchronous_standby_names', 'fsync')"""
-_NOW: Final = "cast(extract(epoch from statement_timestamp()) * 1000000 as bigint)"
 
 
 class PostgresJournal(Store):
@@ -72,19 +53,20 @@ class PostgresJournal(Store):
         """
         pool = asyncpg.create_pool(
             url, min_size=0, max_size=CONNECTIONS, timeout=timeout_s, command_timeout=timeout_s,
-            server_settings=_SETTINGS, reset=_keep,
+            server_settings=server.SETTINGS, reset=_keep,
         )  # fmt: skip
         journal = cls(pool, on_commit=on_commit)
         try:
-            await pool
-            await journal._begin()
-        except (ValueError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            pool.terminate()
-            # Without the cause and its words: they quote parts of a URL that cannot be read, passwords too.
-            raise ConfigError([f"journal.url: refused ({type(error).__name__})"]) from None
+            with server.named():
+                await pool
+                await journal._begin()
         except BaseException as error:
             pool.terminate()
-            raise _named(error) from error
+            cause = error.__cause__ or error
+            if isinstance(cause, server.REFUSALS):
+                # Without its words: they quote parts of a URL that cannot be read, passwords too.
+                raise ConfigError([f"journal.url: refused ({type(cause).__name__})"]) from None
+            raise
         return journal
 
     @property
@@ -146,11 +128,9 @@ class PostgresJournal(Store):
 
     async def _read(self, operation: Operation[T], *, key: Key | None = None) -> T:
         await self._settled(key)
-        try:
+        with server.named():
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
-                return await _drive(connection, operation)
-        except Exception as error:
-            raise _named(error) from error
+                return await server.drive(connection, operation)
 
     async def _settled(self, key: Key | None) -> None:
         """Wait for the commit of a command that left early: until then other connections do not see it."""
@@ -159,18 +139,20 @@ class PostgresJournal(Store):
             await asyncio.wait([task])
 
     async def _decide(self, operation: Operation[T], verdict: asyncio.Future[T], early: bool) -> None:
-        for attempt in range(1, TRIES + 1):
+        for left in reversed(range(TRIES)):
             try:
-                value = await self._transact(operation, verdict if early else None)
+                with server.named():
+                    value = await self._transact(operation, verdict if early else None)
             except Exception as error:
-                again = isinstance(error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError)
-                if again and attempt < TRIES and not verdict.done():
+                if left and isinstance(error.__cause__, server.RACES) and not verdict.done():
                     continue
-                told = _named(error)
-                if isinstance(told, JournalUnavailable) and not isinstance(error, asyncpg.LockNotAvailableError):
+                # A row that another pod keeps locked is that row's trouble, anything else the server's.
+                if isinstance(error, JournalUnavailable) and not isinstance(
+                    error.__cause__, asyncpg.LockNotAvailableError
+                ):
                     self._fail()
                 if not verdict.done():
-                    verdict.set_exception(told)
+                    verdict.set_exception(error)
                 return
             if not verdict.done():
                 verdict.set_result(value)
@@ -181,7 +163,7 @@ class PostgresJournal(Store):
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
-                value = await _drive(connection, operation)
+                value = await server.drive(connection, operation)
             except BaseException:
                 await transaction.rollback()
                 raise
@@ -212,13 +194,13 @@ class PostgresJournal(Store):
     async def _begin(self) -> None:
         """Check the server, bring the schema up to date and find the epoch. Also how a lost server is tried again."""
         async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
-            _check(dict(await connection.fetch(_DURABLE)))
-            timeline = await connection.fetchval(_TIMELINE)
+            await server.check(connection)
+            timeline = await server.timeline(connection)
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
                 await connection.fetch(_LOCK)
-                epoch = await _drive(connection, lambda: open_epoch(timeline))
+                epoch = await server.drive(connection, lambda: open_epoch(timeline))
             except BaseException:
                 await transaction.rollback()
                 raise
@@ -254,57 +236,18 @@ class PostgresJournal(Store):
                 return
             marks, notes = self._later.take_marks(), self._later.take_notes()
             try:
-                async with self._pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
-                    await connection.executemany(numbered(outbox.CONFIRM), marks)
-                    await connection.executemany(numbered(story.NOTE), notes)
-            except Exception as error:
+                with server.named():
+                    async with self._pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                        await connection.executemany(server.numbered(outbox.CONFIRM), marks)
+                        await connection.executemany(server.numbered(story.NOTE), notes)
+            except JournalUnavailable as error:
                 self._later.put_back(marks, notes)
-                self._fail()
-                raise _named(error) from error
-
-
-async def _drive(connection: Any, operation: Operation[T]) -> T:
-    steps = operation()
-    try:
-        sql, params = next(steps)
-        while True:
-            sql, params = steps.send(await connection.fetch(numbered(sql), *params))
-    except StopIteration as stop:
-        verdict: T = stop.value
-        return verdict
-
-
-@cache
-def numbered(sql: str) -> str:
-    """Spell `now_us()` as PostgreSQL does: the time of the statement, so that an index on it can be used."""
-    return sql.replace("now_us()", _NOW)
+                if isinstance(error.__cause__, server.RACES):
+                    self._remember()
+                else:
+                    self._fail()
+                    raise
 
 
 async def _keep(connection: Any) -> None:
     """Replace the pool's reset, a round trip per operation: no operation changes its session."""
-
-
-def _check(settings: dict[str, str]) -> None:
-    commit, standbys = settings["synchronous_commit"], settings["synchronous_standby_names"]
-    if commit == "off" or settings["fsync"] == "off":
-        raise ConfigError(
-            ["journal.url: this server reports commits before they are on disk; set synchronous_commit and fsync on"]
-        )
-    if commit == "local" and standbys:
-        raise ConfigError(
-            ["journal.url: synchronous_commit is local, so a standby may lack what was committed; set it on"]
-        )
-
-
-def _named(error: BaseException) -> BaseException:
-    """Return ours for an exception that says the server cannot serve, and any other, a defect, as it is."""
-    if isinstance(error, RouterError) or not isinstance(error, Exception) or isinstance(error, ValueError):
-        return error
-    state = getattr(error, "sqlstate", None) or ""
-    # Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html: data, constraint, statement. A table
-    # that is missing means another database is there now.
-    if state[:2] in {"22", "23", "42"} and state != "42P01":
-        return error
-    if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError):
-        return JournalUnavailable(f"the journal cannot be used: {type(error).__name__}")
-    return error

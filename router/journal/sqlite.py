@@ -61,7 +61,7 @@ class SqliteJournal(Store):
         """Commit what waits, then close the file."""
         if self._flush is not None:
             self._flush.cancel()
-        self._writer.submit(Signal.STOP)
+        self._writer.submit(Signal.STOP)  # a second one is never read
         await asyncio.to_thread(self._writer.join)
         await self._loop.run_in_executor(self._reader, self._close_reader)
         self._reader.shutdown()

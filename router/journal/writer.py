@@ -108,7 +108,7 @@ class Writer:
             self._open()
         except Exception as error:
             self._connection.close()
-            self._deliver([Answer(self.opened, error=_unavailable(error))])
+            self._deliver([Answer(self.opened, error=_refused(error))])
             return
         self._deliver([Answer(self.opened)])
         stop = False
@@ -123,6 +123,8 @@ class Writer:
                 self._commit(batch)
         self._healthy = False
         self._connection.close()
+        batch, _ = self._take()
+        self._deliver([Answer(waiting.verdict, error=_unavailable(None)) for waiting in batch])
 
     def _take(self) -> tuple[list[Waiting], bool]:
         """Wait for something to do; return all of it, and whether to stop afterwards."""
@@ -301,11 +303,19 @@ def _busy(error: sqlite3.OperationalError) -> bool:
 def _unavailable(cause: Exception | None) -> RouterError:
     if isinstance(cause, RouterError):
         return cause
-    if isinstance(cause, sqlite3.DatabaseError) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-        return ConfigError(["journal.url: the file is not a SQLite database"])
     told = JournalUnavailable(f"the journal cannot be written: {cause}" if cause else "the journal cannot be written")
     told.__cause__ = cause
     return told
+
+
+def _refused(cause: Exception) -> RouterError:
+    """Return what opening the file raises: some causes do not pass by themselves."""
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return ConfigError(["journal.url: the file is not a SQLite database"])
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        return ConfigError([f"journal.url: the file cannot be written ({cause})"])
+    return _unavailable(cause)
 
 
 def _settle(answers: list[Answer]) -> None:

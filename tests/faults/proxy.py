@@ -10,18 +10,22 @@ _LINGER_NONE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Forwards connections from `port` to a target on loopback. Use as an async context manager."""
+    """Forwards connections from `port` to a target on loopback. Use as an async context manager.
+
+    `held` counts the bytes that came while their way was a black hole.
+    """
 
     def __init__(self, target_port: int, port: int = 0) -> None:
         self.port = port
-        self.accepted = 0
-        self.forwarded: int = 0
+        self.held = 0
         self._target_port = target_port
         self._server: asyncio.Server | None = None
-        self._open = asyncio.Event()
-        self._open.set()
+        self._refusing = False
+        self._dropping = False
+        self._ways = {"forth": asyncio.Event(), "back": asyncio.Event()}
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.heal()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
@@ -38,46 +42,65 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def black_hole(self) -> None:
-        """Swallow everything from now on, both ways, with the connections left open."""
-        self._open.clear()
+    def black_hole(self, *, forth: bool = True) -> None:
+        """Swallow everything from now on, the answers at least, with the connections left open."""
+        self._ways["back"].clear()
+        if forth:
+            self._ways["forth"].clear()
 
-    def heal(self) -> None:
-        """Forward again, what was held back first."""
-        self._open.set()
+    def heal(self, *, drop: bool = False) -> None:
+        """Forward again; what was held back goes first, or with `drop` never, as when its connection is cut."""
+        self._dropping = drop
+        for way in self._ways.values():
+            way.set()
+
+    def refuse(self) -> None:
+        """Reset every connection, and each new one at once."""
+        self._refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        """Take connections again."""
+        self._refusing = False
 
     def cut(self) -> None:
         """Reset every connection."""
         for writer in list(self._writers):
-            connection = writer.get_extra_info("socket")
-            if connection is not None and not writer.transport.is_closing():
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
-            writer.transport.abort()
+            _reset(writer)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
-        self._writers.add(writer)
+        if self._refusing:
+            return _reset(writer)
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
         except OSError:
-            writer.transport.abort()
-            self._writers.discard(writer)
-            return
-        self._writers.add(back)
-        for source, target in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._pump(source, target))
+            return _reset(writer)
+        self._writers |= {writer, back}
+        for source, target, way in ((reader, back, "forth"), (there, writer, "back")):
+            task = asyncio.create_task(self._pump(source, target, self._ways[way]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        return None
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, way: asyncio.Event) -> None:
         try:
             while data := await source.read(65536):
-                await self._open.wait()
+                if not way.is_set():
+                    self.held += len(data)
+                    await way.wait()
+                    if self._dropping:
+                        break
                 target.write(data)
-                self.forwarded += len(data)
                 await target.drain()
         except OSError:
             pass  # a reset: what a cut looks like from here
         finally:
             self._writers.discard(target)
             target.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    if connection is not None and not writer.transport.is_closing():
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+    writer.transport.abort()

@@ -4,8 +4,10 @@ The simulators are shared, so that many trials can run at once; what one does sh
 account only. The oracle believes the ledgers, never the router.
 """
 
+import asyncio
 import datetime
 import itertools
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
 from router.simulator import Simulators
@@ -151,6 +154,18 @@ class Trial(Stack):
     async def ask(self, command: dict[str, Any], timeout_s: float = 40.0) -> dict[str, Any]:
         """Publish a command and return its final result."""
         return await self.sender.final(await self.publish(command), timeout_s)
+
+    async def fetch(self, queue: str, timeout_s: float = 20.0) -> dict[str, Any]:
+        """Wait for a message in one of the prefix's own queues, take it out and return its body."""
+        return dict(json.loads((await self.take(queue, timeout_s)).body))
+
+    async def take(self, queue: str, timeout_s: float = 20.0) -> AbstractIncomingMessage:
+        """Wait for a message in one of the prefix's own queues and take it out."""
+        found = await self.sender.channel.get_queue(f"{self.prefix}.{queue}", ensure=False)
+        async with asyncio.timeout(timeout_s):
+            while (message := await found.get(no_ack=True, fail=False)) is None:
+                await asyncio.sleep(0.02)
+        return message
 
     def inject(self, venue: str = "gmo_coin", **fault: Any) -> None:
         """Script a fault for this trial's account."""

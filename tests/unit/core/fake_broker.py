@@ -19,7 +19,7 @@ DELIVERY_LIMIT = 10
 PublishFault = Literal["refused", "confirm lost"]
 
 
-class Message(Struct, kw_only=True):
+class Message(Struct, kw_only=True, eq=False):
     """A published command and how often it was delivered before. `settled` says how it ended, if it did."""
 
     body: bytes

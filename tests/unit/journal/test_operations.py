@@ -145,8 +145,8 @@ class TestSpelling:
         """Each back end spells parameters and the clock its own way."""
         sql = "select now_us() - $1"
         assert "?1" in writer.numbered(sql)
-        assert "$1" in postgres.numbered(sql)
-        assert "now_us" not in writer.numbered(sql) + postgres.numbered(sql)
+        assert "$1" in server.numbered(sql)
+        assert "now_us" not in writer.numbered(sql) + server.numbered(sql)
 
     def test_sqlite_counts_from_1970(self, connection: sqlite3.Connection) -> None:
         """The clock of SQLite gives microseconds since 1970."""
