@@ -11,7 +11,7 @@ from router.broker import Consumer, Publisher
 from router.clock import SystemClock
 from router.config import Config, parse_rate
 from router.dispatch import Dispatcher
-from router.errors import ConfigError, RouterError
+from router.errors import ConfigError, JournalUnavailable, RouterError
 from router.exchange import Limit, Options
 from router.exchanges import exchange_type
 from router.http import HttpServer
@@ -28,6 +28,7 @@ from router.worker import Worker
 
 LAG_EVERY_S = 0.5
 RETIRE_EVERY_S = 600.0
+JOURNAL_RETRY_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +72,15 @@ async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[
         )
     async with AsyncExitStack() as stack:
         clock, metrics = SystemClock(), Metrics()
-        journal = await open_journal(config.journal.url, on_commit=metrics.journal_commit)
+        checks: dict[str, Callable[[], bool]] = {"journal": lambda: False, "consuming": lambda: False}
+
+        def ready() -> Mapping[str, bool]:
+            return {name: holds() for name, holds in checks.items()}
+
+        await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, ready))
+        journal = await _open_journal(config, metrics, stop)
+        if journal is None:
+            return
         stack.push_async_callback(journal.close)
         transport = await stack.enter_async_context(HttpTransport())
         publisher = Publisher(config.broker, metrics)
@@ -84,24 +93,18 @@ async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[
         worker = Worker(planner, dispatcher, journal, outbox, publisher, publisher, clock, metrics, config.senders)
         consumer = Consumer(config.broker, config.lanes(), worker.take)
         stack.push_async_callback(consumer.close)
-        draining = False
-
-        def ready() -> Mapping[str, bool]:
-            return {"consuming": consumer.consuming, "journal": journal.writable, "not_draining": not draining}
-
-        await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, ready))
-        async with _side_tasks(
-            {
-                "resolver": resolver.run(),
-                "outbox": outbox.run(),
-                "retention": _retire(journal, config.journal.retention_days),
-                "loop lag": _watch_lag(metrics),
-                "consumer": consumer.run(),
-                "ready": _announce(ready, on_ready),
-            }
-        ) as died:
+        checks.update(journal=lambda: journal.writable, consuming=lambda: consumer.consuming)
+        work = {
+            "resolver": resolver.run(),
+            "outbox": outbox.run(),
+            "retention": _retire(journal, config.journal.retention_days),
+            "loop lag": _watch_lag(metrics),
+            "consumer": consumer.run(),
+            "ready": _announce(ready, on_ready),
+        }
+        async with _side_tasks(work) as died:
             await _first(stop.wait(), died)
-            draining = True
+            checks["not_draining"] = lambda: False
             _log.info("draining", timeout_s=config.worker.drain_timeout_s)
             await consumer.stop()
             left, _ = await asyncio.gather(
@@ -109,6 +112,19 @@ async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[
             )
             if left:
                 _log.warning("left to other pods", commands=left)
+
+
+async def _open_journal(config: Config, metrics: Metrics, stop: asyncio.Event) -> Store | None:
+    """Open the journal, waiting as long as it cannot be had now. `None` when `stop` came first."""
+    while True:
+        try:
+            return await open_journal(config.journal.url, on_commit=metrics.journal_commit)
+        except JournalUnavailable as error:
+            _log.warning("waiting for the journal", error=str(error))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(JOURNAL_RETRY_S):
+                await stop.wait()
+                return None
 
 
 @asynccontextmanager

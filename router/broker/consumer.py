@@ -41,12 +41,13 @@ class Consumer:
         self._connection: AbstractConnection | None = None
         self._consumers: dict[str, tuple[AbstractQueue, str]] = {}
         self._broken = asyncio.Event()
+        self._started = False
         self._stopping = False
 
     @property
     def consuming(self) -> bool:
         """Whether every lane has a consumer on an open connection."""
-        return bool(self._consumers) and not self._broken.is_set() and not self._stopping
+        return self._started and not self._broken.is_set() and not self._stopping
 
     async def run(self) -> None:
         """Consume until `stop` is called."""
@@ -59,6 +60,7 @@ class Consumer:
             except BrokerUnavailable as error:
                 _log.warning("not consuming", error=str(error))
             if not self._stopping:
+                self._started = False
                 self._consumers.clear()
                 await self._drop()
                 await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
@@ -88,6 +90,7 @@ class Consumer:
             await self._start(channel, queues)
         except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
             raise BrokerUnavailable(f"cannot consume: {type(error).__name__}") from None
+        self._started = True
         _log.info("consuming", queues=sorted(queues))
 
     async def _start(self, channel: AbstractChannel, queues: Mapping[str, AbstractQueue]) -> None:

@@ -103,10 +103,10 @@ def demo(
     broker of --config or ORDER_ROUTER_BROKER__URL under a prefix that is removed afterwards.
     """
     with _progress() as tell:
-        tell("loading")
-        from router.cli.stage import broker_for
-
         try:
+            tell("loading")
+            from router.cli.stage import broker_for
+
             with broker_for(config, tell) as broker:
                 right = run(_demo(broker, tell, stay=stay, json=json))
                 tell("stopping")

@@ -80,7 +80,7 @@ def numbered(sql: str) -> str:
 
 @contextmanager
 def named() -> Generator[None]:
-    """Raise `JournalUnavailable` for what says that the server cannot serve; any other exception is a defect of ours."""
+    """Raise `JournalUnavailable` for what says that the server cannot serve. Anything else is a defect of ours."""
     try:
         yield
     except Exception as error:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from router.errors import ConfigError, JournalUnavailable
+from router.journal.file import connect, drive
 from router.journal.filesystem import refuse_network
 from router.journal.migrations import Epoch
 from router.journal.statements import Operation, T
 from router.journal.store import Key, Store
-from router.journal.writer import Signal, Waiting, Writer, connect, drive
+from router.journal.writer import Signal, Waiting, Writer
 
 BUSY_S: Final = 5.0
 """How long another process may hold the file before the journal counts as unavailable."""
@@ -29,6 +30,7 @@ class SqliteJournal(Store):
         self._reader = ThreadPoolExecutor(1, "journal-reader")
         self._connection: sqlite3.Connection | None = None
         self._generation = 0
+        self._closed = False
 
     @classmethod
     async def open(
@@ -59,9 +61,12 @@ class SqliteJournal(Store):
 
     async def close(self) -> None:
         """Commit what waits, then close the file."""
+        if self._closed:
+            return
+        self._closed = True
         if self._flush is not None:
             self._flush.cancel()
-        self._writer.submit(Signal.STOP)  # a second one is never read
+        self._writer.submit(Signal.STOP)
         await asyncio.to_thread(self._writer.join)
         await self._loop.run_in_executor(self._reader, self._close_reader)
         self._reader.shutdown()

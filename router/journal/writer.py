@@ -12,32 +12,24 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
-from router.errors import ConfigError, JournalUnavailable, RouterError
+from router.errors import JournalUnavailable
 from router.job import Admitted
-from router.journal import outbox, story
+from router.journal import file, outbox, story
 from router.journal.later import Later
 from router.journal.migrations import Epoch, open_epoch
-from router.journal.statements import Operation, Rows, Statement, T
+from router.journal.statements import Operation
 
 BATCH: Final = 256
 PROBE_S: Final = 1.0
 """How often a journal that failed is tried again."""
 STUCK_S: Final = 10.0
 """A transaction that takes longer than that makes the journal not writable while it lasts: the disk hangs."""
-
-# A failure of the statement's own values or keys; any other is the database's.
-_OWN: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
-
-
-# julianday() counts days, to the millisecond; 1970 began at 2440587.5 (https://www.sqlite.org/lang_datefunc.html).
-_NOW: Final = "cast((julianday('now') - 2440587.5) * 86400000000 as bigint)"
 
 
 class Signal(Enum):
@@ -108,14 +100,14 @@ class Writer:
             self._open()
         except Exception as error:
             self._connection.close()
-            self._deliver([Answer(self.opened, error=_refused(error))])
+            self._deliver([Answer(self.opened, error=file.refused(error))])
             return
         self._deliver([Answer(self.opened)])
         stop = False
         while not stop:
             batch, stop = self._take()
             if not self._healthy:
-                self._deliver([Answer(waiting.verdict, error=_unavailable(None)) for waiting in batch])
+                self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
                 batch = []
                 if time.monotonic() >= self._probe_at:
                     self._probe()
@@ -124,7 +116,7 @@ class Writer:
         self._healthy = False
         self._connection.close()
         batch, _ = self._take()
-        self._deliver([Answer(waiting.verdict, error=_unavailable(None)) for waiting in batch])
+        self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
 
     def _take(self) -> tuple[list[Waiting], bool]:
         """Wait for something to do; return all of it, and whether to stop afterwards."""
@@ -149,9 +141,9 @@ class Writer:
         self._began = time.monotonic()
         try:
             self._begin()
-            self._connection.executemany(numbered(outbox.CONFIRM), marks)
+            self._connection.executemany(file.numbered(outbox.CONFIRM), marks)
             answers = self._answers(batch)
-            self._connection.executemany(numbered(story.NOTE), notes)
+            self._connection.executemany(file.numbered(story.NOTE), notes)
             early = [answer for answer in answers if answer.early]
             self._deliver(early)
             self._end()
@@ -171,7 +163,7 @@ class Writer:
         try:
             return [self._answer(waiting) for waiting in batch]
         except Exception as error:
-            if _broken(error):
+            if file.broken(error):
                 raise
         self._connection.execute("rollback to batch")
         return [self._guarded(waiting) for waiting in batch]
@@ -181,7 +173,7 @@ class Writer:
         try:
             answer = self._answer(waiting)
         except Exception as error:
-            if _broken(error):
+            if file.broken(error):
                 raise
             self._connection.execute("rollback to operation")
             answer = Answer(waiting.verdict, error=error)
@@ -189,7 +181,7 @@ class Writer:
         return answer
 
     def _answer(self, waiting: Waiting) -> Answer:
-        value = drive(self._connection, waiting.operation)
+        value = file.drive(self._connection, waiting.operation)
         return Answer(waiting.verdict, value, early=waiting.early and isinstance(value, Admitted))
 
     def _begin(self) -> None:
@@ -203,7 +195,7 @@ class Writer:
                 self._connection.execute("begin immediate")
                 return
             except sqlite3.OperationalError as error:
-                if not _busy(error) or time.monotonic() >= deadline:
+                if not file.busy(error) or time.monotonic() >= deadline:
                     raise
             time.sleep(random.uniform(0.0003, 0.002))
 
@@ -218,7 +210,7 @@ class Writer:
         self._probe_at = time.monotonic() + PROBE_S
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("rollback")
-        self._deliver([Answer(waiting.verdict, error=_unavailable(error)) for waiting in batch])
+        self._deliver([Answer(waiting.verdict, error=file.unavailable(error)) for waiting in batch])
 
     def _probe(self) -> None:
         """Open the file again and commit something: after an I/O error the old connection proves nothing."""
@@ -229,11 +221,11 @@ class Writer:
             self._probe_at = time.monotonic() + PROBE_S
 
     def _open(self) -> None:
-        self._connection = connect(self._path, self._busy_s)
+        self._connection = file.connect(self._path, self._busy_s)
         self._inode = os.stat(self._path).st_ino
         self._begin()
         # A copy that was put back has another inode: what happened since the copy was made is not in it.
-        self.epoch = drive(self._connection, lambda: open_epoch(f"inode {self._inode}"))
+        self.epoch = file.drive(self._connection, lambda: open_epoch(f"inode {self._inode}"))
         self._end()
         self.generation += 1
         self._healthy = True
@@ -242,80 +234,6 @@ class Writer:
         if answers:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 self._loop.call_soon_threadsafe(_settle, answers)
-
-
-def connect(path: Path, busy_s: float) -> sqlite3.Connection:
-    """Open the file in WAL mode with a full sync at every commit."""
-    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-    try:
-        _wal(connection, time.monotonic() + busy_s)
-    except BaseException:
-        connection.close()
-        raise
-    connection.execute("pragma synchronous = full")
-    connection.execute("pragma cache_size = -65536")
-    connection.execute("pragma wal_autocheckpoint = 4000")
-    connection.execute("pragma journal_size_limit = 67108864")
-    return connection
-
-
-def drive(connection: sqlite3.Connection, operation: Operation[T]) -> T:
-    """Run an operation's statements and return its verdict."""
-    steps: Generator[Statement, Rows, T] = operation()
-    try:
-        sql, params = next(steps)
-        while True:
-            sql, params = steps.send(connection.execute(numbered(sql), params).fetchall())
-    except StopIteration as stop:
-        verdict: T = stop.value
-        return verdict
-
-
-@cache
-def numbered(sql: str) -> str:
-    """Spell parameters and `now_us()` as SQLite does; a function of ours would cost the interpreter's lock."""
-    return sql.replace("$", "?").replace("now_us()", _NOW)
-
-
-def _wal(connection: sqlite3.Connection, deadline: float) -> None:
-    # Turning WAL on needs the file alone and does not wait for it; two processes may start at once.
-    while True:
-        try:
-            mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            if not _busy(error) or time.monotonic() >= deadline:
-                raise
-            time.sleep(0.005)
-            continue
-        if mode != "wal":
-            raise ConfigError(["journal.url: this file system cannot hold a SQLite journal in WAL mode"])
-        return
-
-
-def _broken(error: Exception) -> bool:
-    return isinstance(error, sqlite3.Error) and not isinstance(error, _OWN)
-
-
-def _busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _unavailable(cause: Exception | None) -> RouterError:
-    if isinstance(cause, RouterError):
-        return cause
-    told = JournalUnavailable(f"the journal cannot be written: {cause}" if cause else "the journal cannot be written")
-    told.__cause__ = cause
-    return told
-
-
-def _refused(cause: Exception) -> RouterError:
-    """Return what opening the file raises: some causes do not pass by themselves."""
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_NOTADB:
-        return ConfigError(["journal.url: the file is not a SQLite database"])
-    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
-        return ConfigError([f"journal.url: the file cannot be written ({cause})"])
-    return _unavailable(cause)
 
 
 def _settle(answers: list[Answer]) -> None:

@@ -107,7 +107,7 @@ async def crash_and_recover(made: Trial, case: Case) -> None:
     command_id = await made.publish(command)
     await _struck(first, case)
     if case.how in {"kill", "stop"}:
-        await made.worker()
+        await _successor(made, first)
     result = await made.sender.final(command_id, 45)
     if case.point in NOT_ACKED and case.how != "cancel":
         results = await made.sender.results(command_id, 2, 45)
@@ -128,6 +128,22 @@ async def _struck(worker: WorkerProcess, case: Case) -> None:
             assert await worker.process.wait() == -signal.SIGKILL
     if case.how == "stop":
         await until(lambda: worker.stopped)
+
+
+async def _successor(made: Trial, first: WorkerProcess) -> None:
+    """Start the worker that takes over.
+
+    The first may be frozen inside a transaction of its own: then nobody else can write, and nobody may send.
+    """
+    second = await made.worker(wait=False)
+    await until(lambda: '"ready"' in second.said() or "database is locked" in second.said())
+    if "database is locked" in second.said():
+        assert first.stopped
+        assert len(made.sends(made.venues[0])) == 0
+        first.signal(signal.SIGCONT)
+        await until(lambda: not first.stopped)
+        await second.kill()
+        await made.worker()
 
 
 def _judge_what_was_cut(made: Trial, case: Case, outcome: str) -> None:

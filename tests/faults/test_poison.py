@@ -33,7 +33,8 @@ POISON: dict[str, tuple[bytes, str | None]] = {
     "wrong type": (but(size=3.44), "poisoned"),
     "NaN": (but().replace(b'"3.44"', b"NaN"), None),
     "infinite": (but(size="Infinity"), "poisoned"),
-    "huge int": (but().replace(b'"3.44"', b"9" * 5000), "poisoned"),
+    "huge int": (but().replace(b'"3.44"', b"9" * 30), "poisoned"),
+    "an int of 5,000 digits": (but().replace(b'"3.44"', b"9" * 5000), None),
     "huge exponent": (but().replace(b'"3.44"', b"1e999999999"), None),
     "10 MB": (but(params={"padding": "x" * 10_000_000}), None),
     "deep nesting": (b'{"type":"close","params":' + b"[" * 30_000 + b"]" * 30_000 + b"}", None),
@@ -106,6 +107,12 @@ async def test_a_worker_fed_with_poison_still_closes_positions(shared: Trial) ->
     assert (await shared.ask(shared.fresh_close()))["outcome"] == "accepted"
     assert len(shared.workers) == 1
     await shared.judge()
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def _no_leftovers(shared: Trial) -> None:
+    """Empty the dead-letter queue: a test that failed may have left its poison there."""
+    await (await shared.sender.channel.get_queue(f"{shared.prefix}.dead", ensure=False)).purge()
 
 
 BUGGY = """

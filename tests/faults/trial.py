@@ -60,7 +60,7 @@ class Trial(Stack):
         super().__init__(directory, broker_url, simulators, journal_url)
         self.account = f"trial{next(_numbers)}"
         self.commands: dict[str, dict[str, Any]] = {}
-        self._venues = venues
+        self.venues = venues
         self._since = dict.fromkeys(venues, 0)
         for venue in venues:
             self._open_account(venue)
@@ -137,8 +137,8 @@ class Trial(Stack):
     def renew(self) -> None:
         """Begin another test in the same trial: what was judged is not judged again."""
         self.commands.clear()
-        self._since = {venue: len(self.simulators.venues[venue].ledger.entries) for venue in self._venues}
-        for venue in self._venues:
+        self._since = {venue: len(self.simulators.venues[venue].ledger.entries) for venue in self.venues}
+        for venue in self.venues:
             armed = self.simulators.venues[venue].faults.armed
             armed[:] = [each for each in armed if each.fault.account != self.account]
 
@@ -188,7 +188,7 @@ class Trial(Stack):
         """Hold the outcome against the promises. `close_sends` is how often one close may reach the venue."""
         for result in await self.finals():
             self._judge_results(result["command_id"])
-        for venue in self._venues:
+        for venue in self.venues:
             self._judge_closes(venue, close_sends)
             self._judge_cancels(venue)
             self._judge_deadlines(venue)

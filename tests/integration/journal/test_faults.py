@@ -22,6 +22,7 @@ from router.journal.sqlite import SqliteJournal
 from router.journal.writer import Writer
 from tests.integration.journal.conftest import Open, Place, until
 from tests.journal_cases import began, cancel, close, ended, final, reply, result
+from tests.postgresql import PostgreSQL
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -301,6 +302,45 @@ class TestPostgresServer:
             await recovered(journal)
             await admit(journal, "a2", "p2")
             assert (journal.epoch_us, journal.first_epoch) == (epoch_us, True)
+
+    async def test_a_crash(self) -> None:
+        """What was stored survives the server's crash, and marks that wait are written afterwards."""
+        with PostgreSQL() as server:
+            async with await open_journal(server.url) as journal:
+                answer = await admit(journal, "a1")
+                stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
+                assert stored is not None
+                await asyncio.to_thread(server.kill)
+                journal.published(out.outbox_id for out in stored[1])
+                with pytest.raises(JournalUnavailable):
+                    await admit(journal, "a2", "p2")
+                await asyncio.to_thread(server.start)
+                await recovered(journal)
+                assert await journal.load("alpha", "a1") == stored[0]
+                assert await journal.unpublished(answer.job.received_us + 10**9, 10) == ()
+
+    async def test_a_commit_that_a_standby_lacks(self) -> None:
+        """A commit whose replication the server gave up waiting for counts as none, although it says it is done."""
+        with PostgreSQL() as server:
+            beside = Place(server.url)
+            async with await open_journal(server.url) as journal:
+                await beside.sql("alter system set synchronous_standby_names = 'nobody'")
+                await beside.sql("select pg_reload_conf()")
+                admitting = asyncio.create_task(admit(journal, "a1"))
+                waiting = "select pid from pg_stat_activity where wait_event = 'SyncRep'"
+
+                async def replicating() -> bool:
+                    return bool(await beside.sql(waiting))
+
+                await until(replicating)
+                await beside.sql(f"select pg_cancel_backend(pid) from ({waiting}) as commits")
+                with pytest.raises(JournalUnavailable, match="synchronous replication"):
+                    await admitting
+                assert not journal.writable
+                await beside.sql("alter system reset synchronous_standby_names")
+                await beside.sql("select pg_reload_conf()")
+                await recovered(journal)
+                assert await journal.admit(close("a1"), reply(), "digest") == Joined()
 
     async def test_a_commit_that_is_not_durable_is_refused(self, server: str, shared_place: Place) -> None:
         """A server that confirms before the disk does cannot keep the journal."""

@@ -1,5 +1,6 @@
 """A broker in memory: one queue of commands, unacknowledged deliveries, and every result that was published."""
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
@@ -108,6 +109,8 @@ class FakeBroker:
         self.messages: list[Message] = []
         self.heard: list[Heard] = []
         self.buried: list[Buried] = []
+        self.stirred = asyncio.Event()
+        """Set when there is something to deliver."""
         self.fault: PublishFault | None = None
         """What happens to every publish from now on."""
         self._clock = clock
@@ -116,6 +119,7 @@ class FakeBroker:
         """Take a command in."""
         self.messages.append(message)
         self.queue.append(message)
+        self.stirred.set()
         return message
 
     def put_back(self, message: Message) -> None:
@@ -126,6 +130,7 @@ class FakeBroker:
             message.settled = "dead"
         else:
             self.queue.appendleft(message)
+            self.stirred.set()
 
     def hear(self, reply: Reply, result: Result, sender: str) -> None:
         """Take a result in, and confirm it unless a fault says otherwise."""

@@ -1,14 +1,17 @@
 """The real SQLite journal on a temporary file, made repeatable: one operation at a time, with faults on request."""
 
 import asyncio
-import time
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
+from unittest import mock
 
 from router.errors import JournalUnavailable
 from router.job import Admission, Admitted, AttemptStart, Job, Reply
+from router.journal import later, sqlite, writer
 from router.journal.sqlite import SqliteJournal
 from router.journal.statements import Operation, Statement, Steps, T
 from router.journal.store import Key
@@ -21,14 +24,24 @@ JournalFault = Literal["down", "unreadable", "answer lost", "early lost"]
 failed. early lost: a row that was admitted early never reaches the disk."""
 
 
-def virtual_time(clock: Clock) -> SimpleNamespace:
-    """Return what stands in for `time` in the journal's modules: its wall clock follows the test's."""
-    return SimpleNamespace(
-        time_ns=lambda: clock.now_us() * 1000,
-        monotonic=time.monotonic,
-        perf_counter=time.perf_counter,
-        sleep=time.sleep,
-    )
+def virtual_time(clock: Clock) -> list[Any]:
+    """Return patches that make the journal's own clock follow the test's: its SQL's, and that of its marks."""
+
+    def connect(path: Path, busy_s: float) -> sqlite3.Connection:
+        connection = writer_connect(path, busy_s)
+        connection.create_function("virtual_us", 0, clock.now_us)
+        return connection
+
+    def numbered(sql: str) -> str:
+        return sql.replace("$", "?").replace("now_us()", "virtual_us()")
+
+    writer_connect = writer.connect
+    return [
+        mock.patch.object(writer, "numbered", numbered),
+        mock.patch.object(writer, "connect", connect),
+        mock.patch.object(sqlite, "connect", connect),
+        mock.patch.object(later, "time", SimpleNamespace(time_ns=lambda: clock.now_us() * 1000)),
+    ]
 
 
 class SteadyJournal(SqliteJournal):

@@ -21,6 +21,9 @@ ORDERS = ("rest-1", "rest-2", "rest-3")
 SETTLED_S = 400.0
 """Time enough for every doubt to be settled or given up once nothing fails any more."""
 
+QUIET_S = 40.0
+"""How long nothing more may happen after that, late executions and lost marks included."""
+
 late = st.sampled_from((0.0, 0.5, WINDOW_S + 1.0))
 answers = st.one_of(
     st.builds(Answer, takes_s=st.sampled_from((0.01, 0.4))),
@@ -137,7 +140,14 @@ class Histories(RuleBasedStateMachine):
         world.run(0)
         if not world.cores:
             world.start()
-        world.run(SETTLED_S)
+        world.until(self._quiet, SETTLED_S)
+        world.run(QUIET_S)
+
+    def _quiet(self) -> bool:
+        return not self.world.broker.queue and all(
+            message.settled and any(heard.result.final for heard in self.world.heard_by(message))
+            for message in self.world.broker.messages
+        )
 
 
 TestHistories = Histories.TestCase

@@ -7,16 +7,15 @@ worker, over the real SQLite journal.
 import asyncio
 import contextvars
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
-from unittest import mock
 from weakref import WeakSet
 
 from router.answers import to_time
 from router.config import Sender
 from router.dispatch import Dispatcher
 from router.exchange import Limit, Options, Secrets
-from router.journal import later, writer
 from router.limiter import Limiter
 from router.outbox import Outbox
 from router.plan import Planner
@@ -50,7 +49,6 @@ class Core:
     def __init__(self, world: "World", number: int) -> None:
         self.number = number
         self.alive = True
-        self.dying = asyncio.Event()
         self.points: list[str] = []
         """Every place so far where the process might have died."""
         self.dies_at: int | None = None
@@ -94,7 +92,7 @@ class Core:
         self.points.append(point)
         if self.dies_at is not None and len(self.points) > self.dies_at:
             self.alive = False
-            self.dying.set()
+            self._world.broker.stirred.set()
             await asyncio.get_running_loop().create_future()
 
     def deliver(self, message: Message) -> None:
@@ -134,7 +132,7 @@ class World:
         self._limits = limits
         self._turn = asyncio.Lock()
         self._born = 0
-        self._patches = [mock.patch.object(module, "time", virtual_time(self.clock)) for module in (writer, later)]
+        self._patches = virtual_time(self.clock)
 
     def __enter__(self) -> Self:
         for patch in self._patches:
@@ -174,7 +172,7 @@ class World:
         ends = self.loop.elapsed_s + limit_s
         while not holds():
             assert self.loop.elapsed_s < ends, "it did not come to pass"
-            self.run(0.05)
+            self.run(0.1)
 
     def publish(self, command: Command, **properties: Any) -> Message:
         """Publish a command as its sender would, under its own routing key."""
@@ -214,6 +212,11 @@ class World:
         """Return every result of a command, in the order of arrival."""
         return [h for h in self.broker.heard if (h.sender, h.result.command_id) == (sender, command_id)]
 
+    def heard_by(self, message: Message) -> list[Heard]:
+        """Return every result that came to a message's own address."""
+        address = (message.sender, message.reply_to, message.correlation_id)
+        return [h for h in self.broker.heard if (h.sender, h.reply.reply_to, h.reply.correlation_id) == address]
+
     def results(self, command_id: str, sender: str = SENDER) -> list[Result]:
         """Return every result of a command, in the order of arrival."""
         return [heard.result for heard in self.heard(command_id, sender)]
@@ -245,28 +248,23 @@ class World:
         core.connection.cut()
 
     async def _pass(self, seconds: float) -> None:
-        self._hand_out()
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
-        while True:
-            left = ends - loop.time()
-            dying = [asyncio.ensure_future(core.dying.wait()) for core in self.cores]
-            waiting = [*dying, asyncio.ensure_future(asyncio.sleep(max(min(left, 0.05), 0.0)))]
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for future in waiting:
-                future.cancel()
-            for core in [core for core in self.cores if not core.alive]:
-                await self._bury(core)
-            self._hand_out()
-            if loop.time() >= ends - 1e-9:
-                return
+        await self._tidy()
+        while (left := ends - loop.time()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self.broker.stirred.wait()
+            await self._tidy()
 
-    def _hand_out(self) -> None:
-        """Deliver what is in the queue, to the workers in turn."""
-        alive = [core for core in self.cores if core.alive]
-        while alive and self.broker.queue:
+    async def _tidy(self) -> None:
+        """Bury workers that died, and deliver what is in the queue to the others in turn."""
+        self.broker.stirred.clear()
+        for core in [core for core in self.cores if not core.alive]:
+            await self._bury(core)
+        while self.cores and self.broker.queue:
             message = self.broker.queue.popleft()
-            alive[len(self.broker.messages) % len(alive)].deliver(message)
+            self.cores[len(self.broker.messages) % len(self.cores)].deliver(message)
 
     def _do(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)

@@ -12,13 +12,13 @@ from router.job import Admitted, Job
 from router.journal import (
     admission,
     commands,
+    file,
     filesystem,
     migrations,
     open_journal,
     outbox,
-    postgres,
     retention,
-    writer,
+    server,
 )
 from router.journal.later import Later
 from router.journal.statements import Operation, Rows, Steps, T, storable
@@ -29,7 +29,7 @@ from tests.journal_cases import T0_US, began, close, ended, final, reply, result
 def connection() -> Iterator[sqlite3.Connection]:
     """An empty database that holds the schema."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        writer.drive(connection, lambda: migrations.open_epoch("one"))
+        file.drive(connection, lambda: migrations.open_epoch("one"))
         yield connection
 
 
@@ -51,13 +51,13 @@ def counted(connection: sqlite3.Connection, operation: Operation[T]) -> tuple[T,
             value: T = stop.value
             return value
 
-    return writer.drive(connection, counting), count
+    return file.drive(connection, counting), count
 
 
 def plan(connection: sqlite3.Connection, sql: str) -> str:
     """How SQLite would find the rows of a statement."""
     places = sum(f"${number}" in sql for number in range(1, 400))
-    rows = connection.execute(f"explain query plan {writer.numbered(sql)}", [1] * places).fetchall()
+    rows = connection.execute(f"explain query plan {file.numbered(sql)}", [1] * places).fetchall()
     return "\n".join(row[3] for row in rows)
 
 
@@ -92,8 +92,8 @@ class TestMigrations:
 
     def test_they_are_applied_once(self, connection: sqlite3.Connection) -> None:
         """Opening a journal again changes neither its schema nor its epoch."""
-        first = writer.drive(connection, lambda: migrations.open_epoch("one"))
-        assert first == writer.drive(connection, lambda: migrations.open_epoch("one"))
+        first = file.drive(connection, lambda: migrations.open_epoch("one"))
+        assert first == file.drive(connection, lambda: migrations.open_epoch("one"))
         assert first.first
         numbers = [number for number, _ in migrations.scripts()]
         assert connection.execute("select number from migrations").fetchall() == [(number,) for number in numbers]
@@ -101,16 +101,16 @@ class TestMigrations:
     def test_another_timeline_is_another_epoch(self, connection: sqlite3.Connection) -> None:
         """A journal that was restored or promoted knows that it may lack the end of the one before."""
         connection.execute("update epochs set began_us = 5")
-        second = writer.drive(connection, lambda: migrations.open_epoch("two"))
+        second = file.drive(connection, lambda: migrations.open_epoch("two"))
         assert not second.first
         assert second.began_us > 5
-        assert second == writer.drive(connection, lambda: migrations.open_epoch("two"))
+        assert second == file.drive(connection, lambda: migrations.open_epoch("two"))
 
     def test_a_newer_schema_is_refused(self, connection: sqlite3.Connection) -> None:
         """An older program does not write into a newer journal."""
         connection.execute("insert into migrations values (99, 0)")
         with pytest.raises(ConfigError, match="newer version"):
-            writer.drive(connection, lambda: migrations.open_epoch("one"))
+            file.drive(connection, lambda: migrations.open_epoch("one"))
 
     def test_the_schema_is_one(self) -> None:
         """Both back ends run the same text, which uses two types and nobody's dialect."""
@@ -129,8 +129,8 @@ class TestJobs:
             "a1", step="find", order_id="1", code="timeout", venue_code="E", message="m", looks=2, doubt_us=3,
             attempts=4, first_sent_us=5, last_sent_us=6, seq=1, state="in_doubt",
         )  # fmt: skip
-        writer.drive(connection, lambda: admission.admit(job, reply(), "digest"))
-        assert writer.drive(connection, lambda: commands.load("alpha", "a1")) == job
+        file.drive(connection, lambda: admission.admit(job, reply(), "digest"))
+        assert file.drive(connection, lambda: commands.load("alpha", "a1")) == job
 
     def test_an_order_id_of_any_bytes_is_stored(self) -> None:
         """Text that a database does not take is made storable, other text stays as it is."""
@@ -144,13 +144,13 @@ class TestSpelling:
     def test_parameters_and_clock(self) -> None:
         """Each back end spells parameters and the clock its own way."""
         sql = "select now_us() - $1"
-        assert "?1" in writer.numbered(sql)
+        assert "?1" in file.numbered(sql)
         assert "$1" in server.numbered(sql)
-        assert "now_us" not in writer.numbered(sql) + server.numbered(sql)
+        assert "now_us" not in file.numbered(sql) + server.numbered(sql)
 
     def test_sqlite_counts_from_1970(self, connection: sqlite3.Connection) -> None:
         """The clock of SQLite gives microseconds since 1970."""
-        (now,) = connection.execute(writer.numbered("select now_us() / 1000000 - strftime('%s', 'now')")).fetchone()
+        (now,) = connection.execute(file.numbered("select now_us() / 1000000 - strftime('%s', 'now')")).fetchone()
         assert abs(now) <= 1
 
 

@@ -1,0 +1,92 @@
+"""How a SQLite file is opened, how a statement is put to it, and what its errors mean."""
+
+import sqlite3
+import time
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from router.errors import ConfigError, JournalUnavailable, RouterError
+from router.journal.statements import Operation, T
+
+# julianday() counts days, to the millisecond; 1970 began at 2440587.5 (https://www.sqlite.org/lang_datefunc.html).
+_NOW: Final = "cast((julianday('now') - 2440587.5) * 86400000000 as bigint)"
+# A failure of the statement's own values or keys; any other is the database's.
+_OWN: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
+
+
+def connect(path: Path, busy_s: float) -> sqlite3.Connection:
+    """Open the file in WAL mode with a full sync at every commit."""
+    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    try:
+        _wal(connection, time.monotonic() + busy_s)
+    except BaseException:
+        connection.close()
+        raise
+    connection.execute("pragma synchronous = full")
+    connection.execute("pragma cache_size = -65536")
+    connection.execute("pragma wal_autocheckpoint = 4000")
+    connection.execute("pragma journal_size_limit = 67108864")
+    return connection
+
+
+def drive(connection: sqlite3.Connection, operation: Operation[T]) -> T:
+    """Run an operation's statements and return its verdict."""
+    steps = operation()
+    try:
+        sql, params = next(steps)
+        while True:
+            sql, params = steps.send(connection.execute(numbered(sql), params).fetchall())
+    except StopIteration as stop:
+        verdict: T = stop.value
+        return verdict
+
+
+@cache
+def numbered(sql: str) -> str:
+    """Spell parameters and `now_us()` as SQLite does; a function of ours would cost the interpreter's lock."""
+    return sql.replace("$", "?").replace("now_us()", _NOW)
+
+
+def _wal(connection: sqlite3.Connection, deadline: float) -> None:
+    # Turning WAL on needs the file alone and does not wait for it; two processes may start at once.
+    while True:
+        try:
+            mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if not busy(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.005)
+            continue
+        if mode != "wal":
+            raise ConfigError(["journal.url: this file system cannot hold a SQLite journal in WAL mode"])
+        return
+
+
+def broken(error: Exception) -> bool:
+    """Say whether the database failed, and not just the statement."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _OWN)
+
+
+def busy(error: sqlite3.OperationalError) -> bool:
+    """Say whether another connection holds the lock."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def unavailable(cause: Exception | None) -> RouterError:
+    """Return what an operation raises when the database failed."""
+    if isinstance(cause, RouterError):
+        return cause
+    told = JournalUnavailable(f"the journal cannot be written: {cause}" if cause else "the journal cannot be written")
+    told.__cause__ = cause
+    return told
+
+
+def refused(cause: Exception) -> RouterError:
+    """Return what opening the file raises: some causes do not pass by themselves."""
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return ConfigError(["journal.url: the file is not a SQLite database"])
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        return ConfigError([f"journal.url: the file cannot be written ({cause})"])
+    return unavailable(cause)
