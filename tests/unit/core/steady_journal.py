@@ -1,64 +1,52 @@
 """The real SQLite journal on a temporary file, made repeatable: one operation at a time, with faults on request."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Literal
-from unittest import mock
+from typing import Literal
 
 from router.errors import JournalUnavailable
 from router.job import Admission, Admitted, AttemptStart, Job, Reply
-from router.journal import later, sqlite, writer
 from router.journal.sqlite import SqliteJournal
-from router.journal.statements import Operation, Statement, Steps, T
+from router.journal.statements import Operation, Steps, T
 from router.journal.store import Key
 from router.ports import Clock
 from schemas.results import Result
-from tests.unit.core.virtual_time import VirtualLoop
+from tests.unit.core.virtual_time import BEGAN_US, VirtualLoop
 
 JournalFault = Literal["down", "unreadable", "answer lost", "early lost"]
 """down: nothing is read or written. unreadable: only reads fail. answer lost: a write is committed and reported as
 failed. early lost: a row that was admitted early never reaches the disk."""
 
 
-def virtual_time(clock: Clock) -> list[Any]:
-    """Return patches that make the journal's own clock follow the test's: its SQL's, and that of its marks."""
-
-    def connect(path: Path, busy_s: float) -> sqlite3.Connection:
-        connection = writer_connect(path, busy_s)
-        connection.create_function("virtual_us", 0, clock.now_us)
-        return connection
-
-    def numbered(sql: str) -> str:
-        return sql.replace("$", "?").replace("now_us()", "virtual_us()")
-
-    writer_connect = writer.connect
-    return [
-        mock.patch.object(writer, "numbered", numbered),
-        mock.patch.object(writer, "connect", connect),
-        mock.patch.object(sqlite, "connect", connect),
-        mock.patch.object(later, "time", SimpleNamespace(time_ns=lambda: clock.now_us() * 1000)),
-    ]
-
-
 class SteadyJournal(SqliteJournal):
     """One worker's journal. `prepare` must follow `open`."""
 
     fault: JournalFault | None = None
-    _prepared = False
+    began_us = BEGAN_US
+    """When this journal claims to have begun."""
+    first = True
 
-    def prepare(self, loop: VirtualLoop, turn: asyncio.Lock, at: Callable[[str], Awaitable[None]]) -> None:
-        """Say whose turn it is, and what is called wherever the worker might die."""
-        self._virtual, self._turn, self._at = loop, turn, at
-        self._prepared = True
+    def prepare(
+        self, loop: VirtualLoop, clock: Clock, turn: asyncio.Lock, at: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """Say what time it is, whose turn it is, and what is called wherever the worker might die."""
+        self._virtual, self._clock, self._turn, self._at = loop, clock, turn, at
 
     @property
     def writable(self) -> bool:
         """See `Store.writable`."""
         return self.fault != "down" and super().writable
+
+    @property
+    def epoch_us(self) -> int:
+        """See `Store.epoch_us`."""
+        return self.began_us
+
+    @property
+    def first_epoch(self) -> bool:
+        """See `Store.first_epoch`."""
+        return self.first
 
     async def admit(
         self,
@@ -76,10 +64,8 @@ class SteadyJournal(SqliteJournal):
         return await super().admit(job, reply, digest, start=start, result=result, early=early)
 
     async def _write(self, operation: Operation[T], *, key: Key | None = None, early: bool = False) -> T:
-        if not self._prepared:
-            return await super()._write(operation, key=key, early=early)
         async with self._alone("write"):
-            value = await super()._write(operation, key=key, early=early)
+            value = await super()._write(self._in_virtual_time(operation), key=key, early=early)
         if self.fault == "answer lost":
             raise JournalUnavailable("the answer was lost")
         return value
@@ -100,6 +86,23 @@ class SteadyJournal(SqliteJournal):
                 yield
         await self._at(f"after {what}")
 
+    def _in_virtual_time(self, operation: Operation[T]) -> Operation[T]:
+        """Let the database's clock, too, say what the test's says."""
+
+        def operate() -> Steps[T]:
+            now = str(self._clock.now_us())
+            steps = operation()
+            try:
+                sql, params = next(steps)
+                while True:
+                    rows = yield sql.replace("now_us()", now), params
+                    sql, params = steps.send(rows)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+
+        return operate
+
     def _flush_later(self) -> None:
         self._flushing = asyncio.get_running_loop().create_task(self._flush_marks())
 
@@ -112,5 +115,4 @@ class SteadyJournal(SqliteJournal):
 
 def _nothing() -> Steps[None]:
     """Commit whatever rides on it."""
-    none: list[Statement] = []
-    yield from none  # type: ignore[misc]  # an operation without statements
+    yield "select 1", ()

@@ -29,7 +29,7 @@ from schemas.ids import client_order_id
 from schemas.results import Result
 from tests.unit.core.fake_broker import Connection, FakeBroker, FakePublisher, Heard, Message
 from tests.unit.core.fake_venue import FakeExchange, FakeTransport, FakeVenue
-from tests.unit.core.steady_journal import SteadyJournal, virtual_time
+from tests.unit.core.steady_journal import SteadyJournal
 from tests.unit.core.virtual_time import VirtualClock, VirtualLoop
 
 TIMEOUT_S = 2.0
@@ -60,7 +60,7 @@ class Core:
         world, clock = self._world, self._world.clock
         _owner.set(self)
         self.journal = journal
-        journal.prepare(world.loop, turn, self.at)
+        journal.prepare(world.loop, clock, turn, self.at)
         self.venues = {name: world.configure(name) for name in world.venues}
         transport = FakeTransport(world.venues, self.at)
         publisher = FakePublisher(world.broker, self.at)
@@ -132,18 +132,13 @@ class World:
         self._limits = limits
         self._turn = asyncio.Lock()
         self._born = 0
-        self._patches = virtual_time(self.clock)
 
     def __enter__(self) -> Self:
-        for patch in self._patches:
-            patch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         for core in list(self.cores):
             self._do(self._bury(core))
-        for patch in self._patches:
-            patch.stop()
         self.loop.close()
 
     def configure(self, name: str) -> Venue:
