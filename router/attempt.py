@@ -72,6 +72,8 @@ def begin(job: Job, venue: Venue, now_us: int) -> tuple[Job, AttemptStart]:
         next_us=send_by + int(venue.options.timeout_s * 1e6) + TAKE_UP_MARGIN_US,
         venue_code=None,
         message="",
+        looks=0,
+        absences=0,
     )
     return begun, AttemptStart(number=begun.tries, at_us=now_us)
 

@@ -27,7 +27,7 @@ from schemas.commands import Cancel
 from schemas.results import Evidence, Result
 
 FIRST_LOOK_US = 500_000
-LOOK_LEASE_US = 30_000_000
+LOOK_LEASE_US = 60_000_000
 """A job being looked at inline is left alone by others for this long."""
 UNRESOLVED_LOOK_US = 300_000_000
 WATCH_US = 1_000_000

@@ -113,9 +113,10 @@ class Limiter:
 
     def block(self, account: str, scopes: tuple[str, ...], seconds: float) -> None:
         """Let nothing leave for a while: the venue said that it was too much."""
-        until = self._clock.now_us() + int(seconds * 1e6)
+        now = self._clock.now_us()
+        until = now + int(seconds * 1e6)
         for window in self._of(account, scopes):
-            window.blocked_until = until
+            window.blocked_until = max(min(window.blocked_until, now + MAX_BLOCK_US), until)
 
     def _of(self, account: str, scopes: tuple[str, ...]) -> tuple[_Window, ...]:
         key = (account, scopes)

@@ -19,6 +19,8 @@ from router.telemetry import Metrics
 from router.venue import Account, Venue
 from schemas.commands import Close
 
+LOOK_S = 45.0
+"""A look is given up while the resolver's claim still holds: two pods must not spoil each other's turns."""
 READ_WAIT_S = 2.0
 """How long a read waits for its place under a limit. Reads come last."""
 
@@ -52,9 +54,12 @@ class Sweep:
             rivals=rivals,
         )
         try:
-            return clean(await self.run(venue, account, venue.exchange.lookup(effective(job), attempt)))
+            async with asyncio.timeout(LOOK_S):
+                return clean(await self.run(venue, account, venue.exchange.lookup(effective(job), attempt)))
         except SendError as error:
             return Unknown(message=str(error))
+        except TimeoutError:
+            return Unknown(message="the look took too long")
 
     async def run(self, venue: Venue, account: Account, flow: Generator[Request, Response, T]) -> T:
         """Drive a flow of reads to its end. Raises `SendError` when a read gets no answer."""

@@ -49,13 +49,13 @@ class Planner:
         self._clock = clock
         self._max_horizon_s = max_horizon_s
 
-    def plan(self, delivery: Delivery, fresh: Job, *, may_send: bool = True) -> Plan:
-        """Plan a fresh command; a place under the venue's limits is taken if there is one and it may be sent."""
+    def plan(self, delivery: Delivery, fresh: Job) -> Plan:
+        """Plan a fresh command; a place under the venue's limits is taken if there is one."""
         now = self._clock.now_us()
         command = fresh.command
         against = objection(delivery, command, self._venues, self._max_horizon_s, now)
-        lost = isinstance(command, Close) and self._may_be_known_to_a_lost_journal(delivery, command)
-        if against is not None and against.code == "expired" and (lost or fresh.attempts):
+        sent = self.may_have_been_sent(delivery, fresh)
+        if against is not None and against.code == "expired" and (sent or fresh.attempts):
             return self._look(delivery, fresh, now)
         if against is not None:
             return refuse(fresh, against.code, against.message, now)
@@ -73,9 +73,9 @@ class Planner:
             return Plan(job=job, result=result)
         if isinstance(command, Close):
             fresh = replace(fresh, position=venue.exchange.position(command))
-            if lost:
+            if sent:
                 return self._look(delivery, fresh, now)
-        return self._send(fresh, venue, request, now) if may_send else Plan(job=fresh)
+        return self._send(fresh, venue, request, now)
 
     def _look(self, delivery: Delivery, fresh: Job, now: int) -> Plan:
         """Begin with a look: an earlier send may have been executed."""
@@ -91,9 +91,10 @@ class Planner:
         job, start = begin(fresh, venue, now)
         return Plan(job=job, start=start, early=early)
 
-    def _may_be_known_to_a_lost_journal(self, delivery: Delivery, command: Close) -> bool:
-        """Say whether an earlier journal may have sent this close already (design, section 5)."""
-        if self._journal.first_epoch and not delivery.redelivered:
+    def may_have_been_sent(self, delivery: Delivery, fresh: Job) -> bool:
+        """Say whether a close without a row may have been sent under a journal that was lost (design, section 5)."""
+        command = fresh.command
+        if not isinstance(command, Close) or (self._journal.first_epoch and not delivery.redelivered):
             return False
         sent_us = delivery.sent_us or (to_us(command.issued_at) if command.issued_at else None)
         return sent_us is not None and sent_us < self._journal.epoch_us

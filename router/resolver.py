@@ -26,8 +26,6 @@ AT_ONCE = 128
 CLAIM_US = 60_000_000
 """A job taken up by a pod that dies is due again after this long."""
 FIND_US = 250_000
-TURN_S = 45.0
-"""A turn that takes longer is given up while the claim still holds: two pods must not spoil each other's turns."""
 MAX_WAKES = 100_000
 """Beyond that the poll finds what is due."""
 
@@ -110,8 +108,7 @@ class Resolver:
     async def _take_up(self, job: Job, sweep: Sweep) -> None:
         try:
             saved = await self._journal.save(replace(job, next_us=self._clock.now_us() + CLAIM_US))
-            async with asyncio.timeout(TURN_S):
-                concluded = None if saved is None else await self._go_on(saved[0], sweep)
+            concluded = None if saved is None else await self._go_on(saved[0], sweep)
             if concluded is not None:
                 await self._outbox.deliver(concluded.outgoing)
         except JournalUnavailable as error:

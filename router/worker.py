@@ -173,9 +173,11 @@ class Worker:
         Returns `None` when that is done, else the job to begin again with, because nothing of it is stored.
         """
         worn_out = running.delivery.deliveries >= MAX_DELIVERIES
-        plan = self._planner.plan(running.delivery, fresh, may_send=not worn_out)
-        if worn_out and plan.result is None and plan.job.step != "look":
+        if worn_out and not self._planner.may_have_been_sent(running.delivery, fresh):
+            # Nothing of the ordinary way is tried: it may be what fails.
             plan = refuse(fresh, "internal_error", WORN_OUT, self._clock.now_us())
+        else:
+            plan = self._planner.plan(running.delivery, fresh)
         try:
             admission, plan = await self._admit(running, fresh, plan)
             crash.at("after_admit")

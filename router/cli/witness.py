@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
 from msgspec import Struct
 
 from router.simulator import Simulators
@@ -15,7 +14,8 @@ from router.simulator.venue import VenueSimulator
 _ORDINARY: Final = frozenset(
     {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
 )
-Serve = Callable[[Endpoint, web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[[Endpoint, Any], Awaitable[Any]]
+"""`VenueSimulator.serve`. Only the simulators name the types of their HTTP server."""
 
 
 class Exchanged(Struct, frozen=True, kw_only=True):
@@ -50,12 +50,12 @@ class Witness:
     def _watch(self, simulator: VenueSimulator, seen: list[Exchanged]) -> None:
         serve: Serve = simulator.serve
 
-        async def watched(endpoint: Endpoint, http: web.Request) -> web.StreamResponse:
+        async def watched(endpoint: Endpoint, http: Any) -> Any:
             began = time.perf_counter()
             answer = await serve(endpoint, http)
             if endpoint.action in {"close", "cancel"}:
                 names = tuple(str(name) for name in http.headers if name.lower() not in _ORDINARY)
-                body = answer.body if isinstance(answer, web.Response) else None
+                body = getattr(answer, "body", None)
                 seen.append(
                     Exchanged(
                         method=http.method,
