@@ -41,11 +41,9 @@ def unauthorized(delivery: Delivery, command: Command, senders: Mapping[str, Sen
 
 
 def may_reply(delivery: Delivery, senders: Mapping[str, Sender]) -> bool:
-    """Say whether a refusal may go to the delivery's reply queue: nobody is made to write to a stranger's."""
-    if not senders or not delivery.reply_to:
-        return True
+    """Say whether an answer may go to the delivery's reply queue. Where nothing is said of the sender, it may."""
     sender = senders.get(delivery.sender)
-    return sender is not None and re.search(sender.reply_to, delivery.reply_to) is not None
+    return sender is None or not delivery.reply_to or re.search(sender.reply_to, delivery.reply_to) is not None
 
 
 def objection(

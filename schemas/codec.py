@@ -102,7 +102,10 @@ def decode_result(body: bytes, content_type: str | None = JSON) -> Result:
 
 
 def _encode(message: Command | Result, content_type: str) -> bytes:
-    return (_msgpack_encoder if media_type(content_type) == MSGPACK else _json_encoder).encode(message)
+    if media_type(content_type) == MSGPACK:
+        # Times are RFC 3339 text in this codec too, not an extension type that a client must know.
+        return _msgpack_encoder.encode(msgspec.to_builtins(message))
+    return _json_encoder.encode(message)
 
 
 def _plain(command: Command) -> Command:

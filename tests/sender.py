@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aio_pika
+import msgspec
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
 ANSWER_S = 30.0
@@ -135,6 +136,8 @@ class Sender:
 
     async def _hear(self, message: AbstractIncomingMessage) -> None:
         async with self._more:
-            self.heard.append((json.loads(message.body), message))
+            packed = message.content_type == "application/msgpack"
+            result = msgspec.msgpack.decode(message.body) if packed else json.loads(message.body)
+            self.heard.append((result, message))
             self._more.notify_all()
         await message.ack()

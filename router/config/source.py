@@ -82,7 +82,8 @@ class Source:
             found = _TOML_PLACE.search(str(error))
             self.faults.append(f"{self.name}: this is not valid TOML{f' ({found[1]})' if found else ''}")
             return
-        self._lines = dict(_lines(text))
+        for names, line in _lines(text):
+            self._lines.setdefault(names, line)
         for section, value in document.items():
             if section in SECTIONS:
                 self._add((section,), value)
@@ -194,7 +195,8 @@ def _lines(text: str) -> Iterator[tuple[Names, int]]:
             header += 1
         elif kind == "close" and header and not in_value:
             table, in_value = tuple(names), True
-            yield table, line
+            for end in range(1, len(names) + 1):
+                yield table[:end], line
         elif kind == "equals" and not in_value:
             in_value = True
             for end in range(1, len(names) + 1):
