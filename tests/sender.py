@@ -74,9 +74,8 @@ class Sender:
         """Connect, or connect again, and listen."""
         self._connection = await aio_pika.connect(self._url)
         self.channel: AbstractChannel = await self._connection.channel(on_return_raises=True)
-        arguments: Any = {"x-queue-type": "quorum"} if self._durable else None
         queue: AbstractQueue = await self.channel.declare_queue(
-            self.reply_to, exclusive=not self._durable, durable=self._durable, arguments=arguments
+            self.reply_to, exclusive=not self._durable, durable=self._durable
         )
         await queue.consume(self._hear)
 

@@ -1,6 +1,6 @@
 """What the fault tests share: one set of simulators, one private broker, and a trial per fault."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,21 @@ async def simulators() -> AsyncIterator[Simulators]:
         yield served
 
 
+@pytest.fixture(scope="session")
+def node(request: pytest.FixtureRequest) -> Iterator[RabbitMQNode]:
+    """Return a broker that may be hurt: the session's own, or one more when the session was given somebody's."""
+    session = request.getfixturevalue("rabbitmq")
+    if isinstance(session, RabbitMQNode):
+        yield session
+        return
+    with RabbitMQNode() as own:
+        yield own
+
+
 @pytest.fixture
-def trials(tmp_path: Path, rabbitmq: RabbitMQNode, simulators: Simulators) -> Trials:
+def trials(tmp_path: Path, node: RabbitMQNode, simulators: Simulators) -> Trials:
     """Return what sets up a trial on the session's broker."""
-    return partial(trial, tmp_path, rabbitmq.url, simulators)
+    return partial(trial, tmp_path, node.url, simulators)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -75,7 +75,7 @@ CASES = [
 async def batch(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    rabbitmq: RabbitMQNode,
+    node: RabbitMQNode,
     simulators: Simulators,
 ) -> AsyncIterator[Batch[Case]]:
     """Run the selected cases side by side."""
@@ -86,7 +86,7 @@ async def batch(
     async def run(case: Case) -> None:
         directory: Path = tmp_path_factory.mktemp("crash")
         journal_url = await new_database(database) if case.journal == "postgresql" else ""
-        async with trial(directory, rabbitmq.url, simulators, venues=[case.venue], journal_url=journal_url) as made:
+        async with trial(directory, node.url, simulators, venues=[case.venue], journal_url=journal_url) as made:
             await crash_and_recover(made, case)
 
     made = Batch(chosen, run, at_once=AT_ONCE)

@@ -51,10 +51,10 @@ POISON: dict[str, tuple[bytes, str | None]] = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shared(
-    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQNode, simulators: Simulators
+    tmp_path_factory: pytest.TempPathFactory, node: RabbitMQNode, simulators: Simulators
 ) -> AsyncIterator[Trial]:
     """Set up a trial with one worker that gets all the poison."""
-    async with trial(tmp_path_factory.mktemp("poison"), rabbitmq.url, simulators) as made:
+    async with trial(tmp_path_factory.mktemp("poison"), node.url, simulators) as made:
         await made.worker()
         yield made
 

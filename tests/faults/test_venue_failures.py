@@ -33,11 +33,11 @@ GATEWAYS = (500, 502, 503, 504)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shared(
-    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQNode, simulators: Simulators
+    tmp_path_factory: pytest.TempPathFactory, node: RabbitMQNode, simulators: Simulators
 ) -> AsyncIterator[Trial]:
     """Set up a trial with a running worker for two venues."""
     directory = tmp_path_factory.mktemp("venue")
-    async with trial(directory, rabbitmq.url, simulators, venues=["gmo_coin", "btcturk"]) as made:
+    async with trial(directory, node.url, simulators, venues=["gmo_coin", "btcturk"]) as made:
         await made.worker()
         yield made
 
