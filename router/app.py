@@ -1,7 +1,7 @@
 """The composition root: the only place that names the concrete classes and joins them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -27,6 +27,7 @@ from router.venue import Account, Venue
 from router.worker import Worker
 
 LAG_EVERY_S = 0.5
+DOUBTS_EVERY_S = 5.0
 RETIRE_EVERY_S = 600.0
 JOURNAL_RETRY_S = 1.0
 
@@ -99,6 +100,7 @@ async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[
             "outbox": outbox.run(),
             "retention": _retire(journal, config.journal.retention_days),
             "loop lag": _watch_lag(metrics),
+            "doubts": _watch_doubts(journal, venues, metrics),
             "consumer": consumer.run(),
             "ready": _announce(ready, on_ready),
         }
@@ -173,6 +175,16 @@ async def _watch_lag(metrics: Metrics) -> None:
         due = loop.time() + LAG_EVERY_S
         await asyncio.sleep(LAG_EVERY_S)
         metrics.loop_lag(max(loop.time() - due, 0.0))
+
+
+async def _watch_doubts(journal: Store, venues: Collection[str], metrics: Metrics) -> None:
+    while True:
+        with suppress(JournalUnavailable):
+            doubts = await journal.doubts()
+            for venue in venues:
+                count, since_us = doubts.get(venue, (0, 0))
+                metrics.doubts(venue, count, since_us / 1e6)
+        await asyncio.sleep(DOUBTS_EVERY_S)
 
 
 async def _retire(journal: Store, days: int) -> None:

@@ -1,6 +1,6 @@
 """What the core needs of the outside, as Protocols. `router/app.py` names the classes that fulfil them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from router.exchange import Response, SignedRequest
@@ -91,8 +91,11 @@ class Journal(Protocol):
         """Return what is stored of a command."""
         ...
 
-    async def due(self, now_us: int, limit: int) -> Sequence[Job]:
-        """Return jobs whose `next_us` has passed, oldest first. Taking one is a `save` with a later `next_us`."""
+    async def due(self, now_us: int, limit: int, venues: Collection[str]) -> Sequence[Job]:
+        """Return jobs of these venues whose `next_us` has passed, oldest first.
+
+        Taking one up is a `save` with a later `next_us`.
+        """
         ...
 
     async def neighbours(self, job: Job) -> tuple[frozenset[str], tuple[Close, ...]]:

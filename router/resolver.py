@@ -93,7 +93,7 @@ class Resolver:
         now = self._clock.now_us()
         while self._wakes and self._wakes[0] <= now:
             heapq.heappop(self._wakes)
-        due = await self._journal.due(now, room)
+        due = await self._journal.due(now, room, self._dispatcher.venues)
         if len(due) == room:
             self.wake(now)  # there may be more
         sweep = self._dispatcher.sweep()

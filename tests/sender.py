@@ -72,6 +72,8 @@ class Sender:
 
     async def connect(self) -> None:
         """Connect, or connect again, and listen."""
+        if self._connection is not None:
+            await self._connection.close()
         self._connection = await aio_pika.connect(self._url)
         self.channel: AbstractChannel = await self._connection.channel(on_return_raises=True)
         queue: AbstractQueue = await self.channel.declare_queue(
@@ -82,10 +84,12 @@ class Sender:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is not None and not self.lost:
-            if self._durable:
-                await self.channel.queue_delete(self.reply_to)
-            await self._connection.close()
+        if self._connection is None or self.lost:
+            return
+        if self._durable:
+            channel = await self._connection.channel()  # the other one may be closed, or hold unsent acknowledgements
+            await channel.queue_delete(self.reply_to)
+        await self._connection.close()
 
     @property
     def lost(self) -> bool:

@@ -76,9 +76,11 @@ class WorkerProcess:
         """Ask its HTTP server; status 0 when it does not answer."""
         timeout = aiohttp.ClientTimeout(total=5)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as session:
-                async with session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
-                    return answer.status, await answer.text()
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(f"http://127.0.0.1:{self.port}{path}") as answer,
+            ):
+                return answer.status, await answer.text()
         except (aiohttp.ClientError, TimeoutError, OSError):
             return 0, ""
 

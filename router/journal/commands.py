@@ -1,7 +1,7 @@
 """What is stored of a command between its admission and its last result: save, load, due, neighbours."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -35,7 +35,10 @@ _EVIDENCE = """insert into evidence (received_us, command_id, sender, number, at
 _ABANDON = """update attempts set ended_us = $3, outcome = 'Abandoned'
     where command_id = $1 and sender = $2 and ended_us is null"""
 _LOAD = """select job from commands where command_id = $1 and sender = $2 and state <> 'given_up'"""
-_DUE = """select job from commands where next_us is not null and next_us <= $1 order by next_us limit $2"""
+_DUE = """select next_us, job from commands
+    where venue = $1 and next_us is not null and next_us <= $2 order by next_us limit $3"""
+_DOUBTS = """select venue, count(*), min(received_us) from commands
+    where state in ('open', 'in_doubt', 'unresolved') and state <> 'open' group by venue"""
 _TAKEN = """select order_id from commands
     where venue = $1 and account = $2 and received_us >= $3 and order_id is not null and action = 'close'
       and not (command_id = $4 and sender = $5)"""
@@ -98,9 +101,17 @@ def load(sender: str, command_id: str) -> Steps[Job | None]:
     return _job.decode(rows[0][0]) if rows else None
 
 
-def due(now_us: int, limit: int) -> Steps[Sequence[Job]]:
+def due(now_us: int, limit: int, venues: Collection[str]) -> Steps[Sequence[Job]]:
     """Run `router.ports.Journal.due`."""
-    return [_job.decode(row[0]) for row in (yield _DUE, (now_us, limit))]
+    found: list[Sequence[Any]] = []
+    for venue in venues:
+        found += yield _DUE, (venue, now_us, limit)
+    return [_job.decode(job) for _, job in sorted(found, key=lambda row: int(row[0]))[:limit]]
+
+
+def doubts() -> Steps[Mapping[str, tuple[int, int]]]:
+    """Count the commands in doubt or unresolved per venue, and say when the oldest came."""
+    return {venue: (count, since_us) for venue, count, since_us in (yield _DOUBTS, ())}
 
 
 def neighbours(job: Job) -> Steps[tuple[frozenset[str], tuple[Close, ...]]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -95,9 +95,13 @@ class Store(ABC):
         """Return what is stored of a command."""
         return await self._read(partial(commands.load, sender, command_id), key=(sender, command_id))
 
-    async def due(self, now_us: int, limit: int) -> Sequence[Job]:
-        """Return jobs whose `next_us` has passed, oldest first."""
-        return await self._read(partial(commands.due, now_us, limit))
+    async def due(self, now_us: int, limit: int, venues: Collection[str]) -> Sequence[Job]:
+        """Return jobs of these venues whose `next_us` has passed, oldest first."""
+        return await self._read(partial(commands.due, now_us, limit, venues))
+
+    async def doubts(self) -> Mapping[str, tuple[int, int]]:
+        """Return per venue how many commands are in doubt or unresolved, and when the oldest of them came."""
+        return await self._read(commands.doubts)
 
     async def neighbours(self, job: Job) -> tuple[frozenset[str], tuple[Close, ...]]:
         """Return the order ids of other closes, and the other closes without a settled result."""

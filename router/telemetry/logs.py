@@ -127,8 +127,13 @@ class _Bridge(logging.Handler):
     """Passes the standard library's records on, so that every line has one form and one redaction."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
         try:
-            log = structlog.get_logger()
-            log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or False)
-        except (ValueError, TypeError, OSError):  # a record with wrong arguments, a closed stream
-            self.handleError(record)
+            text = record.getMessage()
+        except (ValueError, TypeError, LookupError):
+            # Not `handleError`: it would print the arguments as they are.
+            text = "a record whose arguments do not fit its text"
+        try:
+            log.log(record.levelno, text, logger=record.name, exc_info=record.exc_info or False)
+        except (OSError, ValueError):
+            pass  # the stream is closed: there is nowhere left to say so

@@ -167,7 +167,9 @@ async def test_under_an_alarm_results_wait_and_no_new_closes_pile_up(
         try:
             await until(lambda: len(made.sends()) == prefetch)
             await off_loop(lambda: node.ctl(*raised))
-            assert f"{{resource_limit,{alarm}," in await off_loop(lambda: node.ctl("eval", "rabbit_alarm:get_alarms()."))
+            assert f"{{resource_limit,{alarm}," in await off_loop(
+                lambda: node.ctl("eval", "rabbit_alarm:get_alarms().")
+            )
             await until(lambda: list(states(made).values()).count("final") == prefetch)
             assert not made.sender.heard
             assert len(made.sends()) == prefetch
@@ -185,7 +187,11 @@ async def test_a_lost_confirm_repeats_the_result_under_its_id(one: Trial, node: 
         command_id = await one.publish(one.close())
         await until(lambda: one.ledger("execution", position_id="1000342"))
         proxy.black_hole(forth=False)
-        await one.sender.final(command_id)
+        try:
+            await one.sender.final(command_id, 8)
+        except TimeoutError:
+            print(one.workers[0].said(), states(one), proxy.held)
+            raise
         proxy.heal(drop=True)
         proxy.cut()
         results = await one.sender.results(command_id, 2)

@@ -52,9 +52,7 @@ async def test_a_wait_beyond_the_deadline_is_answered_in_time(trials: Trials, fo
     """Row 17: a Retry-After that ends after the deadline is answered before it, and nothing more is sent."""
     async with trials(venues=["btcturk"]) as made:
         await made.worker()
-        made.inject(
-            "btcturk", on="cancel", what="throttle", times=None, retry_after_s=30.0, retry_after_form=form
-        )
+        made.inject("btcturk", on="cancel", what="throttle", times=None, retry_after_s=30.0, retry_after_form=form)
         command = made.cancel("btcturk", not_after=in_seconds(3))
         result = await made.ask(command)
         assert (result["outcome"], result["reason"]["code"]) == ("rejected", "rate_limited"), result
@@ -96,7 +94,7 @@ async def test_a_clock_that_is_off_makes_no_storm_of_signatures(trials: Trials, 
             assert result["outcome"] == "rejected", result
             assert result["reason"]["code"] == "auth_failed", result
         assert len(wrong) <= TRIES
-        await made.judge()
+        await made.judge(ahead_ms=offset_s * 1000)
 
 
 async def test_a_clock_that_jumps_back_lets_the_next_try_through(one: Trial) -> None:
@@ -112,4 +110,4 @@ async def test_a_clock_that_jumps_back_lets_the_next_try_through(one: Trial) -> 
     result = await one.sender.final(command_id)
     assert one.ledger("bad_signature")
     assert result["outcome"] == "accepted", result
-    await one.judge(close_sends=TRIES)
+    await one.judge(close_sends=TRIES, ahead_ms=300_000)

@@ -60,7 +60,7 @@ async def test_the_same_id_with_another_body_is_refused(one: Trial) -> None:
     one.inject(on="close", when="after", what="answer", delay_s=0.4)
     command = one.close()
     await one.publish(command)
-    await until(lambda: one.sends())
+    await until(one.sends)
     await one.sender.publish({**command, "size": "1"}, correlation_id="while open")
     first = await one.sender.final(command["command_id"])
     await one.sender.publish({**command, "side": "sell"}, correlation_id="after")

@@ -65,9 +65,7 @@ class Trial(Stack):
         for venue in venues:
             self._open_account(venue)
         self.config["accounts"] = {
-            venue: {
-                self.account: simulators.venues[venue].secrets(simulators.venues[venue].accounts[self.account])
-            }
+            venue: {self.account: simulators.venues[venue].secrets(simulators.venues[venue].accounts[self.account])}
             for venue in venues
         }
         self.config["venues"] = {venue: self.config["venues"][venue] for venue in venues}
@@ -184,14 +182,17 @@ class Trial(Stack):
         """Wait until every command has its final result, and return those."""
         return [await self.sender.final(command_id, timeout_s) for command_id in self.commands]
 
-    async def judge(self, *, close_sends: int = 1) -> None:
-        """Hold the outcome against the promises. `close_sends` is how often one close may reach the venue."""
+    async def judge(self, *, close_sends: int = 1, ahead_ms: int = 0) -> None:
+        """Hold the outcome against the promises.
+
+        `close_sends` is how often one close may reach the venue, `ahead_ms` how far the venue's clock was ahead.
+        """
         for result in await self.finals():
             self._judge_results(result["command_id"])
         for venue in self.venues:
             self._judge_closes(venue, close_sends)
             self._judge_cancels(venue)
-            self._judge_deadlines(venue)
+            self._judge_deadlines(venue, ahead_ms)
 
     def _judge_results(self, command_id: str) -> None:
         """Exactly one final result; a repeat is the same but for `duplicate`; the order of `seq` is kept."""
@@ -230,13 +231,14 @@ class Trial(Stack):
         sent = [entry for entry in self.sends(venue) if entry.endpoint in CANCELS]
         assert len(sent) <= TRIES * len(cancels)
 
-    def _judge_deadlines(self, venue: str) -> None:
-        offset_ms = self.simulators.venues[venue].clock_offset_ms
+    def _judge_deadlines(self, venue: str, ahead_ms: int) -> None:
         for endpoints, kind in ((CLOSES, "close"), (CANCELS, "cancel")):
-            deadlines = [ms(c["not_after"]) for c in self.commands.values() if c["venue"] == venue and c["type"] == kind]
+            deadlines = [
+                ms(c["not_after"]) for c in self.commands.values() if c["venue"] == venue and c["type"] == kind
+            ]
             for entry in self.sends(venue):
                 if entry.endpoint in endpoints:
-                    assert entry.at_ms - offset_ms <= max(deadlines) + LATE_MS
+                    assert entry.at_ms - ahead_ms <= max(deadlines) + LATE_MS
 
 
 def ms(when: str) -> int:

@@ -414,7 +414,8 @@ def _loaded_or_refused(file: Path, environ: Mapping[str, str]) -> Config | Confi
 
 _PIECES = st.sampled_from(
     ["[", "]", "{", "}", "=", ".", ",", "\n", '"', "'", '"""', "#", "\\", " ", "1", "nan", "true", "broker", "url",
-     "http", "port", "venues", "gmo_coin", "accounts", "main", "api_key", "api_secret", "senders", "worker", "lanes", "limits"]
+     "http", "port", "venues", "gmo_coin", "accounts", "main", "api_key", "api_secret", "senders", "worker",
+     "lanes", "limits"]
 )  # fmt: skip
 
 

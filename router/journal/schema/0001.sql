@@ -39,7 +39,7 @@ create table commands (
 
 -- One close per position, across all processes.
 create unique index commands_position on commands (venue, account, position) where position is not null;
-create index commands_due on commands (next_us) where next_us is not null;
+create index commands_due on commands (venue, next_us) where next_us is not null;
 create index commands_live on commands (venue, account, symbol) where state in ('open', 'in_doubt', 'unresolved');
 create index commands_settled on commands (updated_us) where state in ('final', 'given_up');
 create index commands_order on commands (venue, account, received_us) where order_id is not null and action = 'close';

@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,25 @@ from tests.postgresql import PostgreSQL
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 ROOT = Path(__file__).parents[3]
-Held = tuple[Store, Callable[[], None]]
+
+
+class Gate:
+    """Holds commits, in a thread or in the loop, until it is opened."""
+
+    def __init__(self) -> None:
+        self.thread = threading.Event()
+        self.loop = asyncio.Event()
+        self.open()
+
+    def open(self) -> None:
+        """Let commits pass."""
+        self.thread.set()
+        self.loop.set()
+
+    def close(self) -> None:
+        """Hold commits from here on."""
+        self.thread.clear()
+        self.loop.clear()
 
 
 @asynccontextmanager
@@ -61,6 +79,11 @@ async def admit(journal: Store, command_id: str, position: str = "p1", *, early:
     answer = await journal.admit(job, reply(), "digest", start=began(), early=early)
     assert isinstance(answer, Admitted)
     return answer
+
+
+async def unwritable(journal: Store) -> bool:
+    """Whether the journal says that it cannot be written."""
+    return not journal.writable
 
 
 async def recovered(journal: Store) -> None:
@@ -136,55 +159,55 @@ class TestCommits:
     """What waits for the disk, and what does not."""
 
     @pytest.fixture
-    async def held(self, open_place: Open, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
-        """A journal whose commits wait until they are let go."""
-        journal = await open_place()
-        gate, threads = asyncio.Event(), threading.Event()
+    async def gate(self, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
+        """What commits have to pass."""
+        gate = Gate()
         end, commit = Writer._end, PostgresJournal._commit
 
         def held_end(writer: Writer) -> None:
-            threads.wait(20)
+            gate.thread.wait(20)
             end(writer)
 
         async def held_commit(postgres: PostgresJournal, connection: Any, transaction: Any) -> None:
-            await gate.wait()
+            await gate.loop.wait()
             await commit(postgres, connection, transaction)
-
-        def let_go() -> None:
-            threads.set()
-            gate.set()
 
         monkeypatch.setattr(Writer, "_end", held_end)
         monkeypatch.setattr(PostgresJournal, "_commit", held_commit)
-        yield journal, let_go
-        let_go()
+        yield gate
+        gate.open()
 
-    async def test_an_early_command_leaves_before_its_commit(self, held: Held) -> None:
+    async def test_an_early_command_leaves_before_its_commit(self, journal: Store, gate: Gate) -> None:
         """A cancel by id does not wait for the disk; what is saved after it finds it."""
-        journal, let_go = held
+        gate.close()
         job = cancel("a1")
         assert await journal.admit(job, reply(), "digest", start=began(), early=True) == Admitted(job)
         saving = asyncio.create_task(journal.save(final(job), end=ended(), result=result(job)))
         done, _ = await asyncio.wait([saving], timeout=0.1)
         assert not done
-        let_go()
+        gate.open()
         stored = await saving
         assert stored is not None
         assert stored[0].version == 1
 
-    async def test_everything_else_waits_for_the_disk(self, held: Held) -> None:
-        """A close, and whatever is answered from what is stored, waits for its commit."""
-        journal, let_go = held
-        first = cancel("a1")
-        await journal.admit(first, reply(), "digest", early=True)
+    async def test_everything_else_waits_for_the_disk(self, journal: Store, gate: Gate) -> None:
+        """A close, a refusal, and a delivery that joins wait for their commit."""
+        known, refused = cancel("known"), cancel("refused")
+        await journal.admit(known, reply(), "digest")
+        gate.close()
         waiting = [
-            asyncio.create_task(journal.admit(close("a2"), reply(), "digest", start=began())),
-            asyncio.create_task(journal.admit(first, reply("c2"), "digest", early=True)),
+            asyncio.create_task(admission)
+            for admission in (
+                journal.admit(close("a1"), reply(), "digest", start=began()),
+                journal.admit(known, reply("c2"), "digest", early=True),
+                journal.admit(refused, reply(), "digest", result=result(refused, outcome="rejected"), early=True),
+            )
         ]
-        done, _ = await asyncio.wait(waiting, timeout=0.1)
+        done, _ = await asyncio.wait(waiting, timeout=0.2)
         assert not done
-        let_go()
-        assert await asyncio.gather(*waiting) == [Admitted(close("a2")), Joined()]
+        gate.open()
+        answers = await asyncio.gather(*waiting)
+        assert [type(answer) for answer in answers] == [Admitted, Joined, Admitted]
 
     async def test_a_command_costs_two_commits(self, open_place: Open) -> None:
         """Marks and history have no commit of their own while others commit."""
@@ -243,9 +266,9 @@ class TestSqliteFile:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
         try:
+            journal.published(out.outbox_id for out in stored[1])
             with pytest.raises(JournalUnavailable):
                 await admit(journal, "a2", "p2")
-            journal.published(out.outbox_id for out in stored[1])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         await recovered(journal)
@@ -312,6 +335,7 @@ class TestPostgresServer:
                 assert stored is not None
                 await asyncio.to_thread(server.kill)
                 journal.published(out.outbox_id for out in stored[1])
+                await until(lambda: unwritable(journal))
                 with pytest.raises(JournalUnavailable):
                     await admit(journal, "a2", "p2")
                 await asyncio.to_thread(server.start)

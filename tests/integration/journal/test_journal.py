@@ -184,7 +184,7 @@ class TestGivenUpTargets:
     async def test_it_is_no_work(self, journal: Store) -> None:
         """A tombstone is neither due nor listed, and its story says what it is."""
         await journal.give_up_target("alpha", "a1")
-        assert await journal.due(LATE_US * 2, 10) == []
+        assert await journal.due(LATE_US * 2, 10, ["gmo_coin"]) == []
         assert await journal.listing() == []
         (told,) = await journal.story(None, "a1")
         assert told.job is None
@@ -356,8 +356,8 @@ class TestWork:
             await admitted(journal, close(f"a{number}", position=f"p{number}", next_us=T0_US + number))
         job = await admitted(journal, close("a0", position="p0", next_us=T0_US))
         await saved(journal, final(job), result(job))
-        assert [job.command_id for job in await journal.due(T0_US + 3, 10)] == ["a1", "a2", "a3"]
-        assert [job.command_id for job in await journal.due(T0_US + 3, 2)] == ["a1", "a2"]
+        assert [job.command_id for job in await journal.due(T0_US + 3, 10, ["gmo_coin"])] == ["a1", "a2", "a3"]
+        assert [job.command_id for job in await journal.due(T0_US + 3, 2, ["gmo_coin"])] == ["a1", "a2"]
 
     async def test_neighbours(self, journal: Store) -> None:
         """Attribution sees the orders of other closes of the account, and the closes that may have placed one."""
@@ -432,6 +432,11 @@ class TestRetention:
         owed = await admitted(journal, close("owed", position="p2"))
         await saved(journal, final(owed), result(owed))
         await journal.give_up_target("alpha", "never")
+
+        async def noted() -> bool:
+            return len(await place.sql("select 1 from history")) == 150
+
+        await until(noted)
         assert await journal.retire(1) == 0
         await place.sql("update commands set updated_us = updated_us - 10 * 86400000000")
         assert await journal.retire(30) == 0

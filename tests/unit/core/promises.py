@@ -15,8 +15,6 @@ from tests.unit.core.world import World, coid
 Key = tuple[str, str]
 """Sender and command id."""
 
-REPEATABLE_TRIES = MAX_TRIES
-
 
 def check(world: World) -> None:
     """Assert every promise of a world that has come to rest."""
@@ -29,7 +27,8 @@ def check(world: World) -> None:
         _in_order(heard)
         told = [h.result for h in heard if h.result.reason is None or h.result.reason.code != "command_id_reused"]
         _one_final(told)
-        if len({digest(command) for command in commands}) == 1:
+        forgotten = command_id in world.forgotten and isinstance(commands[0], Cancel)
+        if len({digest(command) for command in commands}) == 1 and not forgotten:
             _told_the_truth(world, sender, commands[0], told)
             _sent_as_allowed(world.venues[commands[0].venue], sender, commands)
     _one_close_per_position(world, published)

@@ -28,10 +28,19 @@ class SteadyJournal(SqliteJournal):
     first = True
 
     def prepare(
-        self, loop: VirtualLoop, clock: Clock, turn: asyncio.Lock, at: Callable[[str], Awaitable[None]]
+        self,
+        loop: VirtualLoop,
+        clock: Clock,
+        turn: asyncio.Lock,
+        at: Callable[[str], Awaitable[None]],
+        forgotten: set[str],
     ) -> None:
-        """Say what time it is, whose turn it is, and what is called wherever the worker might die."""
+        """Say what time it is, whose turn it is, and what is called wherever the worker might die.
+
+        The ids of commands whose early rows were lost are added to `forgotten`.
+        """
         self._virtual, self._clock, self._turn, self._at = loop, clock, turn, at
+        self._forgotten = forgotten
 
     @property
     def writable(self) -> bool:
@@ -60,6 +69,7 @@ class SteadyJournal(SqliteJournal):
     ) -> Admission:
         """See `Store.admit`."""
         if early and self.fault == "early lost":
+            self._forgotten.add(job.command_id)
             return Admitted(job)
         return await super().admit(job, reply, digest, start=start, result=result, early=early)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from router.exchange import Limit
 from schemas.commands import Command
 from tests.unit.core import promises
 from tests.unit.core.fake_broker import Message
@@ -33,6 +34,7 @@ answers = st.one_of(
     st.builds(Answer, kind=st.just("unsent"), takes_s=st.sampled_from((0.0, 3.0))),
 )
 scripts = st.lists(answers, max_size=4)
+limits = st.sampled_from(((), (Limit("act", 2, 1.0), Limit("read", 4, 1.0)), (Limit("act", 3, 5.0, cancels_only=1),)))
 ttls = st.sampled_from((0.5, 3.0, 10.0, 60.0))
 
 
@@ -42,12 +44,17 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
-        self.world = World(Path(self.directory.name)).__enter__()
+        self.commands: list[Command] = []
+        self.published: list[Message] = []
+
+    @initialize(limits=limits, visible_after_s=st.sampled_from((0.0, 3.0)))
+    def begin(self, limits: tuple[Limit, ...], visible_after_s: float) -> None:
+        self.world = World(Path(self.directory.name), limits=limits).__enter__()
+        for venue in self.world.venues.values():
+            venue.visible_after_s = visible_after_s
         for order_id in ORDERS:
             self.world.acme.rest(order_id)
         self.world.start()
-        self.commands: list[Command] = []
-        self.published: list[Message] = []
 
     @rule(venue=st.sampled_from(("acme", "echo")), position=st.sampled_from("pqr"), ttl_s=ttls, script=scripts)
     def close(self, venue: str, position: str, ttl_s: float, script: list[Answer]) -> None:

@@ -60,7 +60,7 @@ class Core:
         world, clock = self._world, self._world.clock
         _owner.set(self)
         self.journal = journal
-        journal.prepare(world.loop, clock, turn, self.at)
+        journal.prepare(world.loop, clock, turn, self.at, world.forgotten)
         self.venues = {name: world.configure(name) for name in world.venues}
         transport = FakeTransport(world.venues, self.at)
         publisher = FakePublisher(world.broker, self.at)
@@ -128,6 +128,8 @@ class World:
         self.senders = senders or {}
         self.resolve_for_s = resolve_for_s
         self.cores: list[Core] = []
+        self.forgotten: set[str] = set()
+        """Commands that were sent and whose rows never reached the disk (only what may be repeated is)."""
         self.path = directory / "journal.db"
         self._limits = limits
         self._turn = asyncio.Lock()

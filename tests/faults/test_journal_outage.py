@@ -1,0 +1,153 @@
+"""Row 28: without the journal nothing is sent, the worker says so, and it goes on when the journal is back."""
+
+import asyncio
+import datetime
+import resource
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from signal import SIGCONT, SIGKILL, SIGSTOP
+
+from tests.faults.conftest import Trials
+from tests.faults.databases import new_database
+from tests.faults.journals import path
+from tests.faults.trial import Trial
+from tests.postgresql import PostgreSQL
+from tests.sender import in_seconds
+from tests.stack import WorkerProcess, until
+
+FULL_BYTES = 16 * 1024
+"""Enough for the log, too little for one more commit."""
+HOLD_THE_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("begin immediate")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+async def _nothing_leaves_without_it(made: Trial, worker: WorkerProcess, restore: Callable[[], object]) -> None:
+    """Publish both kinds while the journal is away; bring it back once the worker knows."""
+    close = await made.publish(made.close(not_after=in_seconds(40)))
+    await _not_ready(worker)
+    cancel = await made.publish(made.cancel(not_after=in_seconds(40)))
+    await until(lambda: worker.said().count("waits for the journal") >= 2)
+    assert not made.sends()
+    assert not made.sender.heard
+    restore()
+    await until(worker.ready)
+    assert (await made.sender.final(close))["outcome"] == "accepted"
+    assert (await made.sender.final(cancel))["outcome"] in {"accepted", "done"}
+    assert len(made.sends()) == 2
+    await made.judge()
+
+
+async def _not_ready(worker: WorkerProcess) -> None:
+    async def told() -> bool:
+        status, body = await worker.get("/readyz")
+        return status == 503 and '"journal":false' in body.replace(" ", "")
+
+    await until(told)
+
+
+@asynccontextmanager
+async def _frozen_in_a_transaction(made: Trial) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Let another process begin a transaction on the journal's file and freeze it there."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        HOLD_THE_LOCK,
+        str(path(made)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"locked\n"
+    process.send_signal(SIGSTOP)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(SIGKILL)
+        await process.wait()
+
+
+async def test_a_process_frozen_inside_a_transaction_makes_the_others_wait(one: Trial) -> None:
+    """Row 28: the file is locked for as long as somebody likes; nothing is sent; both commands go when it is free."""
+    worker = await one.worker()
+    async with _frozen_in_a_transaction(one) as other:
+
+        def thaw() -> None:
+            other.send_signal(SIGCONT)
+            other.send_signal(SIGKILL)
+
+        await _nothing_leaves_without_it(one, worker, thaw)
+
+
+async def test_a_worker_that_starts_while_the_journal_is_locked_waits(one: Trial) -> None:
+    """Row 28: a worker whose journal cannot be had yet is not ready and consumes nothing until it is there."""
+    await (await one.worker()).terminate()
+    async with _frozen_in_a_transaction(one) as other:
+        worker = await one.worker(wait=False)
+        await until(lambda: "journal" in worker.said())
+        command_id = await one.publish(one.close(not_after=in_seconds(40)))
+        assert not await worker.ready()
+        other.send_signal(SIGKILL)
+        await other.wait()
+        await until(worker.ready)
+        assert (await one.sender.final(command_id))["outcome"] == "accepted"
+    await one.judge()
+
+
+async def test_a_full_disk_stops_all_sending_until_there_is_room(one: Trial) -> None:
+    """Row 28: the journal's file cannot grow; nothing is sent; both commands go when it can."""
+    worker = await one.worker()
+    no_limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
+    await _nothing_leaves_without_it(one, worker, lambda: resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, no_limit))
+
+
+async def test_a_postgresql_that_is_gone_stops_all_sending_until_it_is_back(
+    trials: Trials, postgresql: PostgreSQL
+) -> None:
+    """Row 28: the database crashes; nothing is sent; both commands go after its recovery."""
+    async with trials(journal_url=await new_database(postgresql.url)) as made:
+        worker = await made.worker()
+        postgresql.kill()
+        try:
+            await _nothing_leaves_without_it(made, worker, postgresql.start)
+        finally:
+            postgresql.restart()
+
+
+async def test_an_answer_that_cannot_be_stored_waits_for_the_journal(one: Trial) -> None:
+    """Row 28: the journal goes away while the venue works: the answer is stored, and told, when it is back."""
+    await one.worker()
+    one.change("venues.gmo_coin", timeout_s=5.0)
+    worker = one.workers[0]
+    one.inject(on="close", when="after", what="answer", delay_s=0.4)
+    command_id = await one.publish(one.close(not_after=in_seconds(40)))
+    await until(lambda: one.ledger("execution"))
+    async with _frozen_in_a_transaction(one) as other:
+        await until(lambda: "waits for the journal" in worker.said())
+        assert not one.sender.heard
+        other.send_signal(SIGKILL)
+        assert (await one.sender.final(command_id))["outcome"] == "accepted"
+    assert len(one.sends()) == 1
+    await one.judge()
+
+
+async def test_a_close_known_to_a_lost_journal_is_looked_up_before_it_is_sent(one: Trial) -> None:
+    """Row 28: the file is lost after a send; the redelivered close is older than the new file, so it is not sent."""
+    first = await one.worker({"ORDER_ROUTER_CRASH": "after_send:kill"})
+    command_id = await one.publish(one.close(), timestamp=datetime.datetime.now(datetime.UTC))
+    await first.process.wait()
+    assert one.ledger("execution")
+    for file in path(one).parent.glob(path(one).name + "*"):
+        file.unlink()
+    await one.worker()
+    result = await one.sender.final(command_id)
+    assert (result["outcome"], result["evidence"]) == ("accepted", "query")
+    assert len(one.sends()) == 1
+    await one.judge()

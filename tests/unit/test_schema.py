@@ -1,0 +1,186 @@
+"""The JSON Schema of the messages: its files are what the code says, and it agrees with the decoders."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from router.cli.schema import generate
+from schemas.codec import Undecodable, decode_command, decode_result, encode_result
+from schemas.json_schema import FOLDER, MESSAGES, render, schemas
+
+NOT_AFTER = "2026-11-21T10:00:30.5+09:00"
+COMMON = {"command_id": "desk:1", "account": "main", "not_after": NOT_AFTER}
+GMO_CLOSE = {
+    **COMMON, "type": "close", "venue": "gmo_coin", "symbol": "BTC_JPY", "position_id": "1000342", "side": "buy",
+    "size": "3.44", "order_type": "limit", "price": "85201", "time_in_force": "gtc", "params": {"cancel_before": False},
+}  # fmt: skip
+COINBASE_CLOSE = {**COMMON, "type": "close", "venue": "coinbase", "symbol": "BIT-28JUL23-CDE", "size": "3"}
+NAMI_CANCEL = {**COMMON, "type": "cancel", "venue": "nami", "symbol": "BTCUSDT", "order_id": "435372",
+               "params": {"allow_notification": True}}  # fmt: skip
+EXAMPLES: list[dict[str, Any]] = [
+    GMO_CLOSE,
+    COINBASE_CLOSE,
+    NAMI_CANCEL,
+    {**COMMON, "type": "cancel", "venue": "btcturk", "order_id": "123456789", "await_final": True, "dry_run": True},
+    {**COMMON, "type": "cancel", "venue": "gmo_coin", "target_command_id": "desk:1", "issued_at": NOT_AFTER},
+    {**COMMON, "type": "close_all", "venue": "gmo_coin", "symbol": "BTC_JPY", "side": "sell"},
+    {**COMMON, "type": "cancel_all", "venue": "unheard_of"},
+]
+WRONG: list[dict[str, Any]] = [
+    {**GMO_CLOSE, "sise": "1"},
+    {**GMO_CLOSE, "side": "BUY"},
+    {**GMO_CLOSE, "size": 3.44},
+    {**GMO_CLOSE, "size": "0"},
+    {**GMO_CLOSE, "size": "1e3"},
+    {**GMO_CLOSE, "price": "-1"},
+    {**GMO_CLOSE, "symbol": "BTC JPY"},
+    {**GMO_CLOSE, "command_id": ""},
+    {**GMO_CLOSE, "command_id": "a" * 65},
+    {**GMO_CLOSE, "command_id": "a\n"},
+    {**GMO_CLOSE, "position_id": 1000342},
+    {**GMO_CLOSE, "await_final": True},
+    {**GMO_CLOSE, "type": "cancel"},
+    {**GMO_CLOSE, "venue": "GMO"},
+    {**GMO_CLOSE, "params": []},
+    {key: value for key, value in GMO_CLOSE.items() if key != "not_after"},
+    {key: value for key, value in GMO_CLOSE.items() if key != "symbol"},
+]
+RESULT = {
+    "type": "result", "result_id": "8a54b50d-4afe-522c-a1c8-ca0e932630b5", "seq": 1, "final": True, "command_id": "x",
+    "action": "cancel_all", "venue": "nami", "account": "main", "outcome": "in_doubt", "order_id": None,
+    "reason": {"code": "timeout", "venue_code": None, "message": "no answer"}, "client_order_id": None,
+    "order": {"status": "working", "size": "1", "filled_size": "0", "average_price": None}, "evidence": "query",
+    "attempts": 1, "duplicate": False, "dry_run": False, "received_at": NOT_AFTER, "sent_at": None,
+    "completed_at": NOT_AFTER, "items": [{"outcome": "done", "order_id": "435372"}],
+}  # fmt: skip
+
+
+def faults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> list[str]:
+    """Check a value against the keywords that our schemas use; another keyword fails the test."""
+    known = {"$schema", "$defs", "title", "description", "default", "format"}
+    checks = {
+        "$ref": lambda ref: faults(value, root["$defs"][ref.removeprefix("#/$defs/")], root),
+        "type": lambda kind: [] if kind in _types(value) else [f"{value!r} is no {kind}"],
+        "enum": lambda values: [] if value in values else [f"{value!r} is none of {values}"],
+        "const": lambda wanted: [] if value == wanted else [f"{value!r} is not {wanted!r}"],
+        "pattern": lambda text: [] if not isinstance(value, str) or re.search(text, value) else [f"{value!r}: {text}"],
+        "anyOf": lambda every: [] if any(not faults(value, one, root) for one in every) else [f"{value!r}: anyOf"],
+        "allOf": lambda every: [fault for one in every for fault in faults(value, one, root)],
+        "items": lambda each: [fault for item in value for fault in faults(item, each, root)],
+        "required": lambda names: [f"{name} is missing" for name in names if name not in value],
+        "properties": lambda named: [
+            fault for name, one in named.items() if name in value for fault in faults(value[name], one, root)
+        ],
+        "additionalProperties": lambda allowed: (
+            [] if allowed or not isinstance(value, dict) else [k for k in value if k not in schema["properties"]]
+        ),
+        "if": lambda condition: [] if faults(value, condition, root) else faults(value, schema["then"], root),
+        "then": lambda _: [],
+    }
+    unknown = schema.keys() - checks.keys() - known
+    assert not unknown, f"this checker does not know {unknown}"
+    order = ("type", *(key for key in schema if key != "type"))
+    for key in order:
+        if key in checks and key in schema and (found := checks[key](schema[key])):  # type: ignore[no-untyped-call]  # a table of lambdas
+            return found
+    return []
+
+
+def _types(value: Any) -> set[str]:
+    names = {str: "string", bool: "boolean", int: "integer", dict: "object", list: "array", type(None): "null"}
+    found = {names.get(type(value), "number")}
+    return found | {"number"} if "integer" in found else found
+
+
+def _schema(message: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / f"{message['type']}.json").read_text())
+    return found
+
+
+def test_the_files_are_what_the_code_says() -> None:
+    """Whoever changes a struct or a venue's params runs `order-router schema --write`."""
+    wanted = {f"{name}.json": render(schema) for name, schema in generate().items()}
+    assert {file.name: file.read_text() for file in FOLDER.iterdir()} == wanted
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: f"{message['venue']}-{message['type']}")
+def test_what_the_contract_allows_is_valid_and_decodes(message: dict[str, Any]) -> None:
+    """Schema and decoder agree on every kind of command."""
+    schema = _schema(message)
+    assert faults(message, schema, schema) == []
+    command = decode_command(json.dumps(message).encode(), None)
+    assert command.__struct_config__.tag == message["type"]
+
+
+@pytest.mark.parametrize("message", WRONG, ids=str)
+def test_what_the_decoder_refuses_is_not_valid(message: dict[str, Any]) -> None:
+    """A sender that validates before it sends is never told `invalid_command` for the shape."""
+    schema = _schema(message)
+    assert faults(message, schema, schema)
+    with pytest.raises(Undecodable):
+        decode_command(json.dumps(message).encode(), None)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {**GMO_CLOSE, "params": {"cancel_befor": True}},
+        {**GMO_CLOSE, "params": {"cancel_before": "yes"}},
+        {**COINBASE_CLOSE, "params": {"anything": 1}},
+        {**NAMI_CANCEL, "params": {"cancel_before": True}},
+    ],
+    ids=str,
+)
+def test_params_are_the_venues_own(message: dict[str, Any]) -> None:
+    """What one venue takes in `params` is wrong at another."""
+    schema = _schema(message)
+    assert faults(message, schema, schema)
+
+
+def test_a_result_is_valid() -> None:
+    """What we publish is what we describe, with and without the optional parts."""
+    schema = _schema(RESULT)
+    assert faults(RESULT, schema, schema) == []
+    again = json.loads(encode_result(decode_result(json.dumps(RESULT).encode())))
+    assert faults(again, schema, schema) == []
+    refusal = {**RESULT, "command_id": None, "action": None, "venue": None, "account": None, "order": None}
+    assert faults(refusal, schema, schema) == []
+    assert faults({**RESULT, "outcome": "maybe"}, schema, schema)
+
+
+def test_the_generator_knows_no_venue() -> None:
+    """`schemas` imports nothing of the router; another venue's params come in as an argument."""
+
+    class Extra(msgspec.Struct, forbid_unknown_fields=True):
+        depth: int = 0
+
+    close = schemas({"fifth": {"close": Extra}})["close"]
+    message = {**COMMON, "type": "close", "venue": "fifth", "symbol": "X"}
+    assert faults({**message, "params": {"depth": 1}}, close, close) == []
+    assert faults({**message, "params": {"depth": "1"}}, close, close)
+    source = (Path(FOLDER).parent / "json_schema.py").read_text()
+    assert "router" not in re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE)
+
+
+def test_every_message_has_one_self_contained_file() -> None:
+    """No reference leads out of its file."""
+    for name, schema in generate().items():
+        text = json.dumps(schema)
+        assert {ref.partition("#")[0] for ref in re.findall(r'"\$ref": "([^"]*)"', text)} <= {""}
+        assert schema["title"] == name
+    assert generate().keys() == MESSAGES.keys()
+
+
+def test_the_command_prints_and_compares() -> None:
+    """`schema` prints all of them in one document; `--check` is silent when nothing has drifted."""
+    command = [str(Path(sys.executable).with_name("order-router")), "schema"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert json.loads(printed).keys() == MESSAGES.keys()
+    checked = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
