@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from router import answers
 from router.answers import to_us
 from router.attempt import begin, priority
+from router.decision import MAX_TRIES
 from router.delivery import Delivery
 from router.exchange import Refused, Request
 from router.intake import objection
@@ -25,10 +26,12 @@ LEASE_US = 5_000_000
 class Plan(Struct, frozen=True, kw_only=True):
     """The job to admit. With `result` it is answered already; with `start` its first attempt is admitted with it.
 
-    `early`: repeating it is harmless, so it need not wait for the disk.
+    `before` is the job as it was before that attempt. `early`: repeating it is harmless, so it need not wait for the
+    disk.
     """
 
     job: Job
+    before: Job | None = None
     start: AttemptStart | None = None
     result: Result | None = None
     early: bool = False
@@ -75,6 +78,11 @@ class Planner:
             fresh = replace(fresh, position=venue.exchange.position(command))
             if sent:
                 return self._look(delivery, fresh, now)
+        if venue.exchange.repeatable(command) and delivery.redelivered and not fresh.attempts:
+            # An early send whose row was lost: a refusal of the repeat says nothing of the first.
+            fresh = replace(fresh, attempts=1, first_sent_us=delivery.sent_us or now, last_sent_us=now)
+        if fresh.tries >= MAX_TRIES:
+            return self._look(delivery, fresh, now)
         return self._send(fresh, venue, request, now)
 
     def _look(self, delivery: Delivery, fresh: Job, now: int) -> Plan:
@@ -89,7 +97,7 @@ class Planner:
         if not venue.limiter.take(fresh.command.account, request.scopes, priority(fresh.command)):
             return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US), early=early)
         job, start = begin(fresh, venue, now)
-        return Plan(job=job, start=start, early=early)
+        return Plan(job=job, before=fresh, start=start, early=early)
 
     def may_have_been_sent(self, delivery: Delivery, fresh: Job) -> bool:
         """Say whether a close without a row may have been sent under a journal that was lost (design, section 5)."""

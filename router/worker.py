@@ -188,7 +188,7 @@ class Worker:
             return fresh
         match admission:
             case Admitted(job, outgoing):
-                return await self._go_on(job, outgoing, plan, fresh)
+                return await self._go_on(job, outgoing, plan)
             case Repeat(result):
                 self._metrics.duplicate(fresh.command.venue)
                 await self._publish(running.reply, replace(result, duplicate=True), fresh.sender)
@@ -216,7 +216,7 @@ class Worker:
             return admission, plan
         return await self._journal.admit(plan.job, running.reply, key, result=plan.result), plan
 
-    async def _go_on(self, job: Job, outgoing: Sequence[Outgoing], plan: Plan, fresh: Job) -> Job | None:
+    async def _go_on(self, job: Job, outgoing: Sequence[Outgoing], plan: Plan) -> Job | None:
         """Bring a newly admitted job as far as it goes here. See `_try` for what it returns."""
         if plan.result is not None:
             self._metrics.command_final(plan.result)
@@ -225,8 +225,7 @@ class Worker:
         if job.step in ("find", "look") and plan.start is None:
             self._dispatcher.on_parked(self._clock.now_us())
             return None
-        before = replace(fresh, position=job.position) if plan.start is not None else None
-        concluded = await self._dispatcher.send(job, before)
+        concluded = await self._dispatcher.send(job, plan.before)
         if concluded is None:
             # Somebody else took the job up, and answers this delivery's address, which is on record; or the row of
             # an early send never reached the disk, and then the request may have left all the same.

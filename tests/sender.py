@@ -94,7 +94,8 @@ class Sender:
     @property
     def lost(self) -> bool:
         """Whether the connection is gone."""
-        return self._connection is None or self._connection.is_closed
+        # `is_closed` is only about a close of our own.
+        return self._connection is None or not self._connection.connected.is_set()
 
     async def publish(self, command: dict[str, Any], *, key: str | None = None, **properties: Any) -> str:
         """Publish a command as JSON under its own routing key and return its id."""

@@ -116,14 +116,21 @@ class Publisher:
             # A timeout is not "not published": the same result may arrive twice, under the same id.
             raise PublishFailed(f"not confirmed: {type(error).__name__}") from error
 
+    def _lost(self, connection: object, *_: object) -> None:
+        # `is_closed` stays false when it was not we who closed it.
+        if connection is self._connection:
+            self._connection = None
+            self._channels.clear()
+
     async def _exchange(self, name: str) -> AbstractExchange:
         kind = "system" if name else "replies"
         channel = self._channels.get(kind)
         if channel is not None and not channel.is_closed and name in self._exchanges:
             return self._exchanges[name]
         async with self._opening:
-            if self._connection is None or self._connection.is_closed:
+            if self._connection is None:
                 self._connection = await connect(self._config, "publish")
+                self._connection.close_callbacks.add(self._lost)
             channel = self._channels.get(kind)
             if channel is None or channel.is_closed:
                 channel = self._channels[kind] = await open_channel(self._connection)

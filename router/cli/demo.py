@@ -159,7 +159,9 @@ def _show(rows: list[Row], *, json: bool) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*HEADINGS, expand=True)
+        table = Table(expand=True)
+        for heading in HEADINGS:
+            table.add_column(heading, overflow="fold")
         for row in rows:
             table.add_row(*map(Text, row.cells()), end_section=True)
         Console().print(table)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
 
 from router.job import Admitted
 from router.journal import Store, open_journal
@@ -27,7 +27,7 @@ async def _run(url: str, what: str, argument: str) -> None:
             print(await _count(journal, int(argument)))
             return
         if what != "after":
-            _before_commit(lambda: os.kill(os.getpid(), signal.SIGKILL if what == "before" else signal.SIGSTOP))
+            _before_commit(signal.SIGKILL if what == "before" else signal.SIGSTOP)
         await journal.admit(close(argument), reply(), "digest", start=began())
         print("stored", flush=True)
         if what == "after":
@@ -42,15 +42,16 @@ async def _count(journal: Store, commands: int) -> int:
     return sum(await asyncio.gather(*(admit(number) for number in range(commands))))
 
 
-def _before_commit(strike: Callable[[], None]) -> None:
+def _before_commit(number: signal.Signals) -> None:
     end, commit = Writer._end, PostgresJournal._commit
 
     def struck_end(self: Writer) -> None:
-        strike()
+        # At this very thread: one that hits the process lets this thread go on for a moment, long enough to commit.
+        signal.pthread_kill(threading.get_ident(), number)
         end(self)
 
     async def struck_commit(self: PostgresJournal, connection: object, transaction: object) -> None:
-        strike()
+        signal.pthread_kill(threading.get_ident(), number)
         await commit(self, connection, transaction)
 
     Writer._end = struck_end  # type: ignore[method-assign]  # the process is about to die here

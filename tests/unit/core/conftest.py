@@ -24,3 +24,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     with World(tmp_path) as made:
         made.start()
         yield made
+
+
+@pytest.fixture
+def limited(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    """The same with the options that the test names."""
+    with World(tmp_path, **request.param) as made:
+        made.start()
+        yield made

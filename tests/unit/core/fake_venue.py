@@ -166,7 +166,7 @@ class FakeTransport:
 
     def __init__(self, venues: Mapping[str, FakeVenue], at: Callable[[str], Any]) -> None:
         self._venues = venues
-        self._at = at
+        self.at = at
 
     async def send(
         self, request: SignedRequest, *, timeout_s: float, connect_s: float, before_write: Callable[[], None]
@@ -178,18 +178,18 @@ class FakeTransport:
             await asyncio.sleep(0.005)
             before_write()
             return venue.show(path)
-        await self._at("connect")
+        await self.at("connect")
         answer = venue.next_answer(request)
         if answer.kind == "unsent":
             await asyncio.sleep(min(connect_s, answer.takes_s))
             raise NotSent("connection refused")
         before_write()
         response = venue.arrive(request, answer)
-        await self._at("written")
+        await self.at("written")
         try:
             return await self._answer(response, answer, timeout_s)
         finally:
-            await self._at("answered")
+            await self.at("answered")
 
     @staticmethod
     async def _answer(response: Response, answer: Answer, timeout_s: float) -> Response:

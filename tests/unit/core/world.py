@@ -62,11 +62,11 @@ class Core:
         self.journal = journal
         journal.prepare(world.loop, clock, turn, self.at, world.forgotten)
         self.venues = {name: world.configure(name) for name in world.venues}
-        transport = FakeTransport(world.venues, self.at)
+        self.transport = FakeTransport(world.venues, self.at)
         publisher = FakePublisher(world.broker, self.at)
         self.outbox = Outbox(journal, publisher, clock, _metrics)
         self.dispatcher = Dispatcher(
-            self.venues, journal, transport, clock, _metrics, resolve_for_s=world.resolve_for_s
+            self.venues, journal, self.transport, clock, _metrics, resolve_for_s=world.resolve_for_s
         )
         self.resolver = Resolver(self.dispatcher, journal, self.outbox, clock)
         self.planner = Planner(self.venues, journal, clock, max_horizon_s=MAX_HORIZON_S)

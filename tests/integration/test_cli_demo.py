@@ -1,0 +1,118 @@
+"""`order-router demo` shows what the documents say, on its own broker or a given one, and leaves nothing behind."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from router.rabbitmq_node import RabbitMQNode
+
+pytestmark = pytest.mark.integration
+
+ORDER_ROUTER = str(Path(sys.executable).with_name("order-router"))
+
+
+@asynccontextmanager
+async def demonstrating(folder: Path, *options: str, broker: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the demo with a temporary folder of its own."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ORDER_ROUTER_")}
+    environ |= {"TMPDIR": str(folder)} | ({"ORDER_ROUTER_BROKER__URL": broker} if broker else {})
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        ORDER_ROUTER, "demo", *options, env=environ, cwd=folder, stdout=pipe, stderr=pipe
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_six_commands_end_as_documented_on_a_given_broker(tmp_path: Path, rabbitmq: RabbitMQNode) -> None:
+    """Each is one signed request and one result; the topology it declared is gone afterwards."""
+    async with demonstrating(tmp_path, "--json", broker=rabbitmq.url) as process:
+        out, err = await asyncio.wait_for(process.communicate(), 90)
+    assert process.returncode == 0, err.decode()
+    rows = json.loads(out)
+    assert [(row["command"]["venue"], row["command"]["type"], row["result"]["outcome"]) for row in rows] == [
+        ("gmo_coin", "close", "accepted"),
+        ("gmo_coin", "cancel", "accepted"),
+        ("coinbase", "close", "accepted"),
+        ("coinbase", "cancel", "accepted"),
+        ("btcturk", "cancel", "accepted"),
+        ("nami", "cancel", "done"),
+    ]
+    assert all(len(row["sent"]) == 1 and row["right"] for row in rows)
+    assert not list(tmp_path.iterdir())
+    if isinstance(rabbitmq, RabbitMQNode):
+        assert "demo-" not in rabbitmq.ctl("list_queues", "name") + rabbitmq.ctl("list_exchanges", "name")
+
+
+async def test_without_a_terminal_it_prints_one_line_for_each_command(tmp_path: Path, rabbitmq: RabbitMQNode) -> None:
+    """Command, request, answer, result, latency; header names, never their values."""
+    async with demonstrating(tmp_path, broker=rabbitmq.url) as process:
+        out, err = await asyncio.wait_for(process.communicate(), 90)
+    assert process.returncode == 0, err.decode()
+    lines = out.decode().splitlines()
+    assert len(lines) == 6
+    assert all(line.count("  →  ") == 4 and line.endswith(tuple("0123456789")) for line in lines)
+    assert lines[0].startswith("close gmo_coin 1000342  →  POST /private/v1/closeOrder [API-KEY, ")
+    assert "-simulated-" not in out.decode() + err.decode()
+    assert "Traceback" not in err.decode()
+
+
+@pytest.mark.parametrize(
+    ("said", "number", "status"),
+    [
+        (b"starting a private", signal.SIGINT, 1),
+        (b"starting the worker", signal.SIGTERM, 1),
+        (b"staying up", signal.SIGINT, 0),
+    ],
+)
+async def test_a_signal_leaves_nothing_behind(tmp_path: Path, said: bytes, number: signal.Signals, status: int) -> None:
+    """While its node starts, while it works and while it stays: no folder, no process, no traceback."""
+    async with demonstrating(tmp_path, "--stay") as process:
+        assert process.stderr is not None
+        heard = b""
+        async with asyncio.timeout(100):
+            while said not in heard:
+                line = await process.stderr.readline()
+                assert line, heard.decode()
+                heard += line
+        process.send_signal(number)
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == status, err.decode()
+    assert b"Traceback" not in err
+    assert not list(tmp_path.iterdir())
+    assert not [line for line in _command_lines() if str(tmp_path) in line]
+
+
+async def test_send_publishes_and_says_when_nobody_answers(tmp_path: Path, rabbitmq: RabbitMQNode) -> None:
+    """On a broker without topology the command is not taken, and that is what it says."""
+    environ = {**os.environ, "ORDER_ROUTER_BROKER__URL": rabbitmq.url, "ORDER_ROUTER_BROKER__PREFIX": "nobody"}
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        ORDER_ROUTER, "send", "cancel", "--venue=nami", "--account=main", "--order-id=1", "--ttl=1",
+        env=environ, cwd=tmp_path, stdout=pipe, stderr=pipe,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, out) == (1, b"")
+    assert err.startswith(b"order-router: ")
+    assert len(err.splitlines()) == 1
+
+
+def _command_lines() -> list[str]:
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            lines.append(process.read_bytes().decode(errors="replace"))
+        except OSError:
+            pass  # it is gone, or not ours
+    return lines
