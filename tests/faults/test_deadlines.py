@@ -41,6 +41,7 @@ async def test_a_command_that_arrives_late_is_expired(running: Trial, late_s: fl
     await running.judge()
 
 
+@pytest.mark.slow
 async def test_a_deadline_that_passes_in_the_queue_is_expired(one: Trial) -> None:
     """Row 16: a close that waits in its queue beyond the deadline, no worker alive, is `expired`."""
     await (await one.worker()).terminate()
@@ -82,7 +83,7 @@ async def test_a_wait_beyond_the_deadline_is_answered_in_time(trials: Trials, fo
         await made.judge()
 
 
-@pytest.mark.parametrize("form", ["seconds", "date"])
+@pytest.mark.parametrize("form", ["seconds", pytest.param("date", marks=pytest.mark.slow)])
 async def test_a_wait_within_the_deadline_is_kept_by_whoever_lives(trials: Trials, form: str) -> None:
     """Row 17: a Retry-After is parked in the journal; the pod dies, another sends after the wait, not before."""
     async with trials(venues=["btcturk"]) as made:

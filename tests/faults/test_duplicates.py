@@ -37,7 +37,7 @@ async def test_a_duplicate_after_the_answer_gets_the_same_answer(one: Trial) -> 
 async def test_a_duplicate_of_a_close_in_doubt_is_not_sent_and_hears_the_end(trials: Trials) -> None:
     """Row 14: a repeat of a close in doubt gets the doubt at once and the final result later, on its own address."""
     async with trials() as made:
-        made.change("venues.gmo_coin", quarantine_s=3.0)
+        made.change("venues.gmo_coin", quarantine_s=1.5)
         await made.worker()
         made.inject(on="close", when="before", what="drop")
         command = made.close()
@@ -90,7 +90,7 @@ async def test_two_senders_closing_one_position_are_one_close_and_one_busy(one: 
 async def test_a_close_in_doubt_holds_its_position(trials: Trials) -> None:
     """Row 27: while a close may have been executed, another close of that position is `busy`; a cancel is not."""
     async with trials() as made:
-        made.change("venues.gmo_coin", quarantine_s=3.0)
+        made.change("venues.gmo_coin", quarantine_s=1.5)
         await made.worker()
         made.inject(on="close", when="before", what="drop")
         first = await made.publish(made.close())

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
+import pytest
+
 from tests.faults.conftest import Trials
 from tests.faults.databases import new_database
 from tests.faults.journals import path
@@ -85,6 +87,7 @@ async def test_a_process_frozen_inside_a_transaction_makes_the_others_wait(one: 
         await _nothing_leaves_without_it(one, worker, thaw)
 
 
+@pytest.mark.slow
 async def test_a_worker_that_starts_while_the_journal_is_locked_waits(one: Trial) -> None:
     """Row 28: a worker whose journal cannot be had yet is not ready and consumes nothing until it is there."""
     await (await one.worker()).terminate()
@@ -121,6 +124,7 @@ async def test_a_postgresql_that_is_gone_stops_all_sending_until_it_is_back(
             postgresql.restart()
 
 
+@pytest.mark.slow
 async def test_an_answer_that_cannot_be_stored_waits_for_the_journal(one: Trial) -> None:
     """Row 28: the journal goes away while the venue works: the answer is stored, and told, when it is back."""
     await one.worker()

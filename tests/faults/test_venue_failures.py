@@ -143,7 +143,7 @@ async def test_a_venue_that_cannot_be_reached_was_not_sent_to(trials: Any, rest_
 
 async def test_a_venue_that_is_down_costs_neither_answers_nor_retries(trials: Any) -> None:
     """Row 24: with a hundred closes waiting for a dead venue all are answered by their deadlines, unsent."""
-    commands, not_after_s = 100, 6.0
+    commands, not_after_s = 100, 4.0
     async with trials() as made:
         made.change("venues.gmo_coin", rest_url=f"http://127.0.0.1:{free_port()}/private", limits="off")
         worker = await made.worker()

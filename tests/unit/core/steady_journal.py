@@ -1,8 +1,7 @@
 """The real SQLite journal on a temporary file, made repeatable: one operation at a time, with faults on request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from router.errors import JournalUnavailable
@@ -74,27 +73,25 @@ class SteadyJournal(SqliteJournal):
         return await super().admit(job, reply, digest, start=start, result=result, early=early)
 
     async def _write(self, operation: Operation[T], *, key: Key | None = None, early: bool = False) -> T:
-        async with self._alone("write"):
-            value = await super()._write(self._in_virtual_time(operation), key=key, early=early)
+        idle = operation is _nothing or key is None  # marks, and looking for results left behind
+        await self._at("" if idle else "before write")
+        if self.fault == "down":
+            raise JournalUnavailable("down")
+        async with self._turn:
+            with self._virtual.thread_works():
+                value = await super()._write(self._in_virtual_time(operation), key=key, early=early)
+        await self._at("" if idle and not value else "after write")
         if self.fault == "answer lost":
             raise JournalUnavailable("the answer was lost")
         return value
 
     async def _read(self, operation: Operation[T], *, key: Key | None = None) -> T:
-        async with self._alone("read"):
-            if self.fault == "unreadable":
-                raise JournalUnavailable("unreadable")
-            return await super()._read(operation, key=key)
-
-    @asynccontextmanager
-    async def _alone(self, what: str) -> AsyncIterator[None]:
-        await self._at(f"before {what}")
-        if self.fault == "down":
-            raise JournalUnavailable("down")
+        await self._at("")
+        if self.fault in {"down", "unreadable"}:
+            raise JournalUnavailable("unreadable")
         async with self._turn:
             with self._virtual.thread_works():
-                yield
-        await self._at(f"after {what}")
+                return await super()._read(operation, key=key)
 
     def _in_virtual_time(self, operation: Operation[T]) -> Operation[T]:
         """Let the database's clock, too, say what the test's says."""

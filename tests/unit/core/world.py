@@ -86,9 +86,11 @@ class Core:
         self.context = contextvars.copy_context()
 
     async def at(self, point: str) -> None:
-        """Be somewhere where the process might die. Once it has, nothing of it gets any further."""
+        """Be somewhere where the process might die, if it has a name. Once it has, nothing of it gets any further."""
         if not self.alive:
             raise asyncio.CancelledError
+        if not point:
+            return
         self.points.append(point)
         if self.dies_at is not None and len(self.points) > self.dies_at:
             self.alive = False
