@@ -16,8 +16,8 @@ demo: setup ## broker, simulated exchanges and a worker on this machine; command
 test: setup ## every test that is not marked slow, on a real RabbitMQ and a real PostgreSQL
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest
 
-test-faults: setup ## only the tests of the fault table
-	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults and not slow"
+test-faults: setup ## the whole fault table and every crash point, about seven minutes
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults or slow" tests/faults
 
 check: setup ## lint, format, types, layers, and that schemas/json is what the code says
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/order-router schema --check

@@ -222,6 +222,7 @@ class Writer:
 
     def _open(self) -> None:
         self._connection = file.connect(self._path, self._busy_s)
+        self._connection.execute("pragma busy_timeout = 0")  # _begin waits
         self._inode = os.stat(self._path).st_ino
         self._begin()
         # A copy that was put back has another inode: what happened since the copy was made is not in it.

@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 from tests.faults.conftest import Trials
+from tests.faults.trial import Trial
 from tests.sender import in_seconds
 from tests.stack import until
 
@@ -24,6 +25,7 @@ async def test_a_drain_finishes_what_has_begun(trials: Trials) -> None:
         worker.signal(signal.SIGTERM)
         await until(lambda: '"draining"' in worker.said())
         assert not await worker.ready()
+        await until(lambda: _let_go(made))
         waiting = await made.sender.publish(made.fresh_close())
         async with asyncio.timeout(40):
             assert await worker.process.wait() == 0
@@ -31,6 +33,12 @@ async def test_a_drain_finishes_what_has_begun(trials: Trials) -> None:
         assert not made.sender.results_of(waiting), "taken after the drain began"
         assert len(made.sends()) == IN_FLIGHT
         await made.judge()
+
+
+async def _let_go(made: Trial) -> bool:
+    """Whether nobody consumes the lane of closes any more."""
+    lane = await made.sender.channel.declare_queue(f"{made.prefix}.commands.gmo_coin.close", passive=True)
+    return lane.declaration_result.consumer_count == 0
 
 
 async def test_what_a_short_grace_leaves_is_settled_by_another_pod(trials: Trials) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 import pytest
 
 from router.errors import ConfigError, JournalUnavailable
@@ -19,6 +20,7 @@ from router.job import Admitted, Joined
 from router.journal import Store, open_journal
 from router.journal.postgres import PostgresJournal
 from router.journal.sqlite import SqliteJournal
+from router.journal.statements import Steps
 from router.journal.writer import Writer
 from tests.integration.journal.conftest import Open, Place, until
 from tests.journal_cases import began, cancel, close, ended, final, reply, result
@@ -342,6 +344,22 @@ class TestPostgresServer:
                 await recovered(journal)
                 assert await journal.load("alpha", "a1") == stored[0]
                 assert await journal.unpublished(answer.job.received_us + 10**9, 10) == ()
+
+    async def test_a_lost_race_is_run_again(self, shared_place: Place) -> None:
+        """A transaction that the server chose as a deadlock's victim did nothing, and is begun anew."""
+        tries = []
+
+        def operation() -> Steps[str]:
+            tries.append(1)
+            yield "select 1", ()
+            if len(tries) < 3:
+                raise asyncpg.DeadlockDetectedError
+            return "done"
+
+        async with await PostgresJournal.open(shared_place.url) as journal:
+            assert await journal._write(operation) == "done"
+            assert journal.writable
+        assert len(tries) == 3
 
     async def test_a_commit_that_a_standby_lacks(self) -> None:
         """A commit whose replication the server gave up waiting for counts as none, although it says it is done."""

@@ -10,7 +10,10 @@ from schemas.commands import Cancel, Close, Command
 from schemas.results import Result
 from tests.unit.core.fake_broker import Heard, Message, same_answer
 from tests.unit.core.fake_venue import FakeVenue
-from tests.unit.core.world import World, coid
+from tests.unit.core.world import TIMEOUT_S, World, coid
+
+LATE_S = TIMEOUT_S + 1.5
+"""A request that left right before the deadline may be waited for; then a look, and the next poll at the latest."""
 
 Key = tuple[str, str]
 """Sender and command id."""
@@ -32,6 +35,15 @@ def check(world: World) -> None:
             _told_the_truth(world, sender, commands[0], told)
             _sent_as_allowed(world.venues[commands[0].venue], sender, commands)
     _one_close_per_position(world, published)
+
+
+def in_time(world: World) -> None:
+    """P1, where neither broker nor journal failed: everybody hears something soon after `not_after` at the latest."""
+    for message in world.broker.messages:
+        command = decode_command(message.body, message.content_type)
+        heard_us = min(heard.at_us for heard in world.heard_by(message))
+        due_us = max(message.sent_us or 0, to_us(command.not_after)) + round(LATE_S * 1e6)
+        assert heard_us <= due_us, f"{(heard_us - due_us) / 1e6 + LATE_S} s after its deadline: {message}"
 
 
 def _published(world: World) -> dict[Key, list[Message]]:

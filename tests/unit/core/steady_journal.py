@@ -67,7 +67,7 @@ class SteadyJournal(SqliteJournal):
         early: bool = False,
     ) -> Admission:
         """See `Store.admit`."""
-        if early and self.fault == "early lost":
+        if early and self.fault == "early lost" and await self.load(job.sender, job.command_id) is None:
             self._forgotten.add(job.command_id)
             return Admitted(job)
         return await super().admit(job, reply, digest, start=start, result=result, early=early)

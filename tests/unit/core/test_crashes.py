@@ -77,7 +77,10 @@ def twice(world: World) -> None:
 
 
 HISTORIES: list[History] = [plain, refused, lost, lost_unexecuted, retried, repeated, canceled, watched, twice]
-LIMITS = ((), (Limit("act", 1, 3.0),))
+LIMITED = (Limit("act", 1, 3.0),)
+CASES = [pytest.param(history, (), id=history.__name__) for history in HISTORIES] + [
+    pytest.param(history, LIMITED, id=f"{history.__name__}-limited") for history in (retried, watched, twice)
+]
 
 
 def played(directory: Path, history: History, limits: tuple[Limit, ...], dies_at: int | None) -> tuple[World, list[str]]:
@@ -104,8 +107,7 @@ def settled(world: World) -> bool:
     )
 
 
-@pytest.mark.parametrize("limits", LIMITS, ids=["unlimited", "limited"])
-@pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.__name__)
+@pytest.mark.parametrize(("history", "limits"), CASES)
 def test_a_worker_may_die_anywhere(tmp_path: Path, history: History, limits: tuple[Limit, ...]) -> None:
     """One execution at most, one final answer for every delivery, and never a refusal of what was executed."""
     whole = tmp_path / "whole"

@@ -46,6 +46,8 @@ class Histories(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.commands: list[Command] = []
         self.published: list[Message] = []
+        self.disturbed = False
+        """Whether workers died, or the journal or the broker failed."""
 
     @initialize(limits=limits, visible_after_s=st.sampled_from((0.0, 3.0)))
     def begin(self, limits: tuple[Limit, ...], visible_after_s: float) -> None:
@@ -98,6 +100,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.world.cores)
     @rule(which=st.integers(0, 1), points=st.integers(0, 12))
     def crash(self, which: int, points: int) -> None:
+        self.disturbed = True
         core = self.world.cores[which % len(self.world.cores)]
         core.dies_at = len(core.points) + points
 
@@ -113,10 +116,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(fault=st.sampled_from((None, "refused", "confirm lost")))
     def publishing(self, fault: Any) -> None:
+        self.disturbed |= fault is not None
         self.world.broker.fault = fault
 
     @rule(which=st.integers(0, 1), fault=st.sampled_from((None, None, "down", "unreadable", "answer lost", "early lost")))
     def journal(self, which: int, fault: Any) -> None:
+        self.disturbed |= fault is not None
         if self.world.cores:
             self.world.cores[which % len(self.world.cores)].journal.fault = fault
 
@@ -128,6 +133,8 @@ class Histories(RuleBasedStateMachine):
         try:
             self._settle()
             promises.check(self.world)
+            if not self.disturbed:
+                promises.in_time(self.world)
         finally:
             self.world.__exit__()
             self.directory.cleanup()

@@ -37,6 +37,8 @@ WINDOW_S = 2.0
 QUARANTINE_S = TIMEOUT_S + WINDOW_S + 5.0
 RESOLVE_FOR_S = 60.0
 MAX_HORIZON_S = 300.0
+STEP_S = 0.25
+"""How often `until` looks."""
 SENDER = "alpha"
 
 _metrics = Metrics(venues=("acme", "echo"))
@@ -171,7 +173,7 @@ class World:
         ends = self.loop.elapsed_s + limit_s
         while not holds():
             assert self.loop.elapsed_s < ends, "it did not come to pass"
-            self.run(0.1)
+            self.run(STEP_S)
 
     def publish(self, command: Command, **properties: Any) -> Message:
         """Publish a command as its sender would, under its own routing key."""
