@@ -23,7 +23,7 @@ from router.job import Admitted
 from router.journal import file, outbox, story
 from router.journal.later import Later
 from router.journal.migrations import Epoch, open_epoch
-from router.journal.statements import Operation
+from router.journal.statements import Operation, Params
 
 BATCH: Final = 256
 PROBE_S: Final = 1.0
@@ -113,7 +113,7 @@ class Writer:
                     self._probe()
             if self._healthy and (batch or self._later):
                 self._commit(batch)
-        self._healthy = False
+        self._healthy, self._probe_at = False, 0.0
         self._connection.close()
         batch, _ = self._take()
         self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
@@ -140,9 +140,7 @@ class Writer:
         marks, notes = self._later.take_marks(), self._later.take_notes()
         self._began = time.monotonic()
         try:
-            self._begin()
-            self._connection.executemany(file.numbered(outbox.CONFIRM), marks)
-            answers = self._answers(batch)
+            answers = self._answers(batch, marks)
             self._connection.executemany(file.numbered(story.NOTE), notes)
             early = [answer for answer in answers if answer.early]
             self._deliver(early)
@@ -154,18 +152,19 @@ class Writer:
             self._deliver([answer for answer in answers if not answer.early])
         self._began = None
 
-    def _answers(self, batch: list[Waiting]) -> list[Answer]:
-        """Run the operations. Raises what makes the whole transaction worthless.
+    def _answers(self, batch: list[Waiting], marks: list[Params]) -> list[Answer]:
+        """Begin a transaction and run the operations. Raises what makes the whole transaction worthless.
 
         Savepoints cost as much as statements, so only when an operation failed are all run again with one each.
         """
-        self._connection.execute("savepoint batch")
+        self._begin(marks)
         try:
             return [self._answer(waiting) for waiting in batch]
         except Exception as error:
             if file.broken(error):
                 raise
-        self._connection.execute("rollback to batch")
+        self._connection.execute("rollback")
+        self._begin(marks)
         return [self._guarded(waiting) for waiting in batch]
 
     def _guarded(self, waiting: Waiting) -> Answer:
@@ -184,7 +183,8 @@ class Writer:
         value = file.drive(self._connection, waiting.operation)
         return Answer(waiting.verdict, value, early=waiting.early and isinstance(value, Admitted))
 
-    def _begin(self) -> None:
+    def _begin(self, marks: list[Params]) -> None:
+        """Take the lock and write what was confirmed, which the operations may ask about."""
         # Another process may hold the lock for a commit or, frozen, for ever. The database's own waiting backs off
         # to a tenth of a second, which under load from two processes starves one of them.
         deadline = time.monotonic() + self._busy_s
@@ -193,11 +193,13 @@ class Writer:
         while True:
             try:
                 self._connection.execute("begin immediate")
-                return
+                break
             except sqlite3.OperationalError as error:
                 if not file.busy(error) or time.monotonic() >= deadline:
                     raise
             time.sleep(random.uniform(0.0003, 0.002))
+        if marks:
+            self._connection.executemany(file.numbered(outbox.CONFIRM), marks)
 
     def _end(self) -> None:
         began = time.perf_counter()
@@ -224,7 +226,7 @@ class Writer:
         self._connection = file.connect(self._path, self._busy_s)
         self._connection.execute("pragma busy_timeout = 0")  # _begin waits
         self._inode = os.stat(self._path).st_ino
-        self._begin()
+        self._begin([])
         # A copy that was put back has another inode: what happened since the copy was made is not in it.
         self.epoch = file.drive(self._connection, lambda: open_epoch(f"inode {self._inode}"))
         self._end()

@@ -17,17 +17,17 @@ pytestmark = pytest.mark.integration
 FILL = """
 insert into commands (command_id, sender, digest, venue, account, action, symbol, position, state, version, next_us,
     order_id, received_us, updated_us, reply, asked, joined, job)
-with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < {rows})
+with recursive numbers(n) as (select cast(1 as bigint) union all select n + 1 from numbers where n < {rows})
 select {id}, 'alpha', 'digest', 'gmo_coin', 'main', 'close', 'BTC_JPY', null, 'final', 1, null,
     'order' || n, {t0} - n * 1000, {t0} - n * 1000, '{{}}', 1, 0, '{body}' from numbers;
 insert into attempts (received_us, command_id, sender, number, started_us, ended_us, outcome)
-with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < {rows})
+with recursive numbers(n) as (select cast(1 as bigint) union all select n + 1 from numbers where n < {rows})
 select {t0} - n * 1000, {id}, 'alpha', 1, {t0}, {t0}, 'Accepted' from numbers;
 insert into outbox (received_us, command_id, sender, seq, copy, reply, result, created_us, next_us, confirmed_us)
-with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < {rows})
+with recursive numbers(n) as (select cast(1 as bigint) union all select n + 1 from numbers where n < {rows})
 select {t0} - n * 1000, {id}, 'alpha', 1, 0, '{{}}', '{body}', {t0}, {t0}, {t0} from numbers;
 """
-SCATTERED = "substr('0123456789abcdef', 1 + n * 7919 % 16, 1) || (n * 7919 % 1000003) || '-' || n"
+SCATTERED = "substr('0123456789abcdef', cast(1 + n * 7919 % 16 as integer), 1) || (n * 7919 % 1000003) || '-' || n"
 
 
 async def median_s(journal: Store, prefix: str, commands: int = 150) -> float:

@@ -30,10 +30,11 @@ def check(world: World) -> None:
         _in_order(heard)
         told = [h.result for h in heard if h.result.reason is None or h.result.reason.code != "command_id_reused"]
         _one_final(told)
-        forgotten = command_id in world.forgotten and isinstance(commands[0], Cancel)
-        if len({digest(command) for command in commands}) == 1 and not forgotten:
+        forgotten = command_id in world.forgotten
+        if len({digest(command) for command in commands}) == 1 and not (forgotten and isinstance(commands[0], Cancel)):
             _told_the_truth(world, sender, commands[0], told)
-            _sent_as_allowed(world.venues[commands[0].venue], sender, commands)
+        if not forgotten:
+            _sent_as_allowed(world.venues[commands[0].venue], sender, commands[0], commands)
     _one_close_per_position(world, published)
 
 
@@ -105,9 +106,8 @@ def _told_the_truth(world: World, sender: str, command: Command, told: Sequence[
             assert world.venues[command.venue].status.get(result.order_id) != "working"
 
 
-def _sent_as_allowed(venue: FakeVenue, sender: str, commands: Sequence[Command]) -> None:
+def _sent_as_allowed(venue: FakeVenue, sender: str, command: Command, commands: Sequence[Command]) -> None:
     """P2, P5: nothing leaves late, nor too often, nor again after it may have been executed."""
-    command = commands[0]
     sent = venue.sent(_key(command, sender))
     latest_us = max(to_us(each.not_after) for each in commands)
     assert all(arrival.at_us < latest_us for arrival in sent), f"sent after not_after: {sent}"

@@ -1,0 +1,417 @@
+"""HTTP to a venue (`router.transport`), against a raw socket that does what a test says.
+
+What matters is which failures prove that no byte left (`NotSent`), that the others do not (`MaybeSent`), and that
+nothing is ever sent twice.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import traceback
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
+from router.exchange import Response, SignedRequest
+from router.transport import MAX_ANSWER_BYTES, HttpTransport
+
+SECRET = "5up3rs3cr3t51gnatur3"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Id: 7\r\n\r\nok"
+METHODS = ("GET", "POST", "PUT", "DELETE")
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Behaviour = Callable[[asyncio.StreamWriter], Awaitable[bool]]
+"""What to do with a request that was read; returns whether to read another one."""
+
+
+class Peer:
+    """A venue's socket: it counts connections and requests, and treats each as scripted, else answers `OK`."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.script: deque[Behaviour] = deque()
+        self.writers: list[asyncio.StreamWriter] = []
+        self.closed_by_client = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handle one connection."""
+        self.connections += 1
+        self.writers.append(writer)
+        try:
+            while True:
+                self.requests.append(await read_request(reader))
+                behave = self.script.popleft() if self.script else answer(OK)
+                if not await behave(writer):
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.closed_by_client.set()
+        finally:
+            writer.close()
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """Read one request, its body too."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return head + await reader.readexactly(int(line.split(b":")[1]))
+    return head
+
+
+def answer(data: bytes, *, stay: bool = True) -> Behaviour:
+    """Write bytes; then stay for another request, or close."""
+
+    async def behave(writer: asyncio.StreamWriter) -> bool:
+        writer.write(data)
+        await writer.drain()
+        return stay
+
+    return behave
+
+
+async def hang(writer: asyncio.StreamWriter) -> bool:
+    """Say nothing until the client goes."""
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return False
+
+
+async def drip(writer: asyncio.StreamWriter) -> bool:
+    """Send a byte now and then, for ever."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b".")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def flood(writer: asyncio.StreamWriter) -> bool:
+    """Send a body without an end."""
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+        await writer.drain()
+    return False
+
+
+async def reset(writer: asyncio.StreamWriter) -> bool:
+    """Close with a reset instead of an end."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+    return False
+
+
+class Bench:
+    """A peer, a transport, and one request between them."""
+
+    def __init__(self, peer: Peer, transport: HttpTransport, port: int) -> None:
+        self.peer = peer
+        self.transport = transport
+        self.port = port
+        self.begun = 0
+
+    def request(self, method: str = "POST", *, scheme: str = "http", host: str = "127.0.0.1") -> SignedRequest:
+        """Return a request that carries a credential in every place."""
+        body = b"" if method in {"GET", "DELETE"} else b'{"a":1}'
+        url = f"{scheme}://{host}:{self.port}/v1/x?b=2&a=%2F,1&signature={SECRET}"
+        return SignedRequest(method, url, {"API-SIGN": SECRET, "Content-Type": "application/json"}, body)
+
+    async def send(
+        self,
+        request: SignedRequest | None = None,
+        *,
+        timeout_s: float = 2.0,
+        connect_s: float = 2.0,
+        before_write: Callable[[], None] | None = None,
+    ) -> Response:
+        """Send it."""
+
+        def begin() -> None:
+            self.begun += 1
+            if before_write is not None:
+                before_write()
+
+        return await self.transport.send(
+            request or self.request(), timeout_s=timeout_s, connect_s=connect_s, before_write=begin
+        )
+
+    async def fails(self, kind: type[SendError], *args: Any, **options: Any) -> SendError:
+        """Send it, expect exactly this failure, and no secret in anything that could be logged."""
+        with pytest.raises(SendError) as caught:
+            await self.send(*args, **options)
+        assert type(caught.value) is kind, caught.value
+        assert str(caught.value)
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+        return caught.value
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """A listening peer and an open transport."""
+    peer = Peer()
+    server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
+    async with HttpTransport() as transport:
+        yield Bench(peer, transport, server.sockets[0].getsockname()[1])
+    server.close()
+    for writer in peer.writers:
+        writer.transport.abort()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_request_arrives_as_it_was_signed(bench: Bench, method: str) -> None:
+    """Path, query, header and body, byte for byte; the answer comes back with lower-case header names."""
+    response = await bench.send(bench.request(method))
+    (seen,) = bench.peer.requests
+    head, _, body = seen.partition(b"\r\n\r\n")
+    assert head.startswith(f"{method} /v1/x?b=2&a=%2F,1&signature={SECRET} HTTP/1.1\r\n".encode())
+    assert f"API-SIGN: {SECRET}".encode() in head
+    assert body == bench.request(method).body
+    assert (response.status, response.body, response.headers.get("x-id")) == (200, b"ok", "7")
+    assert bench.begun == 1
+
+
+async def test_connections_are_kept(bench: Bench) -> None:
+    """The second request does not pay for a connection."""
+    for _ in range(3):
+        await bench.send()
+    assert (bench.peer.connections, len(bench.peer.requests)) == (1, 3)
+
+
+async def test_many_at_once_each_with_its_own_first_byte(bench: Bench) -> None:
+    """No request waits for another's connection, or stops another's."""
+
+    def late() -> None:
+        raise DeadlinePassed("not_after has passed")
+
+    checks = [late if n % 2 else None for n in range(40)]
+    sends = [bench.send(before_write=check) for check in checks]
+    ended = await asyncio.gather(*sends, return_exceptions=True)
+    assert [isinstance(one, DeadlinePassed) for one in ended] == [check is late for check in checks]
+    assert (bench.begun, len(bench.peer.requests)) == (40, 20)
+
+
+async def test_refused_is_not_sent(bench: Bench) -> None:
+    """Nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        bench.port = taken.getsockname()[1]
+        await bench.fails(NotSent)
+    assert bench.begun == 0
+
+
+async def test_an_unknown_host_is_not_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS fails."""
+
+    async def unknown(*_: object, **__: object) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    await bench.fails(NotSent, bench.request(host="nowhere.invalid"))
+    assert bench.begun == 0
+
+
+async def test_a_handshake_that_fails_is_not_sent(bench: Bench) -> None:
+    """TLS to somebody who does not speak it: bytes left, but none of the request."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        bench.port = server.sockets[0].getsockname()[1]
+        await bench.fails(NotSent, bench.request(scheme="https"))
+    assert bench.begun == 0
+
+
+async def test_a_connection_that_does_not_come_is_not_sent(bench: Bench) -> None:
+    """Waiting for it is bounded by `connect_s`, not by the time for an answer."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        bench.port = server.sockets[0].getsockname()[1]
+        began = asyncio.get_running_loop().time()
+        await bench.fails(NotSent, bench.request(scheme="https"), connect_s=0.1, timeout_s=30)
+    assert asyncio.get_running_loop().time() - began < 2
+    assert bench.begun == 0
+
+
+async def test_a_closed_transport_sends_nothing() -> None:
+    """After the end there is no connection to be had."""
+    transport = HttpTransport()
+    bench = Bench(Peer(), transport, 9)
+    await bench.fails(NotSent)
+    async with transport:
+        pass
+    with pytest.raises(Exception, match=r".") as caught:
+        await bench.send()
+    assert not isinstance(caught.value, MaybeSent)
+
+
+@pytest.mark.parametrize("error", [NotSent("stale"), DeadlinePassed("late")], ids=["stale", "late"])
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])
+async def test_what_stops_a_request_stops_its_first_byte(bench: Bench, error: NotSent, kept: bool) -> None:
+    """`before_write` raises with the connection in hand: not one byte arrives, on a new connection or a kept one."""
+    if kept:
+        await bench.send()
+
+    def stop() -> None:
+        raise error
+
+    assert await bench.fails(type(error), before_write=stop) is error
+    await asyncio.wait_for(bench.peer.closed_by_client.wait(), 2)
+    assert len(bench.peer.requests) == kept
+    await bench.send()
+    assert len(bench.peer.requests) == kept + 1
+
+
+LOST: dict[str, Behaviour] = {
+    "closed": answer(b"", stay=False),
+    "reset": reset,
+    "half a head": answer(b"HTTP/1.1 200 OK\r\nContent-", stay=False),
+    "no body": answer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", stay=False),
+    "half a body": answer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", stay=False),
+    "half a chunk": answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123", stay=False),
+    "bad chunk": answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", stay=False),
+    "no HTTP": answer(b"\x00\xff" * 50, stay=False),
+    "two lengths": answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", stay=False),
+    "endless head": answer(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n", stay=False),
+    "quotes": answer(b"HTTP/1.1 200 " + SECRET.encode() + b"\r\nContent-Length: x" + SECRET.encode() + b"\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("lost", LOST)
+async def test_an_answer_that_is_lost_may_have_been_sent(bench: Bench, lost: str, method: str) -> None:
+    """Bytes left and no whole answer came: `MaybeSent`, and the request arrived exactly once."""
+    bench.peer.script.append(LOST[lost])
+    await bench.fails(MaybeSent, bench.request(method))
+    await asyncio.sleep(0)
+    assert (len(bench.peer.requests), bench.begun) == (1, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("lost", ["closed", "reset"])
+async def test_a_kept_connection_that_dies_under_a_request_repeats_nothing(
+    bench: Bench, lost: str, method: str
+) -> None:
+    """The library would send GET, PUT and DELETE again by itself: one arrival, and the failure is ours to judge."""
+    await bench.send()
+    bench.peer.script.append(LOST[lost])
+    await bench.fails(MaybeSent, bench.request(method))
+    assert (len(bench.peer.requests), bench.begun, bench.peer.connections) == (2, 2, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_kept_connection_closed_just_as_we_write_repeats_nothing(bench: Bench, method: str) -> None:
+    """The peer has closed it, and we have not heard yet: the bytes are lost, and no second connection carries them."""
+    await bench.send()
+    bench.peer.writers[0].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    await bench.fails(MaybeSent, bench.request(method))
+    assert (len(bench.peer.requests), bench.begun, bench.peer.connections) == (1, 2, 1)
+
+
+async def test_a_kept_connection_known_to_be_closed_is_not_used(bench: Bench) -> None:
+    """Once we have heard, a new one is made before the first byte."""
+    await bench.send()
+    bench.peer.writers[0].close()
+    await bench.peer.writers[0].wait_closed()
+    await asyncio.sleep(0.05)
+    assert (await bench.send()).status == 200
+    assert (len(bench.peer.requests), bench.peer.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("slow", [hang, drip], ids=["silent", "dripping"])
+async def test_an_answer_that_takes_too_long_may_have_been_sent(bench: Bench, slow: Behaviour) -> None:
+    """The time counts from the first byte to the last one of the answer."""
+    bench.peer.script.append(slow)
+    began = asyncio.get_running_loop().time()
+    await bench.fails(MaybeSent, timeout_s=0.2, connect_s=30)
+    assert 0.15 < asyncio.get_running_loop().time() - began < 2
+    await asyncio.wait_for(bench.peer.closed_by_client.wait(), 2) if slow is drip else None
+
+
+async def test_the_time_for_an_answer_begins_with_the_first_byte(bench: Bench) -> None:
+    """What was left of `connect_s` does not cut it short."""
+
+    async def slow(writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(0.3)
+        return await answer(OK)(writer)
+
+    bench.peer.script.append(slow)
+    assert (await bench.send(timeout_s=5, connect_s=0.1)).status == 200
+
+
+@pytest.mark.parametrize(
+    "big",
+    [answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (10 * MAX_ANSWER_BYTES) + b"x" * 100), flood],
+    ids=["announced", "endless"],
+)
+async def test_an_answer_too_large_to_be_one_is_not_read(bench: Bench, big: Behaviour) -> None:
+    """The connection is closed instead; what happened is not known."""
+    bench.peer.script.append(big)
+    await bench.fails(MaybeSent, timeout_s=5 if big is flood else 0.3)
+
+
+async def test_a_large_answer_that_can_be_one_is_read(bench: Bench) -> None:
+    """Up to the bound, with or without a length."""
+    body = b"x" * (MAX_ANSWER_BYTES - 10)
+    bench.peer.script.append(answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
+    assert (await bench.send(timeout_s=10)).body == body
+    bench.peer.script.append(answer(b"HTTP/1.1 200 OK\r\n\r\n" + body, stay=False))
+    assert (await bench.send(timeout_s=10)).body == body
+
+
+async def test_what_is_compressed_stays_so(bench: Bench) -> None:
+    """A few bytes that would unpack to gigabytes are handed on as they are, for the venue's code to find unreadable."""
+    packed = b"\x1f\x8b\x08\x00" + b"\x00" * 20
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    bench.peer.script.append(answer(head + packed))
+    assert (await bench.send()).body == packed
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_redirects_are_answers(bench: Bench, status: int) -> None:
+    """A signed request goes where it was signed for, and nowhere else."""
+    head = f"HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:{bench.port}/elsewhere\r\nContent-Length: 0\r\n\r\n"
+    bench.peer.script.append(answer(head.encode()))
+    assert (await bench.send()).status == status
+    assert len(bench.peer.requests) == 1
+
+
+async def test_cookies_are_not_kept(bench: Bench) -> None:
+    """One account's session never rides on another's request."""
+    bench.peer.script.append(answer(b"HTTP/1.1 200 OK\r\nSet-Cookie: session=1\r\nContent-Length: 0\r\n\r\n"))
+    await bench.send()
+    await bench.send()
+    assert b"session" not in bench.peer.requests[1]
+
+
+async def test_early_hints_are_not_the_answer(bench: Bench) -> None:
+    """What comes before it is skipped."""
+    bench.peer.script.append(answer(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK))
+    assert (await bench.send()).status == 200
+
+
+async def test_a_cancelled_request_closes_its_connection(bench: Bench) -> None:
+    """Its late answer must not be taken for the next request's."""
+    bench.peer.script.append(hang)
+    sending = asyncio.ensure_future(bench.send())
+    while not bench.peer.requests:
+        await asyncio.sleep(0.005)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert (await bench.send()).status == 200
+    assert bench.peer.connections == 2
