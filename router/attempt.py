@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from router import crash
 from router.answers import clean, to_us
 from router.decision import Again, Decision, after_send, or_end
-from router.errors import DeadlinePassed, JournalUnavailable, NotSent, SendError
-from router.exchange import Outcome, Request, Retry
+from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
+from router.exchange import Outcome, Request, Retry, Unknown
 from router.job import AttemptEnd, AttemptStart, Job, action, effective
 from router.limiter import Priority
 from router.ports import Clock, Journal, Transport
@@ -72,6 +72,7 @@ def begin(job: Job, venue: Venue, now_us: int) -> tuple[Job, AttemptStart]:
         next_us=send_by + int(venue.options.timeout_s * 1e6) + TAKE_UP_MARGIN_US,
         venue_code=None,
         message="",
+        unanswered=True,
         looks=0,
         absences=0,
     )
@@ -202,7 +203,8 @@ class Sending:
             self.venue.limiter.block(self.account.name, self._request.scopes, seen.after_s)
         if isinstance(seen, DeadlinePassed):  # says nothing of the venue: the cause before it stands
             venue_code, message = before.venue_code, before.message
-        earlier = replace(self.job, attempts=before.attempts, venue_code=venue_code, message=message)
+        lost = before.unanswered or isinstance(seen, MaybeSent | Unknown)
+        earlier = replace(self.job, attempts=before.attempts, venue_code=venue_code, message=message, unanswered=lost)
         if isinstance(seen, NotSent | Retry) or self._sent_us is None:
             self.job = replace(earlier, first_sent_us=before.first_sent_us, last_sent_us=before.last_sent_us)
         else:

@@ -64,11 +64,15 @@ class Doubt(Struct, frozen=True):
 
 
 class LookLater(Struct, frozen=True):
-    """Nothing is proven yet. `fresh` when this look was after quarantine, `absent` when it then saw nothing."""
+    """Nothing is proven yet. `fresh` when this look was after quarantine, `absent` when it then saw nothing.
+
+    `seen` when it saw something that may be it.
+    """
 
     at_us: int
     fresh: bool = False
     absent: bool = False
+    seen: bool = False
 
 
 class GiveUp(Struct, frozen=True):
@@ -137,7 +141,8 @@ def after_look(
 
     `quarantine_us` is how long after the last send a negative answer proves nothing.
     """
-    quarantined = looked_us < (job.last_sent_us or 0) + quarantine_us
+    fresh = looked_us >= (job.last_sent_us or 0) + quarantine_us
+    later_us = _next_look_us(job, looked_us, quarantine_us, resolve_for_us)
     match seen:
         case Accepted() | Done():
             return Settle(seen)
@@ -145,19 +150,22 @@ def after_look(
             return Settle(replace(seen, message=seen.message or "as the venue shows it"))
         case Working() if isinstance(job.command, Cancel) and looked_us < not_after_us and job.tries < MAX_TRIES:
             return Again(0.0 if job.tries <= 1 else _backoff_s(job), "timeout", None, "the order still works")
-        case Working() | Absent() if isinstance(seen, Working) or job.order is None:
-            if not quarantined and job.absences + 1 >= FRESH_LOOKS:
+        case Working() | Absent() if isinstance(seen, Working) or not (job.order or job.seen):
+            if fresh and job.absences + 1 >= FRESH_LOOKS:
                 untried = not job.tries and looked_us < not_after_us
                 return Again(0.0, "timeout") if untried else Settle(_never(job, seen))
-            return LookLater(_next_look_us(job, looked_us, quarantine_us), not quarantined, not quarantined)
+            return LookLater(later_us, fresh, absent=fresh)
         case _:
             # Unknown; or an order that was seen before and is not now: that it never was is no longer possible.
-            began = job.doubt_us or job.last_sent_us or job.received_us
             if job.state == "unresolved":
-                return LookLater(looked_us + int(LATE_LOOK_S * 1e6))
-            if looked_us >= began + resolve_for_us and job.looks >= FRESH_LOOKS:
+                return LookLater(looked_us + int(LATE_LOOK_S * 1e6), seen=_saw(seen))
+            if looked_us >= _doubted_us(job) + resolve_for_us and job.looks >= FRESH_LOOKS:
                 return GiveUp(getattr(seen, "message", "") or "the venue cannot tell")
-            return LookLater(_next_look_us(job, looked_us, quarantine_us), not quarantined)
+            return LookLater(later_us, fresh, seen=_saw(seen))
+
+
+def _saw(seen: Sight) -> bool:
+    return isinstance(seen, Unknown) and seen.seen
 
 
 def _never(job: Job, seen: Absent | Working) -> Refused:
@@ -169,10 +177,12 @@ def _never(job: Job, seen: Absent | Working) -> Refused:
     return Refused(code="venue_unavailable", venue_code=job.venue_code, message=seen.message or "no trace of it")
 
 
-def _next_look_us(job: Job, looked_us: int, quarantine_us: int) -> int:
-    """Back off, but wake when quarantine ends."""
-    began = job.doubt_us or job.last_sent_us or job.received_us
-    pause_s = min(max((looked_us - began) / 1e6, LOOK_BACKOFF_S), MAX_LOOK_BACKOFF_S)
-    ends = (job.last_sent_us or 0) + quarantine_us
-    at = looked_us + int(pause_s * 1e6)
-    return ends if looked_us < ends < at else at
+def _doubted_us(job: Job) -> int:
+    return job.doubt_us or job.last_sent_us or job.received_us
+
+
+def _next_look_us(job: Job, looked_us: int, quarantine_us: int, resolve_for_us: int) -> int:
+    """Back off, but wake when quarantine ends, and when it is time to give up."""
+    pause_s = min(LOOK_BACKOFF_S * 2.0 ** min(job.rounds, 10), MAX_LOOK_BACKOFF_S)
+    wakes = ((job.last_sent_us or 0) + quarantine_us, _doubted_us(job) + resolve_for_us)
+    return min([looked_us + int(pause_s * 1e6), *(wake for wake in wakes if wake > looked_us)])

@@ -23,6 +23,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     reply_to: str
     correlation_id: str
     content_type: str
+    content_encoding: str = ""
     traceparent: str
     redelivered: bool
     deliveries: int

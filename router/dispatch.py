@@ -27,7 +27,7 @@ from schemas.commands import Cancel
 from schemas.results import Evidence, Result
 
 FIRST_LOOK_US = 500_000
-LOOK_LEASE_US = 60_000_000
+LOOK_LEASE_US = 25_000_000
 """A job being looked at inline is left alone by others for this long."""
 UNRESOLVED_LOOK_US = 300_000_000
 WATCH_US = 1_000_000
@@ -176,6 +176,7 @@ class Dispatcher:
             resolve_for_us=self._resolve_for_us,
         )
         now = self._clock.now_us()
+        job = replace(job, rounds=job.rounds + 1)
         if isinstance(seen, Working):
             job = replace(job, order=seen.order)
         match finding:
@@ -186,8 +187,9 @@ class Dispatcher:
             case GiveUp(message):
                 job, result = answers.unresolved(job, message, now)
                 return await self.store(replace(job, step="look", next_us=now + UNRESOLVED_LOOK_US), result=result)
-            case LookLater(at_us, fresh, absent):
-                job = replace(job, step="look", next_us=at_us, looks=job.looks + fresh, absences=job.absences + absent)
+            case LookLater(at_us, fresh, absent, saw):
+                job = replace(job, step="look", next_us=at_us, looks=job.looks + fresh, seen=job.seen or saw)
+                job = replace(job, absences=job.absences + 1 if absent else 0)
                 if job.state != "open":
                     return await self.store(job)
                 job, result = answers.doubted(job, now)
@@ -237,8 +239,8 @@ class Dispatcher:
         stored, outgoing = saved
         if stored.next_us is not None:
             self.on_parked(stored.next_us)
-            if result is None:
-                self._journal.note(job.sender, job.command_id, "parked", f"to {stored.step} again")
+            if result is None and stored.step == "send":
+                self._journal.note(job.sender, job.command_id, "parked", f"because of {stored.code or 'a limit'}")
         if result is not None and result.final:
             self._metrics.command_final(result)
         return Concluded(stored, outgoing, result)

@@ -134,10 +134,14 @@ class Look(Struct, frozen=True, kw_only=True):
 
 
 class Unknown(Struct, frozen=True, kw_only=True):
-    """It may have been executed. The only outcome for whatever is not in a venue's tables."""
+    """It may have been executed. The only outcome for whatever is not in a venue's tables.
+
+    `seen`: a look saw something that may be it. What later looks do not see does not take that back.
+    """
 
     venue_code: str | None = None
     message: str = ""
+    seen: bool = False
 
 
 class Absent(Struct, frozen=True, kw_only=True):
@@ -182,13 +186,18 @@ def retry_after_s(response: Response, default: float) -> float:
 class Attempt(Struct, frozen=True, kw_only=True):
     """What is known about the sends of a command when it is looked up.
 
-    `sent_ms` is when the first request that may have arrived was written. `venue_code` is what the last answer
-    said, if there was one. `taken` are the order ids that belong to other commands, `rivals` the other closes of
-    the account and symbol that are open or in doubt: an order that fits two commands fits none.
+    `sent_ms` is when the first request that may have arrived was written, `now_ms` when the look began, both by our
+    clock; the venue's may differ by as much as it takes requests at all: `window_ms`. `venue_code` is what the last
+    answer said, if there was one; `unanswered` whether any send got none. `taken` are the order ids that belong to
+    other commands, `rivals` the other closes of the account and symbol that are open or in doubt: an order that fits
+    two commands fits none.
     """
 
     client_order_id: str
     sent_ms: int
+    now_ms: int
+    window_ms: int = 60_000
+    unanswered: bool = True
     order_id: str | None = None
     venue_code: str | None = None
     taken: frozenset[str] = frozenset()

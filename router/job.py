@@ -35,7 +35,8 @@ class Job(Struct, frozen=True, kw_only=True):
 
     `tries` counts every attempt begun, `attempts` those that may have reached the venue's matching side.
     `position` names what only one close may touch at a time; it is held until the last result is final and settled.
-    `looks` counts the looks after quarantine, `absences` those of them that saw nothing.
+    `unanswered`: a send that may have arrived got no answer. `seen`: a look saw something that may be it.
+    `rounds` counts the looks, `looks` those after quarantine, `absences` the latest of these that saw nothing.
     `code`, `venue_code` and `message` are the last cause.
     `next_us` is never empty while a result is owed: whoever finds it past may take the command up.
     """
@@ -60,6 +61,9 @@ class Job(Struct, frozen=True, kw_only=True):
     code: ReasonCode | None = None
     venue_code: str | None = None
     message: str = ""
+    unanswered: bool = False
+    seen: bool = False
+    rounds: int = 0
     looks: int = 0
     absences: int = 0
     doubt_us: int | None = None

@@ -19,7 +19,7 @@ from router.telemetry import Metrics
 from router.venue import Account, Venue
 from schemas.commands import Close
 
-LOOK_S = 45.0
+LOOK_S = 20.0
 """A look is given up while the resolver's claim still holds: two pods must not spoil each other's turns."""
 READ_WAIT_S = 2.0
 """How long a read waits for its place under a limit. Reads come last."""
@@ -41,25 +41,45 @@ class Sweep:
 
     async def look(self, venue: Venue, account: Account, job: Job) -> Sight:
         """Find out what is true of a job now. A read that fails proves nothing: `Unknown`."""
-        taken: frozenset[str] = frozenset()
-        rivals: tuple[Close, ...] = ()
-        if isinstance(job.command, Close):
-            taken, rivals = await self._journal.neighbours(job)
-        attempt = Attempt(
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return clean(await self._look(venue, account, job))
+        except SendError as error:
+            return Unknown(message=str(error))
+        except TimeoutError:
+            return Unknown(message="the look took too long")
+
+    async def _look(self, venue: Venue, account: Account, job: Job) -> Sight:
+        """Run the lookup until what it needed was read before what the journal says of other commands.
+
+        An order that a read shows has had its attempt in the journal since before it left. So the journal is asked
+        last, and the flow runs once more over the answers that are there already.
+        """
+        reads = -1
+        while True:
+            taken: frozenset[str] = frozenset()
+            rivals: tuple[Close, ...] = ()
+            if isinstance(job.command, Close):
+                taken, rivals = await self._journal.neighbours(job)
+            seen = await self.run(
+                venue, account, venue.exchange.lookup(effective(job), self._attempt(venue, job, taken, rivals))
+            )
+            if not isinstance(job.command, Close) or reads == len(self._reads):
+                return seen
+            reads = len(self._reads)
+
+    def _attempt(self, venue: Venue, job: Job, taken: frozenset[str], rivals: tuple[Close, ...]) -> Attempt:
+        return Attempt(
             client_order_id=job.client_order_id,
             sent_ms=(job.first_sent_us or job.received_us) // 1000,
+            now_ms=self._clock.now_us() // 1000,
+            window_ms=int(venue.options.timestamp_window_s * 1000),
+            unanswered=job.unanswered,
             order_id=job.order_id if isinstance(job.command, Close) else None,
             venue_code=job.venue_code,
             taken=taken,
             rivals=rivals,
         )
-        try:
-            async with asyncio.timeout(LOOK_S):
-                return clean(await self.run(venue, account, venue.exchange.lookup(effective(job), attempt)))
-        except SendError as error:
-            return Unknown(message=str(error))
-        except TimeoutError:
-            return Unknown(message="the look took too long")
 
     async def run(self, venue: Venue, account: Account, flow: Generator[Request, Response, T]) -> T:
         """Drive a flow of reads to its end. Raises `SendError` when a read gets no answer."""

@@ -19,6 +19,7 @@ from router.venue import Venue
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 
+SENDER_CLOCK_US = 60_000_000
 LEASE_US = 5_000_000
 """How long an admitted command that waits for a place under a limit is left to this process."""
 
@@ -80,7 +81,8 @@ class Planner:
                 return self._look(delivery, fresh, now)
         if venue.exchange.repeatable(command) and delivery.redelivered and not fresh.attempts:
             # An early send whose row was lost: a refusal of the repeat says nothing of the first.
-            fresh = replace(fresh, attempts=1, first_sent_us=delivery.sent_us or now, last_sent_us=now)
+            first = delivery.sent_us or now
+            fresh = replace(fresh, attempts=1, first_sent_us=first, last_sent_us=now, unanswered=True)
         if fresh.tries >= MAX_TRIES:
             return self._look(delivery, fresh, now)
         return self._send(fresh, venue, request, now)
@@ -88,9 +90,12 @@ class Planner:
     def _look(self, delivery: Delivery, fresh: Job, now: int) -> Plan:
         """Begin with a look: an earlier send may have been executed."""
         issued_at = fresh.command.issued_at
-        first = fresh.first_sent_us or delivery.sent_us or (to_us(issued_at) if issued_at else now)
+        said = delivery.sent_us or (to_us(issued_at) if issued_at else now)
+        # It was sent after its sender said it, by a clock that may be ahead of every other.
+        first = fresh.first_sent_us or said - SENDER_CLOCK_US
         last = fresh.last_sent_us or now
-        return Plan(job=replace(fresh, step="look", next_us=now, first_sent_us=first, last_sent_us=last))
+        job = replace(fresh, step="look", next_us=now, first_sent_us=first, last_sent_us=last, unanswered=True)
+        return Plan(job=job)
 
     def _send(self, fresh: Job, venue: Venue, request: Request, now: int) -> Plan:
         early = venue.exchange.repeatable(fresh.command)

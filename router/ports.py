@@ -16,6 +16,10 @@ class Clock(Protocol):
         """Return microseconds since 1970, UTC."""
         ...
 
+    def monotonic_us(self) -> int:
+        """Return microseconds that nobody sets, since some moment."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...

@@ -23,9 +23,10 @@ from schemas.commands import Cancel, Close
 
 POLL_S = 1.0
 AT_ONCE = 128
-CLAIM_US = 60_000_000
-"""A job taken up by a pod that dies is due again after this long."""
+CLAIM_US = {"send": 5_000_000, "find": 5_000_000, "look": 25_000_000, "await": 25_000_000}
+"""A job taken up by a pod that dies is due again after this long; a turn takes less, or extends it by its attempt."""
 FIND_US = 250_000
+MAX_FIND_US = 2_000_000
 MAX_WAKES = 100_000
 """Beyond that the poll finds what is due."""
 
@@ -107,7 +108,7 @@ class Resolver:
 
     async def _take_up(self, job: Job, sweep: Sweep) -> None:
         try:
-            saved = await self._journal.save(replace(job, next_us=self._clock.now_us() + CLAIM_US))
+            saved = await self._journal.save(replace(job, next_us=self._clock.now_us() + CLAIM_US[job.step]))
             concluded = None if saved is None else await self._go_on(saved[0], sweep)
             if concluded is not None:
                 await self._outbox.deliver(concluded.outgoing)
@@ -157,6 +158,7 @@ class Resolver:
         if hopeless or now >= to_us(command.not_after):
             if target is None and not command.dry_run:
                 await self._journal.give_up_target(job.sender, command.target_command_id)
-            job, result = answers.refused(job, "order_not_found", "the targeted close placed no order", now)
+            job, result = answers.refused(job, "order_not_found", "no order of the targeted close is known", now)
             return await self._dispatcher.store(job, result=result)
-        return await self._dispatcher.store(replace(job, next_us=min(now + FIND_US, to_us(command.not_after))))
+        pause_us = min(max((now - job.received_us) // 2, FIND_US), MAX_FIND_US)
+        return await self._dispatcher.store(replace(job, next_us=min(now + pause_us, to_us(command.not_after))))

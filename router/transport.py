@@ -51,7 +51,13 @@ _writing: ContextVar[_Writing] = ContextVar("writing")
 
 class _Request(ClientRequest):
     async def send(self, conn: Any) -> ClientResponse:
-        _writing.get().begin()
+        try:
+            _writing.get().begin()
+        except NotSent:
+            # Nothing was written, so the connection is as good as new. Were it thrown away, a venue so far off that
+            # connecting outlasts a signature could never be reached.
+            conn.release()
+            raise
         return await super().send(conn)
 
 

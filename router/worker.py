@@ -125,7 +125,7 @@ class Worker:
         if delivery.redelivered:
             self._metrics.redelivered()
         try:
-            command = decode_command(delivery.body, delivery.content_type)
+            command = decode_command(delivery.body, delivery.content_type, delivery.content_encoding)
         except Undecodable as error:
             return await self._poison(delivery, error)
         self._metrics.received()

@@ -5,6 +5,8 @@ echo fields could still be read, so that even poison gets an answer (contract, s
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
@@ -17,6 +19,7 @@ from schemas.results import Result
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
 MAX_BODY_BYTES: Final = 64 * 1024
+PLAIN_ENCODINGS: Final = frozenset({"identity", "utf-8", "utf8"})
 
 _json_command: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 _msgpack_command: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
@@ -25,6 +28,7 @@ _msgpack_result: msgspec.msgpack.Decoder[Result] = msgspec.msgpack.Decoder(Resul
 _json_encoder = msgspec.json.Encoder()
 _msgpack_encoder = msgspec.msgpack.Encoder()
 _sorted_encoder = msgspec.msgpack.Encoder(order="sorted")
+_KEY = re.compile(rb'"(\w+)"\s*:')
 _DEADLINES: Final = frozenset({"not_after", "issued_at"})
 
 
@@ -50,19 +54,26 @@ def media_type(content_type: str | None) -> str:
     return (content_type or JSON).partition(";")[0].strip().lower()
 
 
-def decode_command(body: bytes, content_type: str | None) -> Command:
-    """Decode a command strictly.
+def decode_command(body: bytes, content_type: str | None, content_encoding: str | None = None) -> Command:
+    """Decode a command strictly: nothing unknown, nothing twice, nothing compressed.
 
     Raises `Undecodable` for anything else, whatever the bytes.
     """
     kind = media_type(content_type)
+    if (content_encoding or "identity").lower() not in PLAIN_ENCODINGS:
+        raise Undecodable(f"content encoding {content_encoding!r} is not read", Echo())
     if len(body) > MAX_BODY_BYTES:
         raise Undecodable(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read", Echo())
     try:
         if kind == JSON:
-            return _plain(_json_command.decode(body))
+            command = _json_command.decode(body)
+            _refuse_repeated_keys(body)
+            return _plain(command)
         if kind == MSGPACK:
-            return _plain(_msgpack_command.decode(body))
+            command = _msgpack_command.decode(body)
+            if len(msgspec.msgpack.decode(body, type=dict[str, msgspec.Raw])) != _map_length(body):
+                raise ValueError("a field is given twice")
+            return _plain(command)
     except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Undecodable(str(error) or type(error).__name__, _echo(body, kind)) from error
     raise Undecodable(f"content type {kind!r} is not {JSON} or {MSGPACK}", _echo(body, JSON))
@@ -106,6 +117,28 @@ def _encode(message: Command | Result, content_type: str) -> bytes:
         # Times are RFC 3339 text in this codec too, not an extension type that a client must know.
         return _msgpack_encoder.encode(msgspec.to_builtins(message))
     return _json_encoder.encode(message)
+
+
+def _refuse_repeated_keys(body: bytes) -> None:
+    """Refuse an object with a key given twice: of two values another reader may believe the other one."""
+    keys = _KEY.findall(body)
+    if len(keys) != len(set(keys)) or b"\\" in body:
+        # A key may stand in a text or in `params` as well: only a parser that shows pairs can tell.
+        json.loads(body, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a field is given twice")
+    return found
+
+
+def _map_length(body: bytes) -> int:
+    """Return how many pairs the MessagePack map announces (fixmap, map 16, map 32)."""
+    if body[0] == 0xDE:
+        return int.from_bytes(body[1:3], "big")
+    return int.from_bytes(body[1:5], "big") if body[0] == 0xDF else body[0] & 0x0F
 
 
 def _plain(command: Command) -> Command:

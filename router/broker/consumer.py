@@ -151,7 +151,9 @@ def delivery(message: AbstractIncomingMessage, venue: str | None) -> Delivery:
         content_type=message.content_type or "",
         traceparent=_text(headers.get("traceparent")),
         redelivered=bool(message.redelivered),
-        deliveries=_number(headers.get("x-delivery-count")),
+        # On a first delivery the header can only be the publisher's own.
+        deliveries=_number(headers.get("x-delivery-count")) if message.redelivered else 0,
+        content_encoding=message.content_encoding or "",
         sent_us=to_us(message.timestamp) if message.timestamp else None,
         headers=headers,
         ack=message.ack,

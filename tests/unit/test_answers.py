@@ -62,7 +62,8 @@ def test_every_result_echoes_its_command(command: Close | Cancel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "name"), [(Accepted(order_id="7", order=FILLED), "accepted"), (Done(order_id="7", order=FILLED), "done")]
+    ("outcome", "name"),
+    [(Accepted(order_id="7", order=FILLED), "accepted"), (Done(order_id="7", order=FILLED), "done")],
 )
 def test_what_the_venue_took_or_had_done(outcome: Accepted | Done, name: str) -> None:
     """Without a reason, with the order as proof."""

@@ -1,5 +1,6 @@
 """The failure table (`router.decision`), every row typed out: what follows from an attempt, and from a look."""
 
+from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
@@ -129,7 +130,8 @@ def test_the_table_names_every_outcome() -> None:
 
 @pytest.mark.parametrize("late_us", [NOT_AFTER_US - 1, NOT_AFTER_US, NOT_AFTER_US + 5 * S])
 @pytest.mark.parametrize(
-    ("seen", "code"), [(NOT_SENT, "venue_unavailable"), (RETRY, "venue_maintenance"), (DeadlinePassed("late"), "expired")]
+    ("seen", "code"),
+    [(NOT_SENT, "venue_unavailable"), (RETRY, "venue_maintenance"), (DeadlinePassed("late"), "expired")],
 )
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_out_of_time(seen: Outcome | SendError, code: str, repeatable: bool, late_us: int) -> None:
@@ -173,9 +175,7 @@ def test_waits_grow_and_are_bounded() -> None:
     """Twice as long each time; a hint that is longer wins, one that is shorter does not."""
     waits = []
     for tries in range(1, MAX_TRIES):
-        again = after_send(
-            job(tries=tries), NOT_SENT, repeatable=False, not_after_us=NOW_US + 300 * S, now_us=NOW_US
-        )
+        again = after_send(job(tries=tries), NOT_SENT, repeatable=False, not_after_us=NOW_US + 300 * S, now_us=NOW_US)
         assert isinstance(again, Again)
         waits.append(again.after_s)
     assert waits[:3] == [BACKOFF_S, 2 * BACKOFF_S, 4 * BACKOFF_S]
@@ -299,7 +299,7 @@ def test_looks_get_rarer_but_one_comes_when_quarantine_ends() -> None:
         found = looked(UNKNOWN, job(doubt_us=NOW_US), times[-1])
         assert isinstance(found, LookLater)
         times.append((found.at_us - NOW_US) / S)
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] == LOOK_BACKOFF_S
     assert max(gaps) <= MAX_LOOK_BACKOFF_S
     assert QUARANTINE_US / S in times

@@ -69,9 +69,7 @@ def venues() -> Mapping[str, Venue]:
     limiter = Limiter((), VirtualClock(loop))
     loop.close()
     options = Options(rest_url="https://acme")
-    return {
-        "acme": Venue(name="acme", exchange=exchange, options=options, accounts={"main": account}, limiter=limiter)
-    }
+    return {"acme": Venue(name="acme", exchange=exchange, options=options, accounts={"main": account}, limiter=limiter)}
 
 
 def against(venues: Mapping[str, Venue], command: Command, **fields: Any) -> Objection | None:
@@ -86,7 +84,12 @@ def code(found: Objection | None) -> str | None:
 
 def test_nothing_is_said_against_an_ordinary_command(venues: Mapping[str, Venue]) -> None:
     """Each kind that is offered, each way to name an order."""
-    for command in (close(), cancel(order_id="1"), cancel(target_command_id="c0"), close(order_type="limit", price="1")):
+    for command in (
+        close(),
+        cancel(order_id="1"),
+        cancel(target_command_id="c0"),
+        close(order_type="limit", price="1"),
+    ):
         assert against(venues, command) is None
 
 

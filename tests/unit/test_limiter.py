@@ -151,7 +151,8 @@ def test_a_limit_that_is_all_for_cancels_never_lets_others_through(benches: list
 @settings(max_examples=60, deadline=None)
 @given(
     arrivals=st.lists(
-        st.tuples(st.floats(0, 4), st.sampled_from((CANCEL, CLOSE, READ)), st.sampled_from((0.1, 1.0, 5.0))), max_size=40
+        st.tuples(st.floats(0, 4), st.sampled_from((CANCEL, CLOSE, READ)), st.sampled_from((0.1, 1.0, 5.0))),
+        max_size=40,
     ),
     count=st.integers(1, 5),
     kept=st.integers(0, 2),

@@ -11,7 +11,7 @@ from router.decision import MAX_TRIES
 from router.exchange import Limit, Options, Secrets
 from router.job import Job
 from router.limiter import Limiter
-from router.plan import LEASE_US, Plan, Planner
+from router.plan import LEASE_US, SENDER_CLOCK_US, Plan, Planner
 from router.ports import Journal
 from router.venue import Account, Venue
 from schemas.commands import Command
@@ -95,7 +95,9 @@ def test_an_intent_ends_with_the_deadline(clock: VirtualClock) -> None:
     assert made.job.last_sent_us == NOW_US + S
 
 
-@pytest.mark.parametrize("command", [soon(cancel, order_id="1"), soon(close, venue="echo")], ids=["cancel", "repeatable"])
+@pytest.mark.parametrize(
+    "command", [soon(cancel, order_id="1"), soon(close, venue="echo")], ids=["cancel", "repeatable"]
+)
 def test_what_may_be_repeated_need_not_wait_for_the_disk(clock: VirtualClock, command: Command) -> None:
     """Whoever finds it after a crash sends it again."""
     made = plan(planner(clock), command)
@@ -160,7 +162,8 @@ def test_a_close_that_a_lost_journal_may_have_sent_is_looked_up(
     made = plan(planner(clock, Epochs(NOW_US - S, first=first)), soon(close), redelivered=redelivered, sent_us=sent_us)
     assert (made.job.step == "look" and made.start is None) == looks
     if looks:
-        assert (made.job.first_sent_us, made.job.next_us, made.job.attempts) == (sent_us, NOW_US, 0)
+        assert sent_us is not None
+        assert (made.job.first_sent_us, made.job.next_us, made.job.attempts) == (sent_us - SENDER_CLOCK_US, NOW_US, 0)
         assert made.job.position == "BTC"
 
 
@@ -168,7 +171,7 @@ def test_the_senders_own_time_counts_without_a_time_stamp(clock: VirtualClock) -
     """`issued_at` stands in for it."""
     lost = planner(clock, Epochs(NOW_US - S, first=False))
     made = plan(lost, soon(close, issued_at=to_time(OLD)))
-    assert (made.job.step, made.job.first_sent_us) == ("look", OLD)
+    assert (made.job.step, made.job.first_sent_us) == ("look", OLD - SENDER_CLOCK_US)
     assert plan(lost, soon(close, issued_at=to_time(NOW_US))).start is not None
 
 

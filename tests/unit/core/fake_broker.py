@@ -21,7 +21,7 @@ PublishFault = Literal["refused", "confirm lost"]
 
 
 class Message(Struct, kw_only=True, eq=False):
-    """A published command and how often it was delivered before. `settled` says how it ended, if it did."""
+    """A published command and how often it was delivered before. `settled` is empty, `acked` or `dead`."""
 
     body: bytes
     routing_key: str
@@ -33,7 +33,7 @@ class Message(Struct, kw_only=True, eq=False):
     sent_us: int | None = None
     deliveries: int = 0
     redelivered: bool = False
-    settled: Literal["", "acked", "dead"] = ""
+    settled: str = ""
 
 
 class Heard(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from router.answers import to_us
 from router.decision import MAX_TRIES
@@ -128,7 +129,7 @@ def _one_close_per_position(world: World, published: dict[Key, list[Message]]) -
             spans[place].append((sent[0].at_us, to_us(finals[0].completed_at), sent[-1].at_us))
     for place, taken in spans.items():
         taken.sort()
-        for one, other in zip(taken, taken[1:], strict=False):
+        for one, other in pairwise(taken):
             assert one[1] <= other[0], f"two closes at once at {place}: {taken}"
 
 

@@ -83,7 +83,9 @@ CASES = [pytest.param(history, (), id=history.__name__) for history in HISTORIES
 ]
 
 
-def played(directory: Path, history: History, limits: tuple[Limit, ...], dies_at: int | None) -> tuple[World, list[str]]:
+def played(
+    directory: Path, history: History, limits: tuple[Limit, ...], dies_at: int | None
+) -> tuple[World, list[str]]:
     """Play a history to its end, the first worker dying at one of its places; return those it came to."""
     with World(directory, limits=limits) as world:
         first = world.start()

@@ -1,5 +1,7 @@
 """What is told when the venue's answer does not come, or does not say."""
 
+from itertools import pairwise
+
 import pytest
 
 from tests.unit.core.fake_venue import Answer, Kind
@@ -165,7 +167,7 @@ def test_a_cancel_that_does_nothing_is_not_repeated_for_ever(world: World) -> No
     world.publish(world.cancel(ttl_s=250))
     result = world.final("x1", 400)
     sent = [arrival.at_us for arrival in world.acme.arrivals]
-    gaps = [later - earlier for earlier, later in zip(sent, sent[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(sent)]
     assert len(sent) <= 10
     assert gaps[-1] > 1_000_000
     assert result.outcome == "rejected"

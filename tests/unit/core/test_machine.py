@@ -7,9 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from router.exchange import Limit
 from schemas.commands import Command
@@ -119,7 +126,9 @@ class Histories(RuleBasedStateMachine):
         self.disturbed |= fault is not None
         self.world.broker.fault = fault
 
-    @rule(which=st.integers(0, 1), fault=st.sampled_from((None, None, "down", "unreadable", "answer lost", "early lost")))
+    @rule(
+        which=st.integers(0, 1), fault=st.sampled_from((None, None, "down", "unreadable", "answer lost", "early lost"))
+    )
     def journal(self, which: int, fault: Any) -> None:
         self.disturbed |= fault is not None
         if self.world.cores:
@@ -164,10 +173,24 @@ class Histories(RuleBasedStateMachine):
         )
 
 
-TestHistories = Histories.TestCase
-TestHistories.settings = settings(
-    max_examples=50,
+FEW = settings(
+    max_examples=40,
     stateful_step_count=20,
+    derandomize=True,
+    database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+MANY = settings(max_examples=1500, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_the_promises_hold_in_a_few_histories() -> None:
+    """Always the same ones, with every run."""
+    run_state_machine_as_test(Histories, settings=FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_promises_hold_in_many_histories() -> None:
+    """New ones each time, for minutes."""
+    run_state_machine_as_test(Histories, settings=MANY)

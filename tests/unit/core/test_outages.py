@@ -192,9 +192,7 @@ def test_strange_messagepack_is_answered(world: World, params: bytes) -> None:
     assert world.broker.heard
 
 
-def test_a_defect_costs_a_delivery_a_try_and_ends_with_an_answer(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_costs_a_delivery_a_try_and_ends_with_an_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is put back, further and further apart; after eight deliveries it is answered and dead-lettered."""
 
     def defect(*_: object) -> Any:

@@ -63,14 +63,14 @@ def test_a_target_that_placed_no_order_is_not_found_at_once(world: World) -> Non
     assert reason.code == "order_not_found"
 
 
-@pytest.mark.parametrize("fields", [{"target_command_id": "x0"}, {"target_command_id": "c0"}])
-def test_what_is_no_close_of_this_account_is_no_target(world: World, fields: dict[str, str]) -> None:
+@pytest.mark.parametrize("target", ["x0", "c0"])
+def test_what_is_no_close_of_this_account_is_no_target(world: World, target: str) -> None:
     """Another cancel, or another account's close: `invalid_command`."""
     world.acme.rest("rest-1")
     world.publish(world.cancel("x0"))
     world.publish(world.close("c0", account="other"))
     world.run(1)
-    world.publish(world.cancel("x1", **fields))
+    world.publish(world.cancel("x1", target_command_id=target))
     reason = world.final("x1", 2).reason
     assert reason is not None
     assert reason.code == "invalid_command"

@@ -70,6 +70,10 @@ class VirtualClock:
         """Return microseconds since 1970, UTC."""
         return BEGAN_US + round(self._loop.elapsed_s * 1e6) + self.jump_us
 
+    def monotonic_us(self) -> int:
+        """Return microseconds that nobody sets."""
+        return round(self._loop.elapsed_s * 1e6)
+
     async def sleep(self, seconds: float) -> None:
         """Wait in virtual time."""
         await asyncio.sleep(seconds)

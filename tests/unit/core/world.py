@@ -6,10 +6,10 @@ worker, over the real SQLite journal.
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
 from router.answers import to_time
@@ -41,6 +41,8 @@ STEP_S = 0.25
 """How often `until` looks."""
 SENDER = "alpha"
 
+T = TypeVar("T")
+
 _metrics = Metrics(venues=("acme", "echo"))
 _owner: contextvars.ContextVar["Core | None"] = contextvars.ContextVar("owner", default=None)
 
@@ -55,6 +57,7 @@ class Core:
         """Every place so far where the process might have died."""
         self.dies_at: int | None = None
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self.clock = world.clock
         self._world = world
 
     async def start(self, journal: SteadyJournal, turn: asyncio.Lock) -> None:
@@ -230,6 +233,7 @@ class World:
     async def _begin(self) -> Core:
         with self.loop.thread_works():
             journal = await SteadyJournal.open(self.path)
+        assert isinstance(journal, SteadyJournal)
         self._born += 1
         core = Core(self, self._born)
         starting = contextvars.copy_context().run(asyncio.create_task, core.start(journal, self._turn))
@@ -267,7 +271,7 @@ class World:
             message = self.broker.queue.popleft()
             self.cores[len(self.broker.messages) % len(self.cores)].deliver(message)
 
-    def _do(self, work: Any) -> Any:
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
 
 
