@@ -89,7 +89,7 @@ async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[
         venues = build_venues(config, clock)
         outbox = Outbox(journal, publisher, clock, metrics)
         dispatcher = Dispatcher(venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s)
-        resolver = Resolver(dispatcher, journal, outbox, clock)
+        resolver = Resolver(dispatcher, journal, outbox, clock, resolve_for_s=config.worker.resolve_for_s)
         planner = Planner(venues, journal, clock, max_horizon_s=config.worker.max_horizon_s)
         worker = Worker(planner, dispatcher, journal, outbox, publisher, publisher, clock, metrics, config.senders)
         consumer = Consumer(config.broker, config.lanes(), worker.take)

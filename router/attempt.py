@@ -20,7 +20,7 @@ from router import crash
 from router.answers import clean, to_us
 from router.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
-from router.exchange import Outcome, Request, Retry, Unknown
+from router.exchange import Outcome, Refused, Request, Retry, Unknown
 from router.job import AttemptEnd, AttemptStart, Job, action, effective
 from router.limiter import Priority
 from router.ports import Clock, Journal, Transport
@@ -201,10 +201,18 @@ class Sending:
         )
         if isinstance(seen, Retry) and seen.code == "rate_limited":
             self.venue.limiter.block(self.account.name, self._request.scopes, seen.after_s)
+        if isinstance(seen, Refused) and seen.pause_s:
+            self.venue.limiter.block(self.account.name, self._request.scopes, seen.pause_s, ban=True)
         if isinstance(seen, DeadlinePassed):  # says nothing of the venue: the cause before it stands
             venue_code, message = before.venue_code, before.message
-        lost = before.unanswered or isinstance(seen, MaybeSent | Unknown)
-        earlier = replace(self.job, attempts=before.attempts, venue_code=venue_code, message=message, unanswered=lost)
+        earlier = replace(
+            self.job,
+            attempts=before.attempts,
+            venue_code=venue_code,
+            message=message,
+            unanswered=before.unanswered or isinstance(seen, MaybeSent | Unknown),
+            order_id=self.job.order_id or (seen.order_id if isinstance(seen, Unknown) else None),
+        )
         if isinstance(seen, NotSent | Retry) or self._sent_us is None:
             self.job = replace(earlier, first_sent_us=before.first_sent_us, last_sent_us=before.last_sent_us)
         else:

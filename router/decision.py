@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
 from router.exchange import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
 from router.job import Job
-from schemas.commands import Cancel
+from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode
 
 MAX_TRIES = 10
@@ -97,7 +97,7 @@ def after_send(job: Job, seen: Outcome | SendError, *, repeatable: bool, not_aft
             return LookNow(seen.venue_code, seen.message)
         case Retry():
             again = Again(max(seen.after_s, _backoff_s(job)), seen.code, seen.venue_code, seen.message)
-            return or_end(job, again, seen.tries or MAX_TRIES, not_after_us, now_us)
+            return or_end(job, again, seen.tries or job.tries + 1, not_after_us, now_us)
         case DeadlinePassed():
             again = Again(0.0, job.code or "expired", job.venue_code, job.message or str(seen))
             return or_end(job, again, 0, not_after_us, now_us)
@@ -127,7 +127,8 @@ def or_end(job: Job, again: Again, tries: int, not_after_us: int, now_us: int) -
     message = again.message or again.code
     if late and again.code != "expired":
         message = f"{message}; no time left before not_after"
-    return Settle(Refused(code=again.code, venue_code=again.venue_code, message=message))
+    alert = again.code == "auth_failed"
+    return Settle(Refused(code=again.code, venue_code=again.venue_code, message=message, alert=alert))
 
 
 def _backoff_s(job: Job) -> float:
@@ -143,7 +144,11 @@ def after_look(
     """
     fresh = looked_us >= (job.last_sent_us or 0) + quarantine_us
     later_us = _next_look_us(job, looked_us, quarantine_us, resolve_for_us)
+    proven = fresh and job.absences + 1 >= FRESH_LOOKS
     match seen:
+        case Done() if isinstance(job.command, Close) and job.unanswered and not proven:
+            # A position that one read shows as flat: the read may be stale, and our request still on its way.
+            return LookLater(later_us, fresh, absent=fresh)
         case Accepted() | Done():
             return Settle(seen)
         case Refused():
@@ -151,7 +156,7 @@ def after_look(
         case Working() if isinstance(job.command, Cancel) and looked_us < not_after_us and job.tries < MAX_TRIES:
             return Again(0.0 if job.tries <= 1 else _backoff_s(job), "timeout", None, "the order still works")
         case Working() | Absent() if isinstance(seen, Working) or not (job.order or job.seen):
-            if fresh and job.absences + 1 >= FRESH_LOOKS:
+            if proven:
                 untried = not job.tries and looked_us < not_after_us
                 return Again(0.0, "timeout") if untried else Settle(_never(job, seen))
             return LookLater(later_us, fresh, absent=fresh)

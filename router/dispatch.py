@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from router import answers, crash
 from router.answers import to_us
 from router.attempt import PARK_S, Decided, Lost, Parked, Sending
-from router.decision import Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
+from router.decision import MAX_TRIES, Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
 from router.errors import JournalUnavailable
 from router.exchange import Accepted, Done, Refused, Request, Sight, Working
 from router.job import AttemptEnd, Job, Outgoing, effective
@@ -31,6 +31,8 @@ LOOK_LEASE_US = 25_000_000
 """A job being looked at inline is left alone by others for this long."""
 UNRESOLVED_LOOK_US = 300_000_000
 WATCH_US = 1_000_000
+AGAIN_US = 1_000_000
+"""How long an accepted cancel may leave its order working before it goes again; twice as long each time."""
 JOURNAL_RETRY_S = 0.5
 
 _log = structlog.get_logger(__name__)
@@ -79,6 +81,9 @@ class Dispatcher:
         took the job up meanwhile.
         """
         venue = self.venues[job.command.venue]
+        if (before or job).attempts and not venue.exchange.repeatable(job.command):
+            # Whatever the stored step says: the switch that allowed a repeat may have been turned since.
+            return await self.look(job, self.sweep())
         request = venue.exchange.request(effective(job), job.client_order_id)
         if not isinstance(request, Request):
             return await self._settle(job, request, "router")
@@ -131,7 +136,7 @@ class Dispatcher:
                 return concluded or await self._settle_late(job, outcome)
             case Doubt(venue_code, message):
                 job = replace(job, venue_code=venue_code, message=message, step="look", next_us=now + FIRST_LOOK_US)
-                if job.state != "open":
+                if not _owes_doubt(job, now):
                     return await self.store(job, end=turn.end)
                 job, result = answers.doubted(job, now)
                 return await self.store(job, end=turn.end, result=result)
@@ -190,7 +195,7 @@ class Dispatcher:
             case LookLater(at_us, fresh, absent, saw):
                 job = replace(job, step="look", next_us=at_us, looks=job.looks + fresh, seen=job.seen or saw)
                 job = replace(job, absences=job.absences + 1 if absent else 0)
-                if job.state != "open":
+                if not _owes_doubt(job, now):
                     return await self.store(job)
                 job, result = answers.doubted(job, now)
                 return await self.store(job, result=result)
@@ -208,6 +213,10 @@ class Dispatcher:
         if isinstance(seen, Done | Refused):
             return await self._settle(job, seen, "query")
         job = replace(job, order=getattr(seen, "order", None) or job.order)
+        now, not_after = self._clock.now_us(), to_us(job.command.not_after)
+        idle = now - (job.last_sent_us or 0) > AGAIN_US * 2**job.tries
+        if isinstance(seen, Working) and idle and job.tries < MAX_TRIES and now < not_after:
+            return await self.store(replace(job, step="send", next_us=now))
         return await self._settle(job, Accepted(), "query")
 
     async def _settle(
@@ -244,6 +253,13 @@ class Dispatcher:
         if result is not None and result.final:
             self._metrics.command_final(result)
         return Concluded(stored, outgoing, result)
+
+
+def _owes_doubt(job: Job, now: int) -> bool:
+    """Say whether the sender is to hear now that its command is in doubt: once, and not while it awaits the end."""
+    command = job.command
+    awaits = isinstance(command, Cancel) and command.await_final and now < to_us(command.not_after)
+    return job.state == "open" and not awaits
 
 
 def _at_once(decided: Decided) -> bool:

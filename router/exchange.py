@@ -106,7 +106,10 @@ class Done(Struct, frozen=True, kw_only=True):
 
 
 class Refused(Struct, frozen=True, kw_only=True):
-    """Proven not executed. `alert` marks what an operator must mend (keys, permissions, our own defects)."""
+    """Proven not executed. `alert` marks what an operator must mend (keys, permissions, our own defects).
+
+    `pause_s`: the venue wants no request at all for so long (a ban).
+    """
 
     code: ReasonCode
     venue_code: str | None = None
@@ -114,6 +117,7 @@ class Refused(Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     order: OrderState | None = None
     alert: bool = False
+    pause_s: float = 0.0
 
 
 class Retry(Struct, frozen=True, kw_only=True):
@@ -136,12 +140,14 @@ class Look(Struct, frozen=True, kw_only=True):
 class Unknown(Struct, frozen=True, kw_only=True):
     """It may have been executed. The only outcome for whatever is not in a venue's tables.
 
-    `seen`: a look saw something that may be it. What later looks do not see does not take that back.
+    `seen`: a look saw something that may be it. What later looks do not see does not take that back. `order_id` is
+    the order that the ambiguous answer named.
     """
 
     venue_code: str | None = None
     message: str = ""
     seen: bool = False
+    order_id: str | None = None
 
 
 class Absent(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,8 @@ STRETCH = 1.05
 
 
 MAX_BLOCK_US = 120_000_000
-"""Nobody is sent away for longer at a time, whatever a venue or a clock says."""
+"""Nobody is sent away for longer at a time, whatever a venue says; but for a ban."""
+MAX_BAN_US = 3_600_000_000
 BEHIND_US = 10_000
 """How soon to look again for one whose place is free but who stands behind another."""
 
@@ -110,10 +111,10 @@ class Limiter:
                 heapq.heapify(self._waiting)
         return 0.0
 
-    def block(self, account: str, scopes: tuple[str, ...], seconds: float) -> None:
-        """Let nothing leave for a while: the venue said that it was too much."""
+    def block(self, account: str, scopes: tuple[str, ...], seconds: float, *, ban: bool = False) -> None:
+        """Let nothing leave for a while: the venue said that it was too much, or banned us."""
         now = self._clock.monotonic_us()
-        until = now + min(int(seconds * 1e6), MAX_BLOCK_US)
+        until = now + min(int(seconds * 1e6), MAX_BAN_US if ban else MAX_BLOCK_US)
         for window in self._of(account, scopes):
             window.blocked_until = max(window.blocked_until, until)
 

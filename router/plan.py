@@ -20,6 +20,8 @@ from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 
 SENDER_CLOCK_US = 60_000_000
+YOUNG_US = 10_000_000
+"""A journal no older than this when we start was made by this start."""
 LEASE_US = 5_000_000
 """How long an admitted command that waits for a place under a limit is left to this process."""
 
@@ -52,6 +54,7 @@ class Planner:
         self._journal = journal
         self._clock = clock
         self._max_horizon_s = max_horizon_s
+        self._began_us = clock.now_us()
 
     def plan(self, delivery: Delivery, fresh: Job) -> Plan:
         """Plan a fresh command; a place under the venue's limits is taken if there is one."""
@@ -110,4 +113,7 @@ class Planner:
         if not isinstance(command, Close) or (self._journal.first_epoch and not delivery.redelivered):
             return False
         sent_us = delivery.sent_us or (to_us(command.issued_at) if command.issued_at else None)
-        return sent_us is not None and sent_us < self._journal.epoch_us
+        if sent_us is None:
+            # Nobody says how old it is. Only a journal that began with this process can have missed it.
+            return self._journal.epoch_us > self._began_us - YOUNG_US or not self._journal.first_epoch
+        return sent_us < self._journal.epoch_us

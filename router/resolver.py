@@ -27,6 +27,7 @@ CLAIM_US = {"send": 5_000_000, "find": 5_000_000, "look": 25_000_000, "await": 2
 """A job taken up by a pod that dies is due again after this long; a turn takes less, or extends it by its attempt."""
 FIND_US = 250_000
 MAX_FIND_US = 2_000_000
+ORPHAN_US = 5_000_000
 MAX_WAKES = 100_000
 """Beyond that the poll finds what is due."""
 
@@ -36,11 +37,14 @@ _log = structlog.get_logger(__name__)
 class Resolver:
     """The loop that brings every open command to its final result."""
 
-    def __init__(self, dispatcher: Dispatcher, journal: Journal, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, journal: Journal, outbox: Outbox, clock: Clock, *, resolve_for_s: float
+    ) -> None:
         self._dispatcher = dispatcher
         self._journal = journal
         self._outbox = outbox
         self._clock = clock
+        self._resolve_for_us = int(resolve_for_s * 1e6)
         self._woken = asyncio.Event()
         self._wakes: list[int] = []
         self._stopping = False
@@ -122,8 +126,7 @@ class Resolver:
     async def _go_on(self, job: Job, sweep: Sweep) -> Concluded | None:
         venue = self._dispatcher.venues.get(job.command.venue)
         if venue is None or job.command.account not in venue.accounts:
-            _log.error("no such account here", venue=job.command.venue, command_id=job.command_id)
-            return None
+            return await self._orphaned(job)
         match job.step:
             case "send":
                 return await self._dispatcher.send(job)
@@ -133,6 +136,18 @@ class Resolver:
                 return await self._dispatcher.watch(job, sweep)
             case "find":
                 return await self._find(job)
+
+    async def _orphaned(self, job: Job) -> Concluded | None:
+        """Answer for an account that the configuration no longer has: nobody can look, so nobody can tell."""
+        _log.error("no such account any more", venue=job.command.venue, account=job.command.account)
+        now = self._clock.now_us()
+        if job.state == "open" and not job.attempts:
+            job, result = answers.refused(job, "unknown_account", "the account is no longer configured", now)
+            return await self._dispatcher.store(job, result=result)
+        if job.state != "unresolved" and now >= (job.doubt_us or job.received_us) + self._resolve_for_us:
+            job, result = answers.unresolved(job, "the account is no longer configured", now)
+            return await self._dispatcher.store(replace(job, next_us=now + ORPHAN_US), result=result)
+        return await self._dispatcher.store(replace(job, next_us=now + ORPHAN_US))
 
     async def _find(self, job: Job) -> Concluded | None:
         """Find the order that the targeted close placed; wait for it until the deadline."""

@@ -72,6 +72,7 @@ _LIFETIME_S: Final = 120
 _BACKDATED_S: Final = 5
 _MAX_PAGES: Final = 20
 _MAX_ORDERS: Final = 20
+_LOOK_BACK_MS: Final = 120_000  # beyond the window: a client id attributes, so looking far back costs nothing
 
 
 class CoinbaseOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -365,7 +366,7 @@ def _close_verdict(command: Close, response: Response, reply: _Reply) -> Outcome
         made = reply.success_response or _Made()
         other = {made.order_id or reply.order_id, reply.order_id or made.order_id}
         another = len(other) > 1 or made.product_id not in (None, "", command.symbol)
-        failed = specific or text or reply.failure_reason not in (None, "", *_PLACEHOLDERS)
+        failed = reply.error_response is not None or reply.failure_reason not in (None, "", *_PLACEHOLDERS)
         if another or failed or response.status != 200 or not reply.made_id():
             return _doubt(response, "success and something that contradicts it")
         return Accepted(order_id=reply.made_id())
@@ -412,58 +413,66 @@ def _find_close(command: Close, attempt: Attempt) -> Flow:
             return _close_sight(known)
     ours: dict[str, _Order] = {}
     nameless = False
-    query = (("product_ids", command.symbol), ("start_date", _since(attempt)))
+    others: set[str] = set()
+    since_ms = attempt.sent_ms - attempt.window_ms - _LOOK_BACK_MS
+    query = (("product_ids", command.symbol), ("start_date", _since(since_ms)))
     for source in ((), (("order_placement_source", "RETAIL_SIMPLE"),)):
         orders = yield from _rows("orders", "/orders/historical/batch", (*query, *source))
         if isinstance(orders, Unknown):
-            return orders
+            return msgspec.structs.replace(orders, seen=nameless or bool(ours))
         ours.update((order.order_id, order) for order in orders if order.client_order_id == attempt.client_order_id)
         nameless |= any(not order.client_order_id and order.order_id not in attempt.taken for order in orders)
+        others.update(order.order_id for order in orders if order.client_order_id)
     if len(ours) > 1:
-        return Unknown(message=f"{len(ours)} orders carry this client order id: {', '.join(sorted(ours))}"[:200])
+        message = f"{len(ours)} orders carry this client order id: {', '.join(sorted(ours))}"
+        return Unknown(message=message[:200], seen=True)
     for order in ours.values():
         return _close_sight(order)
-    sight = yield from _find_fill(command, attempt)
-    if nameless and isinstance(sight, Absent):
-        return Unknown(message="an order without a client id: it may be ours")
+    sight = yield from _find_fill(command, attempt, others)
+    if nameless and isinstance(sight, Absent | Unknown):
+        return Unknown(message="an order without a client id: it may be ours", seen=True)
     return sight
 
 
-def _find_fill(command: Close, attempt: Attempt) -> Flow:
+def _find_fill(command: Close, attempt: Attempt, others: set[str]) -> Flow:
     """Find our order through its fills; failing that, a position that somebody else's order made flat.
 
     The position is read last, so that flat is the newest thing seen. Flat alone proves nothing, nor does a fill from
-    before the send: it may have opened the position that a stale list does not show yet.
+    before the send: it may have opened the position that a stale list does not show yet. `others` are orders that
+    were listed with a client id, and it is not ours: their fills need no further look.
     """
-    query = (("product_ids", command.symbol), ("start_sequence_timestamp", _since(attempt)))
+    since_ms = attempt.sent_ms - attempt.window_ms
+    query = (("product_ids", command.symbol), ("start_sequence_timestamp", _since(since_ms)))
     fills = yield from _rows("fills", "/orders/historical/fills", query)
     if isinstance(fills, Unknown):
         return fills
     here = [fill for fill in fills if fill.product_id in (None, "", command.symbol)]
     nobodys = {fill.order_id: None for fill in here if fill.order_id not in attempt.taken}
     since = {fill.order_id for fill in here if _time_ms(fill.trade_time) >= attempt.sent_ms}
-    if not nobodys:
-        return Absent(message="no order and no fill since the send")
-    if len(nobodys) > _MAX_ORDERS:
-        return Unknown(message=f"{len(nobodys)} orders filled since the send: too many to read")
+    unread = [order_id for order_id in nobodys if order_id not in others]
+    if len(unread) > _MAX_ORDERS:
+        return Unknown(message=f"{len(unread)} orders filled since the send: too many to read")
     nameless = False
-    for order_id in nobodys:
+    for order_id in unread:
         order = yield from _order(order_id)
         if order is None or isinstance(order, Unknown):
-            return order or Unknown(message="the order of a fill cannot be read")
+            return order or Unknown(message="the order of a fill cannot be read", seen=True)
         if order.client_order_id == attempt.client_order_id:
             return _close_sight(order)
         nameless |= not order.client_order_id
     response = yield _get("/cfm/positions", "list_positions")
     reply = _decoded(response) if response.status == 200 else None
     if reply is None or reply.positions is None:
-        return _doubt(response, "list_positions cannot be read")
+        return msgspec.structs.replace(_doubt(response, "list_positions cannot be read"), seen=nameless)
     held = [_decimal(row.number_of_contracts) for row in reply.positions if row.product_id == command.symbol]
     if None in held:
-        return Unknown(message="a position of unreadable size")
-    if since & nobodys.keys() and not any(map(_positive, held)):
-        return Done()
-    return Unknown(message="a filled order may be ours") if nameless else Absent(message="no order carries our id")
+        return Unknown(message="a position of unreadable size", seen=nameless)
+    if not any(map(_positive, held)):
+        flat = Unknown(message="the position is not shown, nor what closed it", seen=True)
+        return Done() if since & nobodys.keys() else flat
+    if nameless:
+        return Unknown(message="a filled order may be ours", seen=True)
+    return Absent(message="no order carries our id, and the position is open")
 
 
 def _find_canceled(order_id: str) -> Flow:
@@ -523,10 +532,10 @@ def _rows(
     return Unknown(message=f"list_{kind} has more than {_MAX_PAGES} pages")
 
 
-def _since(attempt: Attempt) -> str:
-    """Return the send's time less five seconds of clock difference, as RFC 3339."""
-    sent = datetime.fromtimestamp(attempt.sent_ms / 1000 - 5, UTC)
-    return f"{sent:%Y-%m-%dT%H:%M:%S}.{sent.microsecond // 1000:03d}Z"
+def _since(at_ms: int) -> str:
+    """Return a time of ours less five seconds of clock difference, as RFC 3339."""
+    at = datetime.fromtimestamp(max(at_ms / 1000 - 5, 0), UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
 
 
 def _time_ms(text: str | None) -> float:

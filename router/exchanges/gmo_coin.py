@@ -21,7 +21,7 @@ Unavailable" and means an unknown order. Only executions tell which position an 
 unverified: the timestamp window (taken as 60 s); whether /v1/orders forgets old orders (an empty answer is `Absent`);
 whether a throttled close can exist (taken as not, like the venue's words); ERR-5203 for a cancel; the order of
 latestExecutions (so it is always read to the end); clock skew between venue and router (up to 1 s is allowed for, up
-to 5 s is left undecided); that ERR-5106 can mean a position too young to close (taken as final); whether a request
+to the timestamp window is left undecided); that ERR-5106 can mean a position too young to close (taken as final); whether a request
 without an `Accept` header is refused (the HTTP client sends one).
 """
 
@@ -105,8 +105,8 @@ _CLOSE: Final[dict[str, Outcome]] = _BOTH | {
 }
 _CANCEL: Final[dict[str, Outcome]] = _BOTH | {
     "ERR-151": Look(),
-    "ERR-554": Retry(code="venue_unavailable", after_s=1.0),
-    "ERR-626": Retry(code="venue_unavailable", after_s=1.0),
+    "ERR-554": Unknown(),  # server unavailable: not said whether the cancel was taken
+    "ERR-626": Unknown(),  # server busy
     "ERR-5122": Look(),  # changing, cancelling, canceled, executed or expired
     "ERR-5123": Refused(code="order_not_found"),
 }
@@ -124,7 +124,7 @@ _STATUS: Final[dict[str, OrderStatus]] = {
     "EXECUTED": "filled",
 }
 _SKEW_MS: Final = 1_000
-_UNDECIDED_MS: Final = 5_000
+_SHOWN_MS: Final = 23 * 3_600_000  # latestExecutions shows a day, less a margin
 _PAGE_ROWS: Final = 100
 _MAX_PAGES: Final = 50
 _MAX_IDS: Final = 10  # of one GET /v1/orders
@@ -456,33 +456,43 @@ def _look_close(command: Close, position_id: str, attempt: Attempt) -> Flow:
     """
     if attempt.order_id is not None:
         return (yield from _look_known(attempt.order_id))
+    if attempt.venue_code in _NO_POSITION and not attempt.unanswered:
+        return (yield from _look_refused(command, position_id, attempt))
     active = yield from _pages("/v1/activeOrders", command.symbol, _orders)
     if isinstance(active, Unknown):
         return active
     executions = yield from _pages("/v1/latestExecutions", command.symbol, _executions)
     if isinstance(executions, Unknown):
         return executions
-    since_ms = attempt.sent_ms - _UNDECIDED_MS
-    closing = [row for row in executions if row.settle_type == "CLOSE" and str(row.position_id) == position_id]
+    since_ms = attempt.sent_ms - attempt.window_ms
+    closing = _closing(executions, position_id)
     tied = {row.order_id for row in closing if row.time_ms >= since_ms}
     elsewhere = {row.order_id for row in executions} - {row.order_id for row in closing}
     shaped = {order.order_id for order in active if order.time_ms >= since_ms and _fits(order, command)}
     wanted = tied | (shaped - elsewhere)
     orders = yield from _orders_by_id(wanted)
+    seen = any(str(order_id) not in attempt.taken for order_id in wanted)
     if isinstance(orders, Unknown):
-        return orders
+        return msgspec.structs.replace(orders, seen=seen)
     if {order.order_id for order in orders} != wanted:
-        return Unknown(message="orders does not show what executions or activeOrders show")
+        return Unknown(message="orders does not show what executions or activeOrders show", seen=seen)
     ours = [o for o in orders if _fits(o, command) and o.time_ms >= since_ms and str(o.order_id) not in attempt.taken]
     if len(ours) > 1:
-        return Unknown(message="ambiguous: more than one order fits")
+        return Unknown(message="ambiguous: more than one order fits", seen=True)
+    closers = [order for order in orders if order.order_id in tied and str(order.order_id) not in attempt.taken]
     if ours:
-        return (yield from _adopt(ours[0], command, attempt, executions, ours[0].order_id in tied))
-    if attempt.venue_code in _NO_POSITION:
-        if closing:
-            return Done(venue_code=attempt.venue_code)
-        return Refused(code="position_not_found", venue_code=attempt.venue_code)
-    return (yield from _closed_by_others(command, attempt, orders))
+        return (yield from _adopt(ours[0], command, attempt, executions, closers))
+    return (yield from _closed_by_others(command, attempt, closers))
+
+
+def _look_refused(command: Close, position_id: str, attempt: Attempt) -> Flow:
+    """Every send was refused, so no order is ours; was the position there, and closed by somebody else?"""
+    executions = yield from _pages("/v1/latestExecutions", command.symbol, _executions)
+    if isinstance(executions, Unknown):
+        return executions
+    if _closing(executions, position_id):
+        return Done(venue_code=attempt.venue_code)
+    return Refused(code="position_not_found", venue_code=attempt.venue_code)
 
 
 def _look_known(order_id: str) -> Flow:
@@ -494,37 +504,51 @@ def _look_known(order_id: str) -> Flow:
     return Accepted(order_id=order_id, order=_state(orders[0], ()))
 
 
-def _adopt(order: _Order, command: Close, attempt: Attempt, executions: list[_Execution], tied: bool) -> Flow:
+def _adopt(
+    order: _Order, command: Close, attempt: Attempt, executions: list[_Execution], closers: list[_Order]
+) -> Flow:
     """Take the one order that fits, unless it may as well be somebody else's."""
     if order.time_ms < attempt.sent_ms - _SKEW_MS:
-        return Unknown(message=f"ambiguous: order {order.order_id} fits, but its time is before the send")
-    if not tied:
+        return Unknown(message=f"ambiguous: order {order.order_id} fits, but its time is before the send", seen=True)
+    if order not in closers:
         if any(_fits(order, rival) for rival in attempt.rivals):
-            return Unknown(message=f"ambiguous: order {order.order_id} fits another close as well")
+            return Unknown(message=f"ambiguous: order {order.order_id} fits another close as well", seen=True)
         position = yield from _position(command)
         if isinstance(position, Unknown):
-            return position
+            return msgspec.structs.replace(position, seen=True)
         if position is None:
-            return Unknown(message="an order is pending, but its position is not shown")
-        if position.orderd_size is not None and not Decimal(position.orderd_size):
-            return Absent(message=f"order {order.order_id} fits, but nothing is pending for this position")
+            return Unknown(message="an order is pending, but its position is not shown", seen=True)
+        if position.orderd_size is not None and not Decimal(position.orderd_size):  # pending for another position
+            return (yield from _closed_by_others(command, attempt, closers))
     return Accepted(order_id=str(order.order_id), order=_state(order, executions))
 
 
 def _closed_by_others(command: Close, attempt: Attempt, closers: list[_Order]) -> Flow:
-    """Tell a position that a losscut or another order closed from one that is still there."""
-    if not closers:
-        return Absent(message="no order and no execution of this close is shown")
+    """Tell a position that a losscut or another order closed from one that is still there.
+
+    `closers` are the orders of no command of ours that closed some of it. Only a position that is shown makes an
+    `Absent`: a row that vanished proves nothing, nor do executions that are not shown any more.
+    """
     position = yield from _position(command)
+    if position is None and closers:
+        return Done()
+    for order in closers:  # an order of ours whose price or size was changed would look like this
+        if order.order_type != "NORMAL" or order.time_ms < attempt.sent_ms - attempt.window_ms:
+            continue
+        if order.time_ms < attempt.sent_ms - _SKEW_MS or order.execution_type == command.order_type.upper():
+            message = f"ambiguous: order {order.order_id} closes the position, but does not fit"
+            return Unknown(message=message, seen=True)
     if isinstance(position, Unknown):
         return position
     if position is None:
-        return Done()
-    for order in closers:  # an order of ours whose price or size was changed would look like this
-        recent = order.time_ms >= attempt.sent_ms - _SKEW_MS and str(order.order_id) not in attempt.taken
-        if recent and order.order_type == "NORMAL" and order.execution_type == command.order_type.upper():
-            return Unknown(message=f"ambiguous: order {order.order_id} closes the position, but does not fit")
-    return Absent(message="only other orders close this position, and it is still open")
+        return Unknown(message="the position is not shown, nor what closed it", seen=True)
+    if attempt.now_ms - attempt.sent_ms > _SHOWN_MS:
+        return Unknown(message="executions of the time of the send are not shown any more")
+    return Absent(message="no order of this close is shown, and its position is open")
+
+
+def _closing(executions: list[_Execution], position_id: str) -> list[_Execution]:
+    return [row for row in executions if row.settle_type == "CLOSE" and str(row.position_id) == position_id]
 
 
 def _position(command: Close) -> _Reading[_Position | None]:

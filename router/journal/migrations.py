@@ -16,7 +16,9 @@ _APPLIED = """select number from migrations order by number"""
 _RECORD = """insert into migrations (number, applied_us) values ($1, now_us())"""
 _EPOCHS = """select began_us, timeline from epochs order by began_us"""
 _BEGIN = """insert into epochs (began_us, timeline, seen_us) values (now_us(), $1, now_us())"""
-_PROVE = """update epochs set seen_us = now_us()"""
+_LOST = """insert into epochs (began_us, timeline, seen_us) values ($1, 'lost', $1)"""
+PROVE = """update epochs set seen_us = now_us()"""
+SEEN = """select max(seen_us) from epochs"""
 
 
 class Epoch(Struct, frozen=True):
@@ -34,15 +36,20 @@ def scripts() -> tuple[tuple[int, tuple[str, ...]], ...]:
     return tuple((int(file.name.partition(".")[0]), _statements(file.read_text("utf-8"))) for file in files)
 
 
-def open_epoch(timeline: str) -> Steps[Epoch]:
+def open_epoch(timeline: str, witnessed_us: int = 0) -> Steps[Epoch]:
     """Bring the schema up to date, prove that the journal can be written, and return its epoch.
 
     `timeline` is what the back end can tell a restored or promoted copy by; one that changed begins a new epoch.
+    So does a journal that was last written before `witnessed_us`, when somebody saw it being written.
     """
     yield from _migrate()
-    yield _PROVE, ()
+    seen_us = (yield SEEN, ())[0][0]
+    restored = seen_us is not None and seen_us < witnessed_us
+    if seen_us is None and witnessed_us:
+        yield _LOST, (witnessed_us,)
+    yield PROVE, ()
     epochs = yield _EPOCHS, ()
-    if not epochs or epochs[-1][1] != timeline:
+    if not epochs or restored or epochs[-1][1] != timeline:
         yield _BEGIN, (timeline,)
         epochs = yield _EPOCHS, ()
     return Epoch(epochs[-1][0], len(epochs) == 1)

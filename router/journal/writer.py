@@ -18,12 +18,17 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
+import structlog
+
 from router.errors import JournalUnavailable
 from router.job import Admitted
 from router.journal import file, outbox, story
 from router.journal.later import Later
-from router.journal.migrations import Epoch, open_epoch
+from router.journal.migrations import PROVE, SEEN, Epoch, open_epoch
 from router.journal.statements import Operation, Params
+from router.journal.witness import EVERY_S, Witness
+
+_log = structlog.get_logger(__name__)
 
 BATCH: Final = 256
 PROBE_S: Final = 1.0
@@ -74,6 +79,8 @@ class Writer:
         self._began: float | None = None
         self._probe_at = 0.0
         self._inode = 0
+        self._witness = Witness(path)
+        self._witnessed = 0.0
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)  # until the file is open
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self.epoch = Epoch(0, first=True)
@@ -144,7 +151,12 @@ class Writer:
             self._connection.executemany(file.numbered(story.NOTE), notes)
             early = [answer for answer in answers if answer.early]
             self._deliver(early)
-            self._end()
+            if time.monotonic() - self._witnessed >= EVERY_S:
+                self._connection.execute(file.numbered(PROVE))
+                self._end()
+                self._note()
+            else:
+                self._end()
         except Exception as error:
             self._later.put_back(marks, notes)
             self._fail(batch, error)
@@ -217,6 +229,12 @@ class Writer:
     def _probe(self) -> None:
         """Open the file again and commit something: after an I/O error the old connection proves nothing."""
         self._connection.close()
+        if not self._path.exists():
+            # A new, empty file would know nothing of what was sent. Whoever took the file away puts it back, or
+            # starts the process again on purpose.
+            _log.error("the journal file is gone", path=str(self._path))
+            self._probe_at = time.monotonic() + PROBE_S
+            return
         try:
             self._open()
         except Exception:  # still unavailable, whatever the cause
@@ -227,11 +245,19 @@ class Writer:
         self._connection.execute("pragma busy_timeout = 0")  # _begin waits
         self._inode = os.stat(self._path).st_ino
         self._begin([])
-        # A copy that was put back has another inode: what happened since the copy was made is not in it.
-        self.epoch = file.drive(self._connection, lambda: open_epoch(f"inode {self._inode}"))
+        # A copy that was put back has another inode, or was written before the witness saw the last commit: what
+        # happened since the copy was made is not in it.
+        witnessed_us = self._witness.last_us()
+        self.epoch = file.drive(self._connection, lambda: open_epoch(f"inode {self._inode}", witnessed_us))
         self._end()
+        self._note()
         self.generation += 1
         self._healthy = True
+
+    def _note(self) -> None:
+        self._witnessed = time.monotonic()
+        with contextlib.suppress(sqlite3.Error):  # what was committed stays committed
+            self._witness.saw(int(self._connection.execute(SEEN).fetchone()[0]))
 
     def _deliver(self, answers: list[Answer]) -> None:
         if answers:

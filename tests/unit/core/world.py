@@ -73,7 +73,7 @@ class Core:
         self.dispatcher = Dispatcher(
             self.venues, journal, self.transport, clock, _metrics, resolve_for_s=world.resolve_for_s
         )
-        self.resolver = Resolver(self.dispatcher, journal, self.outbox, clock)
+        self.resolver = Resolver(self.dispatcher, journal, self.outbox, clock, resolve_for_s=RESOLVE_FOR_S)
         self.planner = Planner(self.venues, journal, clock, max_horizon_s=MAX_HORIZON_S)
         self.worker = Worker(
             self.planner,
