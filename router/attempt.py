@@ -101,6 +101,8 @@ class Sending:
         self.venue = venue
         self.account: Account = venue.accounts[job.command.account]
         self.end: AttemptEnd | None = None
+        self.answered = False
+        """Whether the venue has answered any attempt of this turn."""
         self._before = before
         """The job before the attempt that is stored but not sent yet."""
         self._request = request
@@ -109,6 +111,7 @@ class Sending:
         self._clock = clock
         self._metrics = metrics
         self._not_after = to_us(job.command.not_after)
+        self._ends_us = clock.monotonic_us() + self._not_after - clock.now_us()
         self._repeatable = venue.exchange.repeatable(job.command)
         self._sent_us: int | None = None
 
@@ -122,6 +125,9 @@ class Sending:
         crash.at("before_send")
         seen = await self._send()
         crash.at("after_send")
+        if self._sent_us is not None:
+            waited_s = (self._sent_us - self.job.received_us) / 1e6
+            self._metrics.dispatched(self.venue.name, action(self.job.command), waited_s)
         return self._conclude(before, seen)
 
     async def _store_start(self) -> Decided | None:
@@ -169,8 +175,9 @@ class Sending:
                 raise NotSent("the intent to send is stale")
             if abs(now - signed_us) > SIGNATURE_US:
                 raise NotSent("the signature is stale")
+            if self._clock.monotonic_us() >= self._ends_us:
+                raise DeadlinePassed("not_after has passed, whatever the clock was set to")
             self._sent_us = now
-            self._metrics.dispatched(self.venue.name, action(self.job.command), (now - self.job.received_us) / 1e6)
 
         stamp = self.account.stamp(signed_us, secrets.token_hex(16))
         signed = self.account.sign(self._request, stamp)
@@ -182,8 +189,11 @@ class Sending:
                 )
             except SendError as error:
                 seen.failed(error)
+                if isinstance(error, NotSent):
+                    self._sent_us = None
                 return error
             seen.status = response.status
+        self.answered = True
         return clean(self.venue.exchange.verdict(effective(self.job), response))
 
     def _conclude(self, before: Job, seen: Outcome | SendError) -> Decided:

@@ -132,7 +132,8 @@ class Dispatcher:
                 job = replace(job, step="send", next_us=now + int(after_s * 1e6))
                 return await self.store(job, end=turn.end)
             case Settle(outcome):
-                concluded = await self._settle(job, outcome, "response", end=turn.end)
+                evidence: Evidence = "response" if turn.answered else "router"
+                concluded = await self._settle(job, outcome, evidence, end=turn.end)
                 return concluded or await self._settle_late(job, outcome)
             case Doubt(venue_code, message):
                 job = replace(job, venue_code=venue_code, message=message, step="look", next_us=now + FIRST_LOOK_US)

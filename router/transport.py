@@ -17,6 +17,7 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
+from aiohttp.helpers import set_exception
 from yarl import URL
 
 from router.errors import MaybeSent, NotSent
@@ -32,16 +33,17 @@ KEEP_ALIVE_S = 12.0
 class _Writing:
     """One request on its way: what must hold right before its first byte, and whether that byte may have left."""
 
-    __slots__ = ("_before", "_timeout_s", "deadline", "maybe_sent")
+    __slots__ = ("_timeout_s", "check", "deadline", "maybe_sent")
 
     def __init__(self, before: Callable[[], None], deadline: asyncio.Timeout, timeout_s: float) -> None:
         self.deadline = deadline
         self.maybe_sent = False
-        self._before = before
+        self.check = before
         self._timeout_s = timeout_s
 
     def begin(self) -> None:
-        self._before()
+        """Ask whether to write, and note that bytes may leave from here on."""
+        self.check()
         self.maybe_sent = True
         self.deadline.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
 
@@ -50,15 +52,28 @@ _writing: ContextVar[_Writing] = ContextVar("writing")
 
 
 class _Request(ClientRequest):
+    """Asks once more at the last moment, when the next thing is the write itself."""
+
     async def send(self, conn: Any) -> ClientResponse:
+        writing = _writing.get()
         try:
-            _writing.get().begin()
+            # With a body, aiohttp leaves head and body to a task of their own, a turn of the loop later or more.
+            writing.check() if self._body else writing.begin()
         except NotSent:
             # Nothing was written, so the connection is as good as new. Were it thrown away, a venue so far off that
             # connecting outlasts a signature could never be reached.
             conn.release()
             raise
         return await super().send(conn)
+
+    async def write_bytes(self, writer: Any, conn: Any, content_length: int | None = None) -> None:
+        try:
+            _writing.get().begin()
+        except NotSent as error:
+            # The answer is being waited for: this ends the wait, and the connection with it.
+            set_exception(conn.protocol, error)
+            return
+        await super().write_bytes(writer, conn, content_length)
 
 
 class HttpTransport:

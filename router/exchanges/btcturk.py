@@ -19,7 +19,7 @@ wrong, `amount` is right. `price` of an order is not its average.
 unverified: the wording of the 401 messages but Invalid Nonce's (all that begin with "Unauthorized" count); the HTTP
 status of "Order not found"; what of a pair under maintenance comes when (taken as retry after 30 s); the first page's
 number of allOrders (read without one, then from 1) and its default time range; how soon a triggered stop's new order
-is listed.
+is listed (taken as within 10 s).
 """
 
 import base64
@@ -94,7 +94,8 @@ _ORDER_STATUSES: Final[dict[str, OrderStatus]] = {
 }
 _SUCCESS: Final = frozenset({"", "SUCCESS", "OK", "SUCCEEDED"})
 _NOT_FOUND: Final = 1152
-_STOPS: Final = frozenset({"stoplimit", "stopmarket"})
+_NO_STOPS: Final = frozenset({"limit", "market"})
+_STOP_LISTED_MS: Final = 10_000  # how long after our send a triggered stop's new order may not be listed yet
 _UNREADABLE: Final = (ValueError, OverflowError, RecursionError)
 _PAGE_ROWS: Final = 1000
 _MAX_PAGES: Final = 10
@@ -267,8 +268,8 @@ class BtcTurk:
             return Refused(code="too_late", message="the order is closed", order_id=command.order_id, order=state)
         if state.status != "canceled":
             return Unknown(message=f"order: the unknown status {order.status[:32]}")
-        if order.method.lower() in _STOPS:
-            return (yield from _look_triggered(order, state, order.pair_symbol or command.symbol))
+        if order.method.lower() not in _NO_STOPS:
+            return (yield from _look_triggered(order, state, order.pair_symbol or command.symbol, attempt))
         return Done(order_id=command.order_id, order=state)
 
     def repeatable(self, command: Command) -> bool:
@@ -351,7 +352,7 @@ def _state(order: _Order) -> OrderState:
     return OrderState(status=status, size=size, filled_size=format(filled, "f"))
 
 
-def _look_triggered(order: _Order, state: OrderState, pair: str | None) -> Flow:
+def _look_triggered(order: _Order, state: OrderState, pair: str | None, attempt: Attempt) -> Flow:
     """Look for the order that a triggered stop became: newer, of the same side and client id.
 
     The open orders are read first: one that fills in between is then seen in the history.
@@ -371,6 +372,8 @@ def _look_triggered(order: _Order, state: OrderState, pair: str | None) -> Flow:
             return other
         if (other.client_id, other.type.lower()) == (order.client_id, order.type.lower()) and other.id > order.id:
             siblings[other.id] = other
+    if not siblings and attempt.now_ms - attempt.sent_ms < _STOP_LISTED_MS:
+        return Unknown(message="a canceled stop: whether it was triggered may not be listed yet")
     if not siblings:
         return Done(order_id=str(order.id), order=state)
     if len(siblings) > 1:

@@ -73,6 +73,8 @@ _BACKDATED_S: Final = 5
 _MAX_PAGES: Final = 20
 _MAX_ORDERS: Final = 20
 _LOOK_BACK_MS: Final = 120_000  # beyond the window: a client id attributes, so looking far back costs nothing
+_EXISTS: Final = "DUPLICATE_CLIENT_ORDER_ID"
+_EXISTS_BACK_MS: Final = 7 * 86_400_000
 
 
 class CoinbaseOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,12 +138,13 @@ class Coinbase:
     def verdict(self, command: Command, response: Response) -> Outcome:
         """Read the answer to that request."""
         reply = _decoded(response)
+        named = reply if isinstance(command, Close) else None
         if response.status in _BEFORE_PROCESSING:
             if reply is not None and reply.claims_success():
-                return _doubt(response, "a refused request that claims success")
+                return _doubt(response, "a refused request that claims success", named)
             return _by_status(response, reply or _Reply())
         if reply is None or response.status not in (200, 400, 404):
-            return _doubt(response, "no answer of the venue's own")
+            return _doubt(response, "no answer of the venue's own", named)
         if isinstance(command, Close):
             return _close_verdict(command, response, reply)
         return _cancel_verdict(command, response, reply)
@@ -337,8 +340,11 @@ def _decoded(response: Response) -> _Reply | None:
         return None
 
 
-def _doubt(response: Response, message: str) -> Unknown:
-    return Unknown(venue_code=str(response.status), message=message)
+def _doubt(response: Response, message: str, reply: _Reply | None = None) -> Unknown:
+    """Return what proves nothing; with the order that the reply to a close names, if it can be asked for."""
+    made = reply.made_id() if reply else None
+    named = made if made and len(made) <= 100 and _is_path_segment(made) else None
+    return Unknown(venue_code=str(response.status), message=message, order_id=named)
 
 
 def _said(outcome: Outcome, reason: str | None, text: str | None) -> Outcome:
@@ -368,10 +374,11 @@ def _close_verdict(command: Close, response: Response, reply: _Reply) -> Outcome
         another = len(other) > 1 or made.product_id not in (None, "", command.symbol)
         failed = reply.error_response is not None or reply.failure_reason not in (None, "", *_PLACEHOLDERS)
         if another or failed or response.status != 200 or not reply.made_id():
-            return _doubt(response, "success and something that contradicts it")
+            named = reply if len(other) == 1 else None
+            return _doubt(response, "success and something that contradicts it", named)
         return Accepted(order_id=reply.made_id())
     if reply.made_id():
-        return _doubt(response, "a failure that names an order")
+        return _doubt(response, "a failure that names an order", reply)
     if reply.success is None:
         return _generic_verdict(command, response, reply)
     reason = next(iter((*specific, *fault.reasons())), None)
@@ -405,17 +412,19 @@ def _generic_verdict(command: Command, response: Response, reply: _Reply) -> Out
 
 def _find_close(command: Close, attempt: Attempt) -> Flow:
     """Find the order that carries our client id, wherever the venue shows it."""
+    hidden = attempt.venue_code == _EXISTS  # the venue spoke of an order of ours: not seeing it proves nothing
     if attempt.order_id is not None:
         known = yield from _order(attempt.order_id)
         if isinstance(known, Unknown):
-            return known
+            return msgspec.structs.replace(known, seen=True)
         if known is not None and known.client_order_id == attempt.client_order_id:
             return _close_sight(known)
+        hidden = True
     ours: dict[str, _Order] = {}
     nameless = False
     others: set[str] = set()
-    since_ms = attempt.sent_ms - attempt.window_ms - _LOOK_BACK_MS
-    query = (("product_ids", command.symbol), ("start_date", _since(since_ms)))
+    back_ms = _EXISTS_BACK_MS if attempt.venue_code == _EXISTS else attempt.window_ms + _LOOK_BACK_MS
+    query = (("product_ids", command.symbol), ("start_date", _since(attempt.sent_ms - back_ms)))
     for source in ((), (("order_placement_source", "RETAIL_SIMPLE"),)):
         orders = yield from _rows("orders", "/orders/historical/batch", (*query, *source))
         if isinstance(orders, Unknown):
@@ -431,6 +440,8 @@ def _find_close(command: Close, attempt: Attempt) -> Flow:
     sight = yield from _find_fill(command, attempt, others)
     if nameless and isinstance(sight, Absent | Unknown):
         return Unknown(message="an order without a client id: it may be ours", seen=True)
+    if hidden and isinstance(sight, Absent):
+        return Unknown(message="the venue spoke of an order of ours that it does not show", seen=True)
     return sight
 
 

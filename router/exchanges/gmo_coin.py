@@ -21,8 +21,8 @@ Unavailable" and means an unknown order. Only executions tell which position an 
 unverified: the timestamp window (taken as 60 s); whether /v1/orders forgets old orders (an empty answer is `Absent`);
 whether a throttled close can exist (taken as not, like the venue's words); ERR-5203 for a cancel; the order of
 latestExecutions (so it is always read to the end); clock skew between venue and router (up to 1 s is allowed for, up
-to the timestamp window is left undecided); that ERR-5106 can mean a position too young to close (taken as final); whether a request
-without an `Accept` header is refused (the HTTP client sends one).
+to the timestamp window is left undecided); that ERR-5106 can mean a position too young to close (taken as final);
+whether a request without an `Accept` header is refused (the HTTP client sends one).
 """
 
 import datetime
@@ -289,7 +289,8 @@ class GmoCoin:
         if answer.status == 0:
             return _success(command, response, answer)
         if not answer.messages or answer.data not in (UNSET, None, {}):
-            return Unknown(message=f"HTTP {response.status}, status {answer.status} without a clear error")
+            message = f"HTTP {response.status}, status {answer.status} without a clear error"
+            return Unknown(message=message, order_id=_named(command, answer))
         table = _CLOSE if isinstance(command, Close) else _CANCEL
         outcomes = [table.get(message.message_code, Unknown()) for message in answer.messages]
         doubt = next((n for n, outcome in enumerate(outcomes) if isinstance(outcome, Unknown)), 0)
@@ -385,7 +386,14 @@ def _success(command: Command, response: Response, answer: _Answer[Any]) -> Outc
             return Accepted(order_id=answer.data)
         if isinstance(command, Cancel) and answer.data in (UNSET, None):
             return Accepted(order_id=command.order_id)
-    return Unknown(message=f"HTTP {response.status}, status 0, but not the documented success")
+    message = f"HTTP {response.status}, status 0, but not the documented success"
+    return Unknown(message=message, order_id=_named(command, answer))
+
+
+def _named(command: Command, answer: _Answer[Any]) -> str | None:
+    """Return the order that an answer to a close names, however odd the rest of it is."""
+    data = answer.data
+    return data if isinstance(command, Close) and isinstance(data, str) and _is_id(data) else None
 
 
 def _read(path: str, query: tuple[tuple[str, str], ...], decoder: Decoder[_Answer[T]]) -> _Reading[T]:
@@ -455,7 +463,7 @@ def _look_close(command: Close, position_id: str, attempt: Attempt) -> Flow:
     Active orders are read before executions: an order that fills in between is then seen twice, not missed.
     """
     if attempt.order_id is not None:
-        return (yield from _look_known(attempt.order_id))
+        return (yield from _look_known(command, attempt.order_id, attempt))
     if attempt.venue_code in _NO_POSITION and not attempt.unanswered:
         return (yield from _look_refused(command, position_id, attempt))
     active = yield from _pages("/v1/activeOrders", command.symbol, _orders)
@@ -495,12 +503,14 @@ def _look_refused(command: Close, position_id: str, attempt: Attempt) -> Flow:
     return Refused(code="position_not_found", venue_code=attempt.venue_code)
 
 
-def _look_known(order_id: str) -> Flow:
+def _look_known(command: Close, order_id: str, attempt: Attempt) -> Flow:
     orders = yield from _orders_by_id({int(order_id)} if _is_id(order_id) else ())
     if isinstance(orders, Unknown):
-        return orders
+        return msgspec.structs.replace(orders, seen=True)
     if not orders:  # the venue named this order, so not seeing it must never count towards "not executed"
-        return Unknown(message=f"orders: {order_id} is not shown")
+        return Unknown(message=f"orders: {order_id} is not shown", seen=True)
+    if order_id in attempt.taken or not _fits(orders[0], msgspec.structs.replace(command, price=None)):
+        return Unknown(message=f"order {order_id} was named, but is not of this close", seen=True)
     return Accepted(order_id=order_id, order=_state(orders[0], ()))
 
 

@@ -14,7 +14,8 @@ Answers   the innermost `status` of the envelope decides; unverified: replies wr
           executed, 503 in JSON is maintenance; other 5xx, and whatever cannot be read, may have executed.
           Codes are matched by name: 1112 is used twice.
 Looking   no read by id: open orders (unfiltered: the pages differ on the filter's form), then history, then open
-          orders again, since an order moves from the first to the second. unverified: that history pages start at 1.
+          orders again, since an order moves from the first to the second. unverified: that history pages start at 1,
+          so page 0 is asked for as well.
 Limits    unverified for v4: 60 calls a minute and address in v1, and a ban for an hour; we stay at 50, 20 for cancels.
 Quirks    numbers are JSON floats, read as text. Orders are mirrored to a broker: BROKER_ERROR says nothing. Answers
           show whose order it is, so messages quote only a status word and a request id.
@@ -59,6 +60,7 @@ from schemas.results import OrderState, OrderStatus
 _API: Final = "/api/v4/spot"
 _PAGE_SIZE: Final = 100
 _MAX_PAGES: Final = 10
+_NO_ORDER: Final = frozenset({"NOT_FOUND_ORDER", "NO_SUCH_ORDER"})
 _NO_POSITIONS: Final = "Nami trades spot only: there is no position to close"
 
 _CANCEL_CODES: Final[dict[str, Outcome]] = {
@@ -96,7 +98,7 @@ _CANCEL_CODES: Final[dict[str, Outcome]] = {
 }
 _HTTP_STATUSES: Final[dict[int, Outcome]] = {
     401: Retry(code="auth_failed", tries=1),
-    418: Refused(code="account_restricted", alert=True),  # the address is banned for an hour
+    418: Refused(code="account_restricted", alert=True, pause_s=3600.0),  # the address is banned for an hour
     429: Retry(code="rate_limited", after_s=60.0),  # the count starts again with the minute
     503: Retry(code="venue_maintenance", after_s=30.0),
 }
@@ -209,7 +211,7 @@ class Nami:
         open_sight = yield from _find_open(command.order_id, "open_orders")
         if not isinstance(open_sight, Absent):
             return open_sight
-        past_sight = yield from _find_past(command.order_id, command.symbol)
+        past_sight = yield from _find_past(command.order_id, command.symbol, attempt)
         if not isinstance(past_sight, Absent):
             return past_sight
         # Another endpoint name makes this another request: a shared answer to the first read would defeat it.
@@ -314,25 +316,45 @@ def _find_open(order_id: str, endpoint: str) -> Flow:
     return Unknown(message="spot/open cannot be read") if rows is None else _sight(order_id, rows)
 
 
-def _find_past(order_id: str, symbol: str) -> Flow:
-    """Read the history to its end: until a page brings nothing that was not seen, for a page may be cut shorter."""
+def _find_past(order_id: str, symbol: str, attempt: Attempt) -> Flow:
+    """Read the history to its end: until a page brings nothing that was not seen, for a page may be cut shorter.
+
+    Page 0 comes last: should pages begin with it, it holds the newest orders. Where there is more history than is
+    read, only the venue's own "no such order" makes an order that is not shown absent.
+    """
     seen: set[str | None] = set()
     for page in range(1, _MAX_PAGES + 1):
-        asked = (
-            ("symbol", symbol),
-            ("hideCanceled", "false"),
-            ("pageSize", str(_PAGE_SIZE)),
-            ("page", str(page)),
-        )
-        rows = _rows((yield _get("history", "order_history", asked)))
+        rows = _rows((yield _history(symbol, page)))
         if rows is None:
             return Unknown(message="spot/history cannot be read")
         sight = _sight(order_id, rows)
         ids = {_decimal(row.get("displayingId")) for row in rows}
-        if not isinstance(sight, Absent) or ids <= seen:
+        if not isinstance(sight, Absent):
             return sight
+        if ids <= seen:
+            break
         seen |= ids
-    return Unknown(message=f"spot/history has more than {_MAX_PAGES} pages")
+    else:
+        if attempt.venue_code not in _NO_ORDER:
+            return Unknown(message=f"spot/history has more than {_MAX_PAGES} pages")
+    response = yield _history(symbol, 0)
+    rows = _rows(response)
+    if rows is None and not _is_no_page(response):
+        return Unknown(message="spot/history cannot be read")
+    return _sight(order_id, rows or [])
+
+
+def _history(symbol: str, page: int) -> Request:
+    asked = (("symbol", symbol), ("hideCanceled", "false"), ("pageSize", str(_PAGE_SIZE)), ("page", str(page)))
+    return _get("history", "order_history", asked)
+
+
+def _is_no_page(response: Response) -> bool:
+    """Say whether the venue itself refused to show a page: there is none of that number."""
+    reply = _decoded(response)
+    word = _peeled(reply)[0] if reply else None
+    refused = word == "INVALID_INPUT" or _http_status(response, reply) in (400, 404, 422)
+    return reply is not None and refused and not isinstance(_CANCEL_CODES.get(word or ""), Unknown)
 
 
 def _rows(response: Response) -> list[dict[str, Any]] | None:
