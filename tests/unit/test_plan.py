@@ -142,28 +142,37 @@ def test_a_cancel_by_target_begins_by_finding_it(clock: VirtualClock, dry_run: b
 
 
 OLD = NOW_US - 5 * S
+YOUNG, AGED = 1, 1000
 LOST = [
-    # first epoch of the journal, redelivered, sender's time stamp -> may have been sent before
-    (True, False, OLD, False),
-    (True, True, OLD, True),
-    (False, False, OLD, True),
-    (False, True, OLD, True),
-    (True, True, NOW_US, False),
-    (False, False, NOW_US, False),
-    (False, True, None, False),
+    # seconds since the journal began, its first epoch, redelivered, sender's time stamp -> may have been sent before
+    (YOUNG, True, False, OLD, False),
+    (YOUNG, True, True, OLD, True),
+    (YOUNG, False, False, OLD, True),
+    (YOUNG, False, True, OLD, True),
+    (AGED, True, True, OLD, False),
+    (AGED, False, True, OLD, False),
+    (YOUNG, True, True, NOW_US + 5 * S, False),
+    (YOUNG, False, False, NOW_US + 5 * S, False),
+    # nobody says how old it is
+    (YOUNG, True, False, None, False),
+    (YOUNG, True, True, None, True),
+    (AGED, True, True, None, False),
+    (AGED, False, True, None, True),
 ]
 
 
-@pytest.mark.parametrize(("first", "redelivered", "sent_us", "looks"), LOST)
+@pytest.mark.parametrize(("began_s", "first", "redelivered", "sent_us", "looks"), LOST)
 def test_a_close_that_a_lost_journal_may_have_sent_is_looked_up(
-    clock: VirtualClock, first: bool, redelivered: bool, sent_us: int | None, looks: bool
+    clock: VirtualClock, began_s: int, first: bool, redelivered: bool, sent_us: int | None, looks: bool
 ) -> None:
     """Older than the journal, and either redelivered or the journal is not the first (design, section 5)."""
-    made = plan(planner(clock, Epochs(NOW_US - S, first=first)), soon(close), redelivered=redelivered, sent_us=sent_us)
+    lost = planner(clock, Epochs(NOW_US - began_s * S, first=first))
+    made = plan(lost, soon(close), redelivered=redelivered, sent_us=sent_us)
     assert (made.job.step == "look" and made.start is None) == looks
     if looks:
-        assert sent_us is not None
-        assert (made.job.first_sent_us, made.job.next_us, made.job.attempts) == (sent_us - SENDER_CLOCK_US, NOW_US, 0)
+        first_us = NOW_US if sent_us is None else sent_us
+        assert made.job.first_sent_us == first_us - SENDER_CLOCK_US, "the sender's clock may be ahead"
+        assert (made.job.next_us, made.job.attempts, made.job.unanswered) == (NOW_US, 0, True)
         assert made.job.position == "BTC"
 
 

@@ -181,3 +181,16 @@ def test_a_close_the_venue_recognises_is_sent_again(world: World) -> None:
     result = world.final("c1", 10)
     assert (result.outcome, result.attempts, world.echo.executed[coid("c1")]) == ("accepted", 2, 1)
     assert [r.outcome for r in world.results("c1")] == ["accepted"]
+
+
+def test_a_doubt_about_a_cancel_is_told_once(world: World) -> None:
+    """Seen working it is sent again, in vain until the deadline: the second doubt is the first one still."""
+    world.acme.rest("rest-1")
+    world.acme.reads_fail = True
+    world.acme.script.extend([Answer(kind="unknown")] * 3 + [Answer(kind="unsent")] * 50)
+    world.publish(world.cancel(ttl_s=8))
+    world.run(2)
+    world.acme.reads_fail = False
+    result = world.final("x1", 60)
+    assert [(r.seq, r.outcome) for r in world.results("x1")] == [(1, "in_doubt"), (2, "rejected")]
+    assert (result.evidence, world.acme.status["rest-1"]) == ("query", "working")

@@ -326,17 +326,25 @@ def found(data: Any) -> Response:
     return Response(200, {}, envelope(None, 0, success=True, data=data))
 
 
-def look(answers: Sequence[Response], command: Command | None = None) -> tuple[Sight, list[Request]]:
+def look(
+    answers: Sequence[Response], command: Command | None = None, after_ms: int = 10_000
+) -> tuple[Sight, list[Request]]:
     """Feed a lookup these answers in order, all of them; return its sight and the reads it made."""
     reads: list[Request] = []
-    sight = sighted(answers, command, reads)
+    sight = sighted(answers, command, reads, after_ms)
     assert len(reads) == len(answers), "every canned answer is read"
     return sight, reads
 
 
-def sighted(answers: Sequence[Response], command: Command | None = None, reads: list[Request] | None = None) -> Sight:
+def sighted(
+    answers: Sequence[Response],
+    command: Command | None = None,
+    reads: list[Request] | None = None,
+    after_ms: int = 10_000,
+) -> Sight:
     """Feed a lookup as many of these answers as it asks for; return its sight."""
-    flow = BTCTURK.lookup(command or cancel(), Attempt(client_order_id=ONE, sent_ms=1700000000000))
+    attempt = Attempt(client_order_id=ONE, sent_ms=1700000000000, now_ms=1700000000000 + after_ms)
+    flow = BTCTURK.lookup(command or cancel(), attempt)
     reads = [] if reads is None else reads
     try:
         reads.append(next(flow))
@@ -461,7 +469,14 @@ def test_a_canceled_stop_without_a_sibling_is_done() -> None:
     assert all(dict(read.query)["pairSymbol"] == "HNTUSDT" for read in reads[1:])
 
 
-@pytest.mark.parametrize("method", ["stoplimit", "stopMarket", "STOPLIMIT"])
+def test_a_canceled_stop_without_a_sibling_is_not_done_at_once() -> None:
+    """How soon the new order of a triggered stop is listed is not documented: the first seconds prove nothing."""
+    assert isinstance(look([found(STOP), found(BOOK), found([])], after_ms=9_999)[0], Unknown)
+    assert isinstance(look([found(STOP), found(BOOK), found([])], after_ms=10_000)[0], Done)
+    assert isinstance(look([found(STOP), found(BOOK), found([order(200000000)])], after_ms=0)[0], Refused)
+
+
+@pytest.mark.parametrize("method", ["stoplimit", "stopMarket", "STOPLIMIT", "stop_limit", "stop-limit", "stop", ""])
 @pytest.mark.parametrize("where", ["asks", "bids", "history"])
 def test_a_triggered_stop_is_too_late(method: str, where: str) -> None:
     """The original says Canceled while its sibling executes: that cancel lost the race."""

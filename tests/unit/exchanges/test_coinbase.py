@@ -126,7 +126,7 @@ def run(flow: Flow, *answers: Response) -> tuple[Sight, list[Request]]:
 
 
 def look(command: Close | Cancel, *answers: Response, **attempt: Any) -> Sight:
-    known = Attempt(client_order_id=OURS, sent_ms=SENT_MS, **attempt)
+    known = Attempt(client_order_id=OURS, sent_ms=SENT_MS, now_ms=SENT_MS + 200_000, window_ms=120_000, **attempt)
     return run(COINBASE.lookup(command, known), *answers)[0]
 
 
@@ -233,11 +233,11 @@ def test_a_nameless_key_is_refused() -> None:
 def test_the_token_names_the_url_that_is_called(rest_url: str, host: str) -> None:
     """`uri` has the host, port and base path really called, and never the query."""
     venue = Coinbase(CoinbaseOptions(rest_url=rest_url))
-    flow = venue.lookup(close(), Attempt(client_order_id=OURS, sent_ms=SENT_MS))
+    flow = venue.lookup(close(), Attempt(client_order_id=OURS, sent_ms=SENT_MS, now_ms=SENT_MS))
     signed = venue.signer(Secrets(api_key=KEY_NAME, api_secret=PORTAL_KEY))(next(flow), Stamp(SENT_MS, NONCE))
     assert signed.url == (
         f"{rest_url.rstrip('/')}/api/v3/brokerage/orders/historical/batch"
-        "?product_ids=BIT-28JUL23-CDE&start_date=2023-11-14T22%3A13%3A15.999Z"
+        "?product_ids=BIT-28JUL23-CDE&start_date=2023-11-14T22%3A10%3A15.999Z"
     )
     claims = jwt.decode(signed.headers["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
     assert claims["uri"] == f"GET {host}/api/v3/brokerage/orders/historical/batch"
@@ -546,14 +546,15 @@ def test_a_success_names_our_order() -> None:
     assert COINBASE.verdict(close(), reply(success())) == Accepted(order_id="A-1")
     placeholder = {"failure_reason": "UNKNOWN_FAILURE_REASON", "order_id": "A-1"}
     assert COINBASE.verdict(close(), reply(success(**placeholder))) == Accepted(order_id="A-1")
-    unsaid = {"error_response": {"error": "UNKNOWN_FAILURE_REASON"}}
-    assert COINBASE.verdict(close(), reply(success(**unsaid))) == Accepted(order_id="A-1")
+    assert COINBASE.verdict(close(), reply(success(error_response=None))) == Accepted(order_id="A-1")
 
 
 @pytest.mark.parametrize(
     "body",
     [
         success(error_response={"error": "INVALID_SIDE"}),
+        success(error_response={"error": "UNKNOWN_FAILURE_REASON"}),
+        success(error_response={}),
         success(error_response={"error": "UNKNOWN_FAILURE_REASON", "error_details": "empty order sizes"}),
         success(failure_reason="INVALID_SIDE"),
         success(order_id="B-2"),
@@ -574,6 +575,27 @@ def test_a_success_names_our_order() -> None:
 def test_a_contradiction_is_a_doubt(body: dict[str, Any]) -> None:
     """Neither accepted nor refused unless the answer says so in every place it speaks."""
     assert isinstance(COINBASE.verdict(close(), reply(body)), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (reply(success(error_response={})), "A-1"),
+        (reply(success(), 500), "A-1"),
+        (reply(success(), 403), "A-1"),
+        (reply({"success": False, "order_id": "A-1"}), "A-1"),
+        (reply(success(order_id="B-2")), None),
+        (reply({"success": False, "order_id": ".."}), None),
+        (reply({"success": False, "order_id": "A" * 101}), None),
+        (reply({}), None),
+    ],
+)
+def test_an_order_that_an_ambiguous_answer_names_is_kept(answer: Response, named: str | None) -> None:
+    """It is what the lookup reads first, when it is one and can be asked for; a cancel's answer names nothing new."""
+    outcome = COINBASE.verdict(close(), answer)
+    assert isinstance(outcome, Unknown)
+    assert outcome.order_id == named
+    assert getattr(COINBASE.verdict(cancel(), answer), "order_id", None) is None
 
 
 @pytest.mark.parametrize("status", [201, 302, 400, 404, 408, 409, 425, 500, 502, 503, 504])
@@ -760,6 +782,11 @@ def test_a_cancels_row_is_found_by_its_order(rows: list[dict[str, Any]]) -> None
 # --- looking for a close
 
 
+def is_seen(sight: Sight) -> bool:
+    """Say whether a look saw what may be ours and decided nothing."""
+    return isinstance(sight, Unknown) and sight.seen
+
+
 @pytest.mark.parametrize(
     ("status", "filled", "expected"),
     [
@@ -795,10 +822,10 @@ def test_our_order_that_failed_unfilled_is_a_refusal() -> None:
 
 def test_both_placement_sources_are_read_and_every_page() -> None:
     """The default hides orders of other sources, and a list is read to its end."""
-    flow = COINBASE.lookup(close(), Attempt(client_order_id=OURS, sent_ms=SENT_MS))
+    flow = COINBASE.lookup(close(), Attempt(client_order_id=OURS, sent_ms=SENT_MS, now_ms=SENT_MS, window_ms=10_000))
     sight, asked = run(flow, orders(order("B-2", OTHERS), has_next=True, cursor="c1"), orders(), orders(order()))
     assert isinstance(sight, Accepted)
-    base = (("product_ids", SYMBOL), ("start_date", "2023-11-14T22:13:15.999Z"))
+    base = (("product_ids", SYMBOL), ("start_date", "2023-11-14T22:11:05.999Z"))  # 135 s before the send
     assert [request.query for request in asked] == [
         base,
         (*base, ("cursor", "c1")),
@@ -809,25 +836,70 @@ def test_both_placement_sources_are_read_and_every_page() -> None:
 
 def test_two_orders_with_our_client_id_are_a_doubt() -> None:
     """One id on two orders is an alarm, not an answer."""
-    assert isinstance(look(close(), orders(order("A-1")), orders(order("B-2"))), Unknown)
+    assert is_seen(look(close(), orders(order("A-1")), orders(order("B-2"))))
     assert isinstance(look(close(), orders(order("A-1")), orders(order("A-1"))), Accepted)
 
 
 def test_nothing_ordered_and_nothing_filled_is_absent() -> None:
-    """Only complete reads may count towards "it was not executed"."""
-    assert isinstance(look(close(), orders(), orders(), fills()), Absent)
-    assert isinstance(look(close(), orders(order("B-2", OTHERS)), orders(), fills()), Absent)
+    """Only complete reads, and a position that is still there, may count towards "it was not executed"."""
+    assert isinstance(look(close(), orders(), orders(), fills(), positions("3")), Absent)
+    assert isinstance(look(close(), orders(order("B-2", OTHERS)), orders(), fills(), positions("3")), Absent)
+
+
+def test_a_position_that_is_gone_without_explanation_is_never_absent() -> None:
+    """A row that vanished proves nothing: our order and its fill may just not be shown."""
+    assert is_seen(look(close(), orders(), orders(), fills(), positions()))
+    assert is_seen(look(close(), orders(), orders(), fills(), positions("0")))
+
+
+def test_fills_are_read_from_as_far_back_as_the_clocks_may_differ() -> None:
+    """A venue whose clock is behind dates our fill before our send."""
+    attempt = Attempt(client_order_id=OURS, sent_ms=SENT_MS, now_ms=SENT_MS, window_ms=10_000)
+    _, asked = run(COINBASE.lookup(close(), attempt), orders(), orders(), fills(), positions("3"))
+    assert asked[2].query == (("product_ids", SYMBOL), ("start_sequence_timestamp", "2023-11-14T22:13:05.999Z"))
+
+
+def test_fills_of_listed_orders_of_others_need_no_read() -> None:
+    """A busy account does not make a look fail: the lists have told whose those orders are."""
+    busy = [order(f"B-{n}", OTHERS) for n in range(21)]
+    filled = fills(*(f"B-{n}" for n in range(21)))
+    assert isinstance(look(close(), orders(*busy), orders(), filled, positions("3")), Absent)
+    assert look(close(), orders(*busy), orders(), filled, positions()) == Done()
+
+
+def test_what_was_seen_stays_seen_when_the_next_read_fails() -> None:
+    """Our order, or one that may be ours, is not forgotten because the second list cannot be read."""
+    for first in (orders(order()), orders(order("B-2", ""))):
+        assert is_seen(look(close(), first, reply({}, 503)))
+    assert is_seen(look(close(), orders(order("B-2", "")), orders(), reply({}, 503)))
+    nameless_fill = (fills("B-2"), reply({"order": order("B-2", "")}))
+    for broken in (reply({}, 503), positions({"value": 3})):
+        assert is_seen(look(close(), orders(), orders(), *nameless_fill, broken))
+    sight = look(close(), orders(), reply({}, 503))
+    assert isinstance(sight, Unknown)
+    assert not sight.seen
+
+
+def test_a_duplicate_id_means_that_our_order_exists() -> None:
+    """The venue said so: it is looked for days back, and not finding it never counts as absent."""
+    code = "DUPLICATE_CLIENT_ORDER_ID"
+    attempt = Attempt(client_order_id=OURS, sent_ms=SENT_MS, now_ms=SENT_MS, venue_code=code)
+    sight, asked = run(COINBASE.lookup(close(), attempt), orders(order()), orders())
+    assert isinstance(sight, Accepted)
+    assert dict(asked[0].query)["start_date"] == "2023-11-07T22:13:15.999Z"
+    unseen = (orders(), orders(), fills(), positions("3"))
+    assert is_seen(look(close(), *unseen, venue_code=code))
 
 
 def test_an_order_without_a_client_id_may_be_ours() -> None:
     """Whether a close always carries the client id is not known, so such an order forbids "absent"."""
     nameless = orders(order("B-2", ""))
-    assert isinstance(look(close(), nameless, orders(), fills()), Unknown)
-    assert isinstance(look(close(), nameless, orders(), fills(), taken=frozenset({"B-2"})), Absent)
+    assert is_seen(look(close(), nameless, orders(), fills(), positions("3")))
+    assert isinstance(look(close(), nameless, orders(), fills(), positions("3"), taken=frozenset({"B-2"})), Absent)
     somebodys = (fills("C-3"), reply({"order": order("C-3", OTHERS)}), positions())
     assert look(close(), nameless, orders(), *somebodys) == Done()
     nameless_fill = (fills("B-2"), reply({"order": order("B-2", "")}), positions("3"))
-    assert isinstance(look(close(), orders(), orders(), *nameless_fill), Unknown)
+    assert is_seen(look(close(), orders(), orders(), *nameless_fill))
 
 
 def test_our_order_is_found_through_its_fill() -> None:
@@ -856,28 +928,27 @@ def test_a_position_made_flat_by_somebody_else_is_done() -> None:
 def test_a_fill_from_before_the_send_does_not_prove_flat() -> None:
     """It may have opened the position that a stale list does not show yet."""
     before = fills("B-2", time="2023-11-14T22:13:20.998Z")
-    assert isinstance(
-        look(close(), orders(), orders(), before, reply({"order": order("B-2", OTHERS)}), positions()), Absent
-    )
+    assert is_seen(look(close(), orders(), orders(), before, reply({"order": order("B-2", OTHERS)}), positions()))
     for time in ("", "yesterday", "2023-11-14T22:13:21"):
         unread = fills("B-2", time=time)
-        assert isinstance(
-            look(close(), orders(), orders(), unread, reply({"order": order("B-2", OTHERS)}), positions()), Absent
-        )
+        assert is_seen(look(close(), orders(), orders(), unread, reply({"order": order("B-2", OTHERS)}), positions()))
 
 
 def test_a_fill_of_another_command_attributes_nothing() -> None:
     """An order that belongs to another command cannot have closed this one's position for it."""
-    assert isinstance(look(close(), orders(), orders(), fills("B-2"), taken=frozenset({"B-2"})), Absent)
+    taken = frozenset({"B-2"})
+    assert is_seen(look(close(), orders(), orders(), fills("B-2"), positions(), taken=taken))
+    assert isinstance(look(close(), orders(), orders(), fills("B-2"), positions("3"), taken=taken), Absent)
 
 
 def test_a_known_order_id_is_read_first() -> None:
-    """A feed may have told the id; it counts only when the order carries our client id."""
+    """An answer or a feed named it: it is ours if it carries our client id, and if not, nothing is absent."""
     assert isinstance(look(close(), reply({"order": order()}), order_id="A-1"), Accepted)
-    strange = reply({"order": order("A-1", OTHERS)})
-    assert isinstance(look(close(), strange, orders(), orders(), fills(), order_id="A-1"), Absent)
-    assert isinstance(look(close(), reply({}, 404), orders(), orders(), fills(), order_id="A-1"), Absent)
-    assert isinstance(look(close(), reply({}, 500), order_id="A-1"), Unknown)
+    rest = (orders(), orders(), fills(), positions("3"))
+    for known in (reply({"order": order("A-1", OTHERS)}), reply({"order": order("A-1", "")}), reply({}, 404)):
+        assert is_seen(look(close(), known, *rest, order_id="A-1"))
+        assert isinstance(look(close(), known, orders(order()), orders(), order_id="A-1"), Accepted)
+    assert is_seen(look(close(), reply({}, 500), order_id="A-1"))
 
 
 BROKEN = [
@@ -902,7 +973,7 @@ def test_a_list_that_cannot_be_read_whole_is_a_doubt(broken: Response) -> None:
 def test_a_broken_fill_order_or_position_is_a_doubt() -> None:
     """Every read of the way must hold."""
     assert isinstance(look(close(), orders(), orders(), reply({}, 503)), Unknown)
-    assert isinstance(look(close(), orders(), orders(), fills("B-2"), reply({}, 404)), Unknown)
+    assert is_seen(look(close(), orders(), orders(), fills("B-2"), reply({}, 404)))
     assert isinstance(look(close(), orders(), orders(), fills("..")), Unknown)
     stranger = (fills("B-2"), reply({"order": order("B-2", OTHERS)}))
     assert isinstance(look(close(), orders(), orders(), *stranger, reply({})), Unknown)

@@ -244,8 +244,8 @@ ERR-208   insufficient_funds     -
 ERR-254   Look                   -
 ERR-422   Look                   -
 ERR-430   venue_rejected         -
-ERR-554   Unknown                Retry:venue_unavailable
-ERR-626   Unknown                Retry:venue_unavailable
+ERR-554   Unknown                Unknown
+ERR-626   Unknown                Unknown
 ERR-635   venue_rejected         -
 ERR-682   account_restricted!    account_restricted!
 ERR-683   account_restricted!    account_restricted!
@@ -386,6 +386,22 @@ def test_a_cancel_is_accepted_without_data() -> None:
 def test_a_close_that_is_not_clearly_answered_is_in_doubt(status: int, body: bytes) -> None:
     """Success is only the documented one, a refusal only a documented code; an undocumented 429 proves nothing."""
     assert isinstance(GMO.verdict(close(), Response(status, {}, body)), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b'{"status":0,"data":"637000"}'),
+        (200, b'{"status":0,"data":"637000","messages":[{"message_code":"ERR-189"}]}'),
+        (200, b'{"status":1,"data":"637000","messages":[{"message_code":"ERR-189"}]}'),
+    ],
+)
+def test_an_order_that_an_ambiguous_answer_names_is_kept(status: int, body: bytes) -> None:
+    """It is what the lookup reads first; a cancel's answer names nothing new."""
+    outcome = GMO.verdict(close(), Response(status, {}, body))
+    assert isinstance(outcome, Unknown)
+    assert outcome.order_id == "637000"
+    assert getattr(GMO.verdict(cancel(), Response(status, {}, body)), "order_id", None) is None
 
 
 def test_a_cancel_with_data_is_not_clearly_answered() -> None:

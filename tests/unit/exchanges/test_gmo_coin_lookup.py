@@ -104,7 +104,8 @@ def answered(rows: Sequence[Row]) -> Response:
 
 def look(command: Command, reads: Reads, **attempt: Any) -> Sight:
     """Run a lookup against what each endpoint shows; `orders` answers with the ids that were asked for."""
-    flow = GMO.lookup(command, Attempt(client_order_id="x", sent_ms=SENT_MS, **attempt))
+    known = {"sent_ms": SENT_MS, "now_ms": SENT_MS + 70_000} | attempt
+    flow = GMO.lookup(command, Attempt(client_order_id="x", **known))
     try:
         request = next(flow)
         while True:
@@ -133,9 +134,33 @@ def answer(request: Request, reads: Reads) -> Response:
 # A close
 
 
+OPEN: Reads = {"openPositions": [position()]}
+
+
+def is_seen(sight: Sight) -> bool:
+    """Say whether a look saw what may be ours and decided nothing."""
+    return isinstance(sight, Unknown) and sight.seen
+
+
 def test_nothing_shown_is_absent() -> None:
-    """Empty lists prove nothing by themselves."""
-    assert isinstance(look(CLOSE, {}), Absent)
+    """Empty lists beside an open position prove nothing by themselves."""
+    assert isinstance(look(CLOSE, OPEN), Absent)
+
+
+def test_a_position_that_is_not_shown_is_never_absent() -> None:
+    """A row that vanished proves nothing: our execution may just not be shown."""
+    assert is_seen(look(CLOSE, {}))
+    earlier = [execution(636000, after_ms=-3_600_000)]
+    assert is_seen(look(CLOSE, {"latestExecutions": earlier}))
+
+
+def test_after_a_day_nothing_is_absent() -> None:
+    """Executions are shown for a day: what is not there after 23 hours may have been."""
+    hour = 3_600_000
+    assert isinstance(look(CLOSE, OPEN, now_ms=SENT_MS + 23 * hour), Absent)
+    sight = look(CLOSE, OPEN, now_ms=SENT_MS + 23 * hour + 1)
+    assert isinstance(sight, Unknown)
+    assert not sight.seen
 
 
 def test_an_execution_of_the_position_ties_the_order() -> None:
@@ -198,8 +223,7 @@ def fields_of(command: Close) -> dict[str, Any]:
         {"settleType": "OPEN"},
         {"size": "3.45"},
         {"price": "85202"},
-        {"timestamp": at(-60_000)},
-        {"timestamp": at(-5_001)},
+        {"timestamp": at(-60_001)},
     ],
 )
 def test_a_pending_order_of_another_shape_is_not_ours(other: Row) -> None:
@@ -209,11 +233,37 @@ def test_a_pending_order_of_another_shape_is_not_ours(other: Row) -> None:
 
 
 def test_an_order_just_before_the_send_is_left_undecided() -> None:
-    """Up to a second is clock skew, up to five is neither ours nor not ours."""
-    for after_ms, kind in ((-1_000, Accepted), (-1_001, Unknown), (-5_000, Unknown), (-5_001, Absent)):
+    """Up to a second is clock skew; as far as the clocks may differ it is neither ours nor not ours."""
+    for after_ms, kind in ((-1_000, Accepted), (-1_001, Unknown), (-60_000, Unknown), (-60_001, Absent)):
         row = order(after_ms=after_ms)
         sight = look(CLOSE, {"activeOrders": [row], "orders": [row], "openPositions": [position()]})
         assert isinstance(sight, kind), after_ms
+        assert isinstance(sight, Unknown) == is_seen(sight)
+    row = order(after_ms=-7_000)
+    reads: Reads = {"activeOrders": [row], "orders": [row], "openPositions": [position()]}
+    assert is_seen(look(CLOSE, reads, window_ms=7_000))
+    assert isinstance(look(CLOSE, reads, window_ms=6_999), Absent)
+
+
+@pytest.mark.parametrize("after_ms", [-1_001, -6_000, -60_000])
+def test_an_execution_just_before_the_send_is_left_undecided(after_ms: int) -> None:
+    """The venue's clock may be that far behind: whatever closes our position then may be ours, if it is nobody's."""
+    shapes: list[Row] = [{}, {"price": "85300"}, {"executionType": "MARKET", "price": "0"}]
+    for fields in shapes:
+        row = order(after_ms=after_ms, status="EXECUTED", executedSize="3.44", **fields)
+        reads: Reads = {"orders": [row], "latestExecutions": [execution(after_ms=after_ms)], **OPEN}
+        assert is_seen(look(CLOSE, reads))
+        assert isinstance(look(CLOSE, reads, taken=frozenset({"637000"})), Absent)
+
+
+@pytest.mark.parametrize("fields", [{"orderType": "LOSSCUT"}, {"after_ms": -60_001}])
+def test_an_execution_just_before_the_send_of_an_order_that_cannot_be_ours(fields: Row) -> None:
+    """A losscut, or an order from before all that the clocks may differ: it closed a part, and ours is not there."""
+    traits: Row = {"after_ms": -10_000, "status": "EXECUTED", "price": "85300"} | fields
+    row = order(637001, **traits)
+    assert isinstance(
+        look(CLOSE, {"orders": [row], "latestExecutions": [execution(637001, after_ms=-9_000)], **OPEN}), Absent
+    )
 
 
 def test_two_orders_that_fit_are_ambiguous() -> None:
@@ -221,6 +271,7 @@ def test_two_orders_that_fit_are_ambiguous() -> None:
     rows = [order(), order(637001)]
     sight = look(CLOSE, {"activeOrders": rows, "orders": rows, "openPositions": [position()]})
     assert isinstance(sight, Unknown)
+    assert sight.seen
     assert "ambiguous" in sight.message
 
 
@@ -238,6 +289,7 @@ def test_an_order_that_fits_a_rival_fits_nobody() -> None:
     reads: Reads = {"activeOrders": [order()], "orders": [order()], "openPositions": [position()]}
     sight = look(CLOSE, reads, rivals=(rival,))
     assert isinstance(sight, Unknown)
+    assert sight.seen
     assert "another close" in sight.message
     tied = {**reads, "latestExecutions": [execution(size="1")]}
     assert isinstance(look(CLOSE, tied, rivals=(rival,)), Accepted)
@@ -260,17 +312,28 @@ def test_nothing_reserved_excludes_a_pending_order() -> None:
     """`orderdSize` 0: the pending order belongs to another position. A rise would prove nothing."""
     reads = {"activeOrders": [order()], "orders": [order()], "openPositions": [position("0.00")]}
     assert isinstance(look(CLOSE, reads), Absent)
+    changed = order(637001, price="85300", executedSize="1")
+    both = {**reads, "orders": [order(), changed], "latestExecutions": [execution(637001, size="1")]}
+    assert is_seen(look(CLOSE, both)), "another one may be ours all the same"
 
 
 def test_a_pending_order_without_its_position_is_not_believed() -> None:
     """Reads that do not agree prove nothing, neither way."""
-    assert isinstance(look(CLOSE, {"activeOrders": [order()], "orders": [order()]}), Unknown)
+    assert is_seen(look(CLOSE, {"activeOrders": [order()], "orders": [order()]}))
 
 
 @pytest.mark.parametrize("reads", [{"latestExecutions": [execution()]}, {"activeOrders": [order()]}])
 def test_an_order_that_orders_does_not_show_is_not_believed(reads: Reads) -> None:
     """A list that names an order and a read that does not know it do not make a negative."""
-    assert isinstance(look(CLOSE, reads), Unknown)
+    assert is_seen(look(CLOSE, {**reads, **OPEN}))
+    assert not is_seen(look(CLOSE, {**reads, **OPEN}, taken=frozenset({"637000"})))
+
+
+@pytest.mark.parametrize("endpoint", ["orders", "openPositions"])
+def test_what_was_seen_stays_seen_when_the_next_read_fails(endpoint: str) -> None:
+    """An order that fits is not forgotten because a later read of the same look went wrong."""
+    reads: Reads = {"activeOrders": [order()], "orders": [order()], endpoint: BROKEN[0]}
+    assert is_seen(look(CLOSE, reads))
 
 
 def test_a_position_that_a_losscut_closed_is_done() -> None:
@@ -287,30 +350,48 @@ def test_a_position_that_an_older_order_closed_is_done() -> None:
     assert look(CLOSE, {"orders": [older], "latestExecutions": [execution(636999)]}) == Done()
 
 
+def test_what_our_own_earlier_closes_executed_does_not_make_a_position_flat() -> None:
+    """A partial close of ours and a position that one read does not show: the rest may still be open."""
+    part = order(637001, status="EXECUTED", size="1", executedSize="1")
+    reads: Reads = {"orders": [part], "latestExecutions": [execution(637001, size="1")]}
+    assert is_seen(look(CLOSE, reads, taken=frozenset({"637001"})))
+
+
 def test_an_order_that_only_nearly_fits_and_closes_the_position_is_undecided() -> None:
     """It may be ours with its price changed: never a reason to say that ours does not exist."""
     changed = order(637001, price="85300", executedSize="1")
     reads = {"orders": [changed], "latestExecutions": [execution(637001, size="1")], "openPositions": [position()]}
-    assert isinstance(look(CLOSE, reads), Unknown)
+    assert is_seen(look(CLOSE, reads))
     assert isinstance(look(CLOSE, reads, taken=frozenset({"637001"})), Absent)
+    assert is_seen(look(CLOSE, {**reads, "openPositions": BROKEN[0]}))
 
 
 @pytest.mark.parametrize("code", ["ERR-254", "ERR-422"])
 def test_a_position_that_the_venue_does_not_know_needs_an_execution_to_be_done(code: str) -> None:
     """ERR-254 is `Done` when an execution closed that position, even before the send; else there was no position."""
+    refusal = {"venue_code": code, "unanswered": False}
     earlier = [execution(636000, after_ms=-3_600_000)]
-    assert look(CLOSE, {"latestExecutions": earlier}, venue_code=code) == Done(venue_code=code)
+    assert look(CLOSE, {"latestExecutions": earlier}, **refusal) == Done(venue_code=code)
     refused = Refused(code="position_not_found", venue_code=code)
-    assert look(CLOSE, {}, venue_code=code) == refused
+    assert look(CLOSE, {}, **refusal) == refused
     opened = [execution(636000, settleType="OPEN"), execution(636001, positionId=7, executionId=1)]
-    assert look(CLOSE, {"latestExecutions": opened}, venue_code=code) == refused
+    assert look(CLOSE, {"latestExecutions": opened}, **refusal) == refused
+    assert isinstance(look(CLOSE, {"latestExecutions": BROKEN[0]}, **refusal), Unknown)
+
+
+def test_after_a_refusal_of_our_only_send_no_order_is_ours() -> None:
+    """Somebody else's order of our shape closed the position: it is flat, and `order_id` stays empty."""
+    filled = order(status="EXECUTED", executedSize="3.44")
+    reads: Reads = {"activeOrders": [order()], "orders": [filled], "latestExecutions": [execution()]}
+    assert look(CLOSE, reads, venue_code="ERR-254", unanswered=False) == Done(venue_code="ERR-254")
 
 
 def test_our_own_execution_wins_over_a_position_not_found() -> None:
-    """If the position is gone because our order closed it, the close was accepted."""
+    """If the position is gone because an unanswered send of ours closed it, the close was accepted."""
     filled = order(status="EXECUTED", executedSize="3.44")
     sight = look(CLOSE, {"orders": [filled], "latestExecutions": [execution()]}, venue_code="ERR-254")
     assert isinstance(sight, Accepted)
+    assert is_seen(look(CLOSE, {}, venue_code="ERR-254")), "its execution may not be shown yet"
 
 
 def test_a_known_order_is_looked_up_first() -> None:
@@ -320,8 +401,16 @@ def test_a_known_order_is_looked_up_first() -> None:
 
 def test_a_known_order_that_is_not_shown_is_never_absent() -> None:
     """The venue named it, so not seeing it must not count towards "not executed"."""
-    assert isinstance(look(CLOSE, {}, order_id="637000"), Unknown)
-    assert isinstance(look(CLOSE, {}, order_id="not-a-number"), Unknown)
+    assert is_seen(look(CLOSE, {}, order_id="637000"))
+    assert is_seen(look(CLOSE, {}, order_id="not-a-number"))
+
+
+@pytest.mark.parametrize("other", [{"side": "SELL"}, {"settleType": "OPEN"}, {"size": "1"}, {"symbol": "ETH_JPY"}])
+def test_a_known_order_of_another_shape_is_not_taken(other: Row) -> None:
+    """An ambiguous answer may name anything; only the price of an order of ours can have been changed since."""
+    assert is_seen(look(CLOSE, {"orders": [order(**other)]}, order_id="637000"))
+    assert is_seen(look(CLOSE, {"orders": [order()]}, order_id="637000", taken=frozenset({"637000"})))
+    assert isinstance(look(CLOSE, {"orders": [order(price="85300")]}, order_id="637000"), Accepted)
 
 
 def test_pages_are_read_to_the_end() -> None:

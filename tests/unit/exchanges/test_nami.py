@@ -102,8 +102,9 @@ def run(flow: Flow, *answers: Response) -> tuple[Sight, list[Request]]:
         return sight, asked
 
 
-def lookup(*answers: Response, **fields: Any) -> tuple[Sight, list[Request]]:
-    return run(NAMI.lookup(cancel(**fields), Attempt(client_order_id="unused", sent_ms=1)), *answers)
+def lookup(*answers: Response, venue_code: str | None = None, **fields: Any) -> tuple[Sight, list[Request]]:
+    attempt = Attempt(client_order_id="unused", sent_ms=1, now_ms=1, venue_code=venue_code)
+    return run(NAMI.lookup(cancel(**fields), attempt), *answers)
 
 
 # --- signing
@@ -414,7 +415,7 @@ def test_an_ok_under_an_error_status_is_a_doubt(status: int) -> None:
         (reply({"statusCode": 401, "message": "…", "error": "Unauthorized"}, 401), Retry(code="auth_failed", tries=1)),
         (reply({"statusCode": 401, "error": "Unauthorized"}, 200), Retry(code="auth_failed", tries=1)),
         (Response(401, {}, b""), Retry(code="auth_failed", tries=1)),
-        (Response(418, {}, b"<html>"), Refused(code="account_restricted", alert=True)),
+        (Response(418, {}, b"<html>"), Refused(code="account_restricted", alert=True, pause_s=3600.0)),
         (Response(429, {}, b""), Retry(code="rate_limited", after_s=60.0)),
         (Response(429, {"retry-after": "9"}, b""), Retry(code="rate_limited", after_s=9.0)),
         (Response(429, {"retry-after": "0"}, b""), Retry(code="rate_limited", after_s=1.0)),
@@ -507,15 +508,27 @@ def test_the_history_answers_for_a_closed_order(status: str, kind: type, state: 
 
 def test_an_order_that_moved_between_the_reads_is_seen() -> None:
     """Open is read again after the history, as a request of its own so that no shared answer stands in for it."""
-    sight, asked = lookup(open_rows(), rows(), open_rows(order("NEW")))
+    sight, asked = lookup(open_rows(), rows(), rows(), open_rows(order("NEW")))
     assert isinstance(sight, Working)
-    assert asked[0] != asked[2]
-    assert (asked[0].path, asked[0].query) == (asked[2].path, asked[2].query)
+    assert asked[0] != asked[3]
+    assert (asked[0].path, asked[0].query) == (asked[3].path, asked[3].query)
 
 
 def test_an_order_seen_nowhere_is_absent() -> None:
-    """All three reads must succeed for that."""
-    assert isinstance(lookup(open_rows(), rows(), open_rows())[0], Absent)
+    """All the reads must succeed for that."""
+    assert isinstance(lookup(open_rows(), rows(), rows(), open_rows())[0], Absent)
+
+
+def test_a_history_that_begins_with_page_0_is_read_too() -> None:
+    """It would hold the newest orders; a venue that has no such page may say so, in any of its ways."""
+    newest = rows(order("CANCELED"))
+    sight, asked = lookup(open_rows(), rows(order("FILLED", 7)), rows(), newest)
+    assert isinstance(sight, Done)
+    assert [dict(request.query)["page"] for request in asked[1:]] == ["1", "2", "0"]
+    for refusal in (failure("INVALID_INPUT"), failure("INVALID_INPUT", status=200), reply({"statusCode": 404}, 404)):
+        assert isinstance(lookup(open_rows(), rows(), refusal, open_rows())[0], Absent)
+    for broken in (reply({}, 500), reply({}, 401), failure("BROKER_ERROR"), Response(404, {}, b"<html>")):
+        assert isinstance(lookup(open_rows(), rows(), broken)[0], Unknown)
 
 
 def test_the_history_is_read_to_its_end() -> None:
@@ -524,9 +537,16 @@ def test_the_history_is_read_to_its_end() -> None:
     sight, asked = lookup(open_rows(), first, second, rows(order()))
     assert isinstance(sight, Done)
     assert [dict(request.query)["page"] for request in asked[1:]] == ["1", "2", "3"]
-    assert isinstance(lookup(open_rows(), first, first, open_rows())[0], Absent)
+    assert isinstance(lookup(open_rows(), first, first, rows(), open_rows())[0], Absent)
+
+
+def test_in_a_history_without_an_end_only_the_venues_word_counts() -> None:
+    """An order that is not open, not among the newest and denied by the venue is absent; else it is undecided."""
     endless = [rows(order("FILLED", n)) for n in range(10)]
     assert isinstance(lookup(open_rows(), *endless)[0], Unknown)
+    for word in ("NOT_FOUND_ORDER", "NO_SUCH_ORDER"):
+        assert isinstance(lookup(open_rows(), *endless, rows(), open_rows(), venue_code=word)[0], Absent)
+    assert isinstance(lookup(open_rows(), *endless, venue_code="BROKER_ERROR")[0], Unknown)
 
 
 BROKEN = [
@@ -548,7 +568,7 @@ def test_a_list_that_cannot_be_read_is_a_doubt(broken: Response) -> None:
     """What a broken read does not show is not absent."""
     assert isinstance(lookup(broken)[0], Unknown)
     assert isinstance(lookup(open_rows(), broken)[0], Unknown)
-    assert isinstance(lookup(open_rows(), rows(), broken)[0], Unknown)
+    assert isinstance(lookup(open_rows(), rows(), rows(), broken)[0], Unknown)
 
 
 def test_an_undocumented_order_status_is_a_doubt() -> None:
@@ -578,7 +598,7 @@ def test_a_lookup_without_a_target_asks_nothing() -> None:
     assert isinstance(lookup(symbol=None)[0], Unknown)
     close = Close(command_id="c", venue="nami", account="main", not_after=NOT_AFTER, symbol="BTCUSDT")
     assert NAMI.position(close) == "BTCUSDT"
-    assert isinstance(run(NAMI.lookup(close, Attempt(client_order_id="unused", sent_ms=1)))[0], Unknown)
+    assert isinstance(run(NAMI.lookup(close, Attempt(client_order_id="unused", sent_ms=1, now_ms=1)))[0], Unknown)
 
 
 @pytest.mark.parametrize(
