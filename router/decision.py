@@ -143,7 +143,7 @@ def after_look(
     `quarantine_us` is how long after the last send a negative answer proves nothing.
     """
     fresh = looked_us >= (job.last_sent_us or 0) + quarantine_us
-    later_us = _next_look_us(job, looked_us, quarantine_us, resolve_for_us)
+    later_us = _next_look_us(job, looked_us, quarantine_us, resolve_for_us, not_after_us)
     proven = fresh and job.absences + 1 >= FRESH_LOOKS
     match seen:
         case Done() if isinstance(job.command, Close) and job.unanswered and not proven:
@@ -186,8 +186,8 @@ def _doubted_us(job: Job) -> int:
     return job.doubt_us or job.last_sent_us or job.received_us
 
 
-def _next_look_us(job: Job, looked_us: int, quarantine_us: int, resolve_for_us: int) -> int:
-    """Back off, but wake when quarantine ends, and when it is time to give up."""
+def _next_look_us(job: Job, looked_us: int, quarantine_us: int, resolve_for_us: int, not_after_us: int) -> int:
+    """Back off, but wake when quarantine ends, at the deadline, and when it is time to give up."""
     pause_s = min(LOOK_BACKOFF_S * 2.0 ** min(job.rounds, 10), MAX_LOOK_BACKOFF_S)
-    wakes = ((job.last_sent_us or 0) + quarantine_us, _doubted_us(job) + resolve_for_us)
+    wakes = ((job.last_sent_us or 0) + quarantine_us, _doubted_us(job) + resolve_for_us, not_after_us)
     return min([looked_us + int(pause_s * 1e6), *(wake for wake in wakes if wake > looked_us)])

@@ -20,7 +20,7 @@ from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 
 SENDER_CLOCK_US = 60_000_000
-YOUNG_US = 10_000_000
+YOUNG_US = 1_500_000
 """A journal no older than this when we start was made by this start."""
 LEASE_US = 5_000_000
 """How long an admitted command that waits for a place under a limit is left to this process."""

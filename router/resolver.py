@@ -28,6 +28,7 @@ CLAIM_US = {"send": 5_000_000, "find": 5_000_000, "look": 25_000_000, "await": 2
 FIND_US = 250_000
 MAX_FIND_US = 2_000_000
 ORPHAN_US = 5_000_000
+SETTLED_ORPHAN_US = 300_000_000
 MAX_WAKES = 100_000
 """Beyond that the poll finds what is due."""
 
@@ -141,13 +142,14 @@ class Resolver:
         """Answer for an account that the configuration no longer has: nobody can look, so nobody can tell."""
         _log.error("no such account any more", venue=job.command.venue, account=job.command.account)
         now = self._clock.now_us()
-        if job.state == "open" and not job.attempts:
+        if job.state == "open" and not job.attempts and not job.unanswered:
             job, result = answers.refused(job, "unknown_account", "the account is no longer configured", now)
             return await self._dispatcher.store(job, result=result)
         if job.state != "unresolved" and now >= (job.doubt_us or job.received_us) + self._resolve_for_us:
             job, result = answers.unresolved(job, "the account is no longer configured", now)
-            return await self._dispatcher.store(replace(job, next_us=now + ORPHAN_US), result=result)
-        return await self._dispatcher.store(replace(job, next_us=now + ORPHAN_US))
+            return await self._dispatcher.store(replace(job, next_us=now + SETTLED_ORPHAN_US), result=result)
+        pause_us = SETTLED_ORPHAN_US if job.state == "unresolved" else ORPHAN_US
+        return await self._dispatcher.store(replace(job, next_us=now + pause_us))
 
     async def _find(self, job: Job) -> Concluded | None:
         """Find the order that the targeted close placed; wait for it until the deadline."""

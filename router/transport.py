@@ -33,16 +33,20 @@ KEEP_ALIVE_S = 12.0
 class _Writing:
     """One request on its way: what must hold right before its first byte, and whether that byte may have left."""
 
-    __slots__ = ("_timeout_s", "check", "deadline", "maybe_sent")
+    __slots__ = ("_timeout_s", "check", "deadline", "maybe_sent", "over")
 
     def __init__(self, before: Callable[[], None], deadline: asyncio.Timeout, timeout_s: float) -> None:
         self.deadline = deadline
         self.maybe_sent = False
+        self.over = False
+        """Nobody waits any more: what has not been written yet must not be."""
         self.check = before
         self._timeout_s = timeout_s
 
     def begin(self) -> None:
         """Ask whether to write, and note that bytes may leave from here on."""
+        if self.over:
+            raise NotSent("given up before the first byte")
         self.check()
         self.maybe_sent = True
         self.deadline.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
@@ -115,6 +119,8 @@ class HttpTransport:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # The text of a client error may quote the URL, which can be a credential: the type says enough.
             why = type(error).__name__
+        finally:
+            writing.over = True
         raise (MaybeSent if writing.maybe_sent else NotSent)(why)
 
     async def _exchange(self, request: SignedRequest) -> Response:

@@ -472,7 +472,7 @@ def _look_close(command: Close, position_id: str, attempt: Attempt) -> Flow:
     executions = yield from _pages("/v1/latestExecutions", command.symbol, _executions)
     if isinstance(executions, Unknown):
         return executions
-    since_ms = attempt.sent_ms - attempt.window_ms
+    since_ms = _since_ms(attempt)
     closing = _closing(executions, position_id)
     tied = {row.order_id for row in closing if row.time_ms >= since_ms}
     elsewhere = {row.order_id for row in executions} - {row.order_id for row in closing}
@@ -543,7 +543,7 @@ def _closed_by_others(command: Close, attempt: Attempt, closers: list[_Order]) -
     if position is None and closers:
         return Done()
     for order in closers:  # an order of ours whose price or size was changed would look like this
-        if order.order_type != "NORMAL" or order.time_ms < attempt.sent_ms - attempt.window_ms:
+        if order.order_type != "NORMAL" or order.time_ms < _since_ms(attempt):
             continue
         if order.time_ms < attempt.sent_ms - _SKEW_MS or order.execution_type == command.order_type.upper():
             message = f"ambiguous: order {order.order_id} closes the position, but does not fit"
@@ -555,6 +555,11 @@ def _closed_by_others(command: Close, attempt: Attempt, closers: list[_Order]) -
     if attempt.now_ms - attempt.sent_ms > _SHOWN_MS:
         return Unknown(message="executions of the time of the send are not shown any more")
     return Absent(message="no order of this close is shown, and its position is open")
+
+
+def _since_ms(attempt: Attempt) -> int:
+    """Return the earliest time, by the venue's clock, that an order of ours can have."""
+    return attempt.sent_ms - max(attempt.window_ms, _SKEW_MS)
 
 
 def _closing(executions: list[_Execution], position_id: str) -> list[_Execution]:

@@ -211,6 +211,18 @@ def test_a_look_that_tells_settles(seen: Sight, state: Any, after_s: float) -> N
     assert type(found.outcome) is type(seen)
 
 
+def test_a_flat_position_is_believed_only_when_it_cannot_be_ours_to_come() -> None:
+    """After a send without an answer one read may be stale, and the request on its way: twice, after quarantine."""
+    lost = job(unanswered=True, attempts=1)
+    assert looked(Done(), job(attempts=1), 1.0) == Settle(Done()), "every send was answered"
+    early, first = looked(Done(), lost, 1.0), looked(Done(), lost, 60.0)
+    assert isinstance(early, LookLater)
+    assert isinstance(first, LookLater)
+    assert (early.fresh, early.absent, first.fresh, first.absent) == (False, False, True, True)
+    assert looked(Done(), job(unanswered=True, absences=FRESH_LOOKS - 1), 61.0) == Settle(Done())
+    assert looked(Done(), job(CANCEL, unanswered=True), 1.0) == Settle(Done()), "an order that is gone stays gone"
+
+
 def test_nothing_seen_before_quarantine_proves_nothing() -> None:
     """However often: look again, at the latest when quarantine ends."""
     for after_s in (0.0, 10.0, 59.0, 59.999):

@@ -82,6 +82,7 @@ class _Told(Struct, frozen=True):
 class _Shown(Struct, frozen=True):
     order_id: str | None = None
     status: OrderStatus = "unknown"
+    flat: bool = False
 
 
 class FakeVenue:
@@ -94,6 +95,8 @@ class FakeVenue:
         self.status: dict[str, OrderStatus] = {}
         self.reads = 0
         self.reads_fail = False
+        self.flat = False
+        """Whether reads show no position, where they show no order."""
         self.visible_after_s = 0.0
         """How long an execution stays invisible to reads."""
         self.script: deque[Answer] = deque()
@@ -144,7 +147,7 @@ class FakeVenue:
             if self._clock.now_us() < since_us + int(self.visible_after_s * 1e6):
                 order_id = None
         if order_id is None or order_id not in self.status:
-            return _response(_Shown())
+            return _response(_Shown(flat=self.flat))
         return _response(_Shown(order_id, self.status[order_id]))
 
     def _execute(self, asked: _Asked) -> None:
@@ -276,7 +279,7 @@ class FakeExchange:
         except msgspec.DecodeError:
             return Unknown(message=f"HTTP {response.status}")
         if shown.order_id is None:
-            return Absent(message="no such order")
+            return Done() if closes and shown.flat else Absent(message="no such order")
         order = OrderState(status=shown.status)
         if closes:
             return Accepted(order_id=shown.order_id, order=order)

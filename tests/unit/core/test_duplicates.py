@@ -167,6 +167,18 @@ def test_all_twins_of_a_cut_connection_are_acknowledged(world: World) -> None:
     assert len(world.acme.arrivals) == 1
 
 
+def test_a_redelivery_with_another_body_is_no_redelivery_of_this(world: World) -> None:
+    """Its first delivery was another worker's; here it is refused while the command runs."""
+    world.acme.script.append(Answer(takes_s=1.5))
+    world.publish(world.close())
+    world.run(0.1)
+    stranger = world.publish(world.close(size="3"))
+    stranger.redelivered, stranger.deliveries = True, 1
+    world.run(0.5)
+    assert [r.reason.code for r in world.results("c1") if r.reason] == ["command_id_reused"]
+    assert stranger.settled == "acked"
+
+
 @pytest.mark.parametrize("limited", [{"limits": (Limit("act", 1, 5.0),)}], indirect=True)
 def test_a_duplicate_of_a_parked_command_joins(limited: World) -> None:
     """It is answered with the one result, and does not bring the send forward."""

@@ -194,3 +194,37 @@ def test_a_doubt_about_a_cancel_is_told_once(world: World) -> None:
     result = world.final("x1", 60)
     assert [(r.seq, r.outcome) for r in world.results("x1")] == [(1, "in_doubt"), (2, "rejected")]
     assert (result.evidence, world.acme.status["rest-1"]) == ("query", "working")
+
+
+def test_absence_is_proven_by_two_looks_in_a_row(world: World) -> None:
+    """A read that fails in between proves nothing, and what was seen before it does not count any more."""
+    world.acme.script.append(Answer(kind="reset"))
+    world.publish(world.close())
+    world.run(QUARANTINE_S + 0.1)
+    world.acme.reads_fail = True
+    reads = world.acme.reads
+    world.until(lambda: world.acme.reads > reads)
+    world.acme.reads_fail = False
+    reads = world.acme.reads
+    assert world.final("c1", 120).outcome == "rejected"
+    assert world.acme.reads - reads == 2
+
+
+@pytest.mark.parametrize("executes", [True, False])
+def test_a_position_that_looks_flat_may_still_be_closed_by_us(world: World, executes: bool) -> None:
+    """Somebody else seems to have closed it, and our unanswered request is on its way: not `done` before quarantine."""
+    world.acme.flat = True
+    world.acme.script.append(Answer(kind="hang", executes=executes, late_s=4.0))
+    world.publish(world.close())
+    result = world.final("c1", 120)
+    assert (result.outcome, result.order_id) == (("accepted", "order-1") if executes else ("done", None))
+    assert world.heard("c1")[-1].at_us > world.acme.arrivals[0].at_us + 4_000_000
+
+
+def test_a_position_that_is_flat_by_the_venues_own_word_is_done(world: World) -> None:
+    """Our one request was answered, and a look shows why."""
+    world.acme.flat = True
+    world.acme.script.append(Answer(kind="look"))
+    world.publish(world.close())
+    result = world.final("c1", 2)
+    assert (result.outcome, result.evidence) == ("done", "query")

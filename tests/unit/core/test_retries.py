@@ -109,6 +109,17 @@ def test_a_clock_that_jumps_while_a_request_is_signed_stops_it(world: World) -> 
     assert abs(arrival.stamp_ms - arrival.at_us // 1000) <= 1000
 
 
+def test_a_clock_that_is_set_back_does_not_extend_a_deadline(world: World) -> None:
+    """`not_after` is a moment, and a second is a second, whatever the wall clock says meanwhile."""
+    world.acme.script.extend([Answer(kind="retry", after_s=0.8) for _ in range(5)])
+    world.publish(world.close(ttl_s=1))
+    world.run(0.5)
+    world.clock.jump_us = -100_000_000
+    world.run(5)
+    assert len(world.acme.arrivals) == 2
+    assert [r.outcome for r in world.results("c1")] == ["rejected"]
+
+
 @pytest.mark.parametrize("limited", [{"limits": (Limit("act", 2, 1.0),)}], indirect=True)
 def test_what_exceeds_a_limit_waits_and_is_parked(limited: World) -> None:
     """Never more than the limit in any period; every command is answered; nobody holds a delivery for it."""

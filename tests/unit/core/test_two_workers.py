@@ -94,6 +94,18 @@ def test_a_partitioned_broker_gives_the_command_to_both(world: World) -> None:
     promises.check(world)
 
 
+def test_a_switch_that_is_turned_off_stops_repeats_at_once(world: World) -> None:
+    """A repeatable close was parked after a lost answer; the next worker may not repeat it, whatever was stored."""
+    world.echo.script.extend([Answer(kind="reset", executes=True), Answer(kind="retry", after_s=4)])
+    world.publish(world.close(venue="echo", ttl_s=60))
+    world.run(1)
+    world.kill(world.cores[0])
+    world.recognises_repeats = set()
+    world.start()
+    result = world.final("c1", 30)
+    assert (result.outcome, result.evidence, len(world.echo.arrivals)) == ("accepted", "query", 2)
+
+
 def lost(tmp_path: Path, answer: Answer, ttl_s: float) -> World:
     """Return a world whose worker died with a close under way, and whose journal went with it."""
     world = World(tmp_path)

@@ -74,10 +74,6 @@ class VirtualClock:
         """Return microseconds that nobody sets."""
         return round(self._loop.elapsed_s * 1e6)
 
-    def monotonic_us(self) -> int:
-        """Return microseconds that nobody sets."""
-        return round(self._loop.elapsed_s * 1e6)
-
     async def sleep(self, seconds: float) -> None:
         """Wait in virtual time."""
         await asyncio.sleep(seconds)

@@ -132,6 +132,8 @@ class World:
         self.echo = FakeVenue(self.clock, recognises_repeats=True)
         """A venue that recognises a close it has seen."""
         self.venues = {"acme": self.acme, "echo": self.echo}
+        self.recognises_repeats = {"echo"}
+        """What workers started from now on believe of these venues."""
         self.senders = senders or {}
         self.resolve_for_s = resolve_for_s
         self.cores: list[Core] = []
@@ -152,7 +154,7 @@ class World:
 
     def configure(self, name: str) -> Venue:
         """Return a venue as a worker knows it, with accounts `main` and `other`."""
-        exchange = FakeExchange(name, recognises_repeats=name == "echo")
+        exchange = FakeExchange(name, recognises_repeats=name in self.recognises_repeats)
         options = Options(rest_url=f"https://{name}", timeout_s=TIMEOUT_S, timestamp_window_s=WINDOW_S)
         signer = exchange.signer(Secrets(api_key="key", api_secret="secret"))
         accounts = {account: Account(account, signer) for account in ("main", "other")}

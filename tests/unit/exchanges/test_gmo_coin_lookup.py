@@ -243,6 +243,9 @@ def test_an_order_just_before_the_send_is_left_undecided() -> None:
     reads: Reads = {"activeOrders": [row], "orders": [row], "openPositions": [position()]}
     assert is_seen(look(CLOSE, reads, window_ms=7_000))
     assert isinstance(look(CLOSE, reads, window_ms=6_999), Absent)
+    row = order(after_ms=-900)
+    reads = {"activeOrders": [row], "orders": [row], "openPositions": [position()]}
+    assert isinstance(look(CLOSE, reads, window_ms=500), Accepted)
 
 
 @pytest.mark.parametrize("after_ms", [-1_001, -6_000, -60_000])
