@@ -8,8 +8,8 @@ the pacing, the lease, the sequence numbers and every decision about what is new
 `Exchange.reconcile` is the other half: a flow of reads that finds what a stream may have missed.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Generator, Sequence
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
@@ -142,3 +142,18 @@ class Missed(Struct, frozen=True, kw_only=True):
 
     changes: tuple[Change, ...] = ()
     complete: bool = True
+
+
+class Feed(Protocol):
+    """What a venue's class offers beside `router.exchange.Exchange`: its stream, or what to poll, and what to read."""
+
+    poll_s: ClassVar[tuple[float, float] | None]
+    """Without a stream: seconds between two polls while nothing is open, and while a command is. Else `None`."""
+
+    def stream(self, secrets: Any) -> Stream | None:
+        """Begin the protocol of one connection, or `None` where orders have to be polled."""
+        ...
+
+    def reconcile(self, known: Known) -> Generator[Request, Response, Missed]:
+        """Read what may have been missed since `known.since_ms`. Never raises, whatever the bytes."""
+        ...
