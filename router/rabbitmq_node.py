@@ -166,7 +166,7 @@ class RabbitMQNode:
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "HOME": str(directory),
-            "ERL_CRASH_DUMP": str(directory / "erl_crash.dump"),
+            "ERL_CRASH_DUMP_SECONDS": "0",  # none: its log says why a node failed
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(self._epmd_port),
             # Set, this makes the script exec the node instead of watching over it; nobody listens there.

@@ -105,10 +105,13 @@ class PostgreSQL:
         return directory
 
     def _wait_until_ready(self, status: Path) -> None:
-        """Wait for the word that the server itself writes for pg_ctl, on the last line of postmaster.pid."""
+        """Wait for what the server itself writes for pg_ctl: its process id first, and at last that it is ready."""
         assert self._server is not None
         limit = time.monotonic() + START_LIMIT_S
-        while not (status.exists() and status.read_text().rstrip().endswith("ready")):
+        while True:
+            lines = status.read_text().split() if status.exists() else []
+            if lines and lines[0] == str(self._server.pid) and lines[-1] == "ready":
+                return
             if self._server.poll() is not None or time.monotonic() > limit:
                 raise RuntimeError(f"PostgreSQL did not start:\n{self._log().read_text()[-2000:]}")
             time.sleep(0.02)

@@ -14,11 +14,12 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 
 from router.errors import ConfigError, JournalUnavailable, RouterError
-from router.job import Admitted, Outgoing
+from router.job import Admitted, AttemptEnd, AttemptStart, Job, Outgoing
 from router.journal import outbox, story
 from router.journal.migrations import Epoch, open_epoch
 from router.journal.statements import Operation, T
 from router.journal.store import Key, Store
+from schemas.results import Result
 
 CONNECTIONS: Final = 16
 TIMEOUT_S: Final = 8.0
@@ -111,6 +112,19 @@ class PostgresJournal(Store):
             await self._pool.close()
         else:
             self._pool.terminate()
+
+    async def save(
+        self,
+        job: Job,
+        *,
+        start: AttemptStart | None = None,
+        end: AttemptEnd | None = None,
+        result: Result | None = None,
+    ) -> tuple[Job, tuple[Outgoing, ...]] | None:
+        """Store `job` if its version is still the stored one. See `router.ports.Journal`."""
+        if result is not None and result.seq > 1:
+            await self._flush_marks()  # else it would wait for a result that is confirmed
+        return await super().save(job, start=start, end=end, result=result)
 
     async def unpublished(self, older_than_us: int, limit: int) -> tuple[Outgoing, ...]:
         """Claim results that were completed before the instant `older_than_us` and are not confirmed."""

@@ -1,0 +1,29 @@
+# One line per target; the continuous integration runs the same ones. Python 3.11 and make are all it needs on Debian 12.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test test-faults check schema clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## the locked environment in .venv
+	@$(PYTHON) deploy/setup.py
+
+demo: setup ## broker, simulated exchanges and a worker on this machine; commands over four exchanges
+	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/order-router demo
+
+test: setup ## every test that is not marked slow, on a real RabbitMQ and a real PostgreSQL
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest
+
+test-faults: setup ## only the tests of the fault table
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults and not slow"
+
+check: setup ## lint, format, types, layers, and that schemas/json is what the code says
+	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/order-router schema --check
+
+schema: setup ## write schemas/json from the code
+	@$(BIN)/order-router schema --write
+
+clean: ## remove what the other targets made
+	@rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist

@@ -1,0 +1,61 @@
+"""A process with the journal open: `python -m tests.integration.journal.pod URL WHAT ARGUMENT`.
+
+count N       admit N closes whose ids everybody uses, print how many were new
+before ID     admit a close, and be killed after its rows are written, before their commit
+after ID      admit a close, and be killed once it is told that it is stored
+freeze ID     admit a close, and be stopped after its rows are written, before their commit; then go on
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from router.job import Admitted
+from router.journal import Store, open_journal
+from router.journal.postgres import PostgresJournal
+from router.journal.writer import Writer
+from tests.journal_cases import began, close, reply
+
+
+async def _run(url: str, what: str, argument: str) -> None:
+    async with await open_journal(url) as journal:
+        if what == "count":
+            print("ready", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+            print(await _count(journal, int(argument)))
+            return
+        if what != "after":
+            _before_commit(lambda: os.kill(os.getpid(), signal.SIGKILL if what == "before" else signal.SIGSTOP))
+        await journal.admit(close(argument), reply(), "digest", start=began())
+        print("stored", flush=True)
+        if what == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _count(journal: Store, commands: int) -> int:
+    async def admit(number: int) -> bool:
+        job = close(f"a{number}", position=f"p{number}")
+        return isinstance(await journal.admit(job, reply(), "digest", start=began()), Admitted)
+
+    return sum(await asyncio.gather(*(admit(number) for number in range(commands))))
+
+
+def _before_commit(strike: Callable[[], None]) -> None:
+    end, commit = Writer._end, PostgresJournal._commit
+
+    def struck_end(self: Writer) -> None:
+        strike()
+        end(self)
+
+    async def struck_commit(self: PostgresJournal, connection: object, transaction: object) -> None:
+        strike()
+        await commit(self, connection, transaction)
+
+    Writer._end = struck_end  # type: ignore[method-assign]  # the process is about to die here
+    PostgresJournal._commit = struck_commit  # type: ignore[method-assign]  # the same
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(*sys.argv[1:]))

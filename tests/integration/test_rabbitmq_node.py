@@ -1,0 +1,112 @@
+"""The private RabbitMQ node: it works, keeps to loopback, survives a crash of its own, and never outlives its owner."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from router.errors import UserError
+from router.rabbitmq_node import RabbitMQNode, free_ports, speaks_amqp
+from tests.stack import until
+
+pytestmark = pytest.mark.integration
+
+OWNER = """
+import signal, sys
+from pathlib import Path
+from router.rabbitmq_node import RabbitMQNode
+node = RabbitMQNode(Path(sys.argv[1]))
+node.start()
+print(node.port, flush=True)
+signal.pause()
+"""
+
+
+def processes_of(directory: Path) -> set[int]:
+    """Every living process of the node in a folder: all of them have it as HOME."""
+    home, found = f"HOME={directory}".encode(), set()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and home in (entry / "environ").read_bytes().split(b"\0"):
+                found.add(int(entry.name))
+        except OSError:
+            continue  # it ended while we looked, or is not ours to look at
+    return found
+
+
+def addresses(pids: set[int]) -> set[str]:
+    """The IPv4 and IPv6 addresses, in hexadecimal as /proc has them, on which these processes listen."""
+    sockets = {link.readlink().name for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    return {row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
+
+
+async def test_a_node_answers_at_its_url_and_leaves_nothing() -> None:
+    """A started node speaks AMQP, on loopback only; once stopped it leaves no process, not even epmd, and no file."""
+    said: list[str] = []
+    node = RabbitMQNode()
+    node.start(said.append)
+    directory = node.directory
+    try:
+        assert node.url == f"amqp://guest:guest@127.0.0.1:{node.port}/"
+        assert speaks_amqp(node.port)
+        running = processes_of(directory)
+        assert node.pid in running
+        assert addresses(running) == {"0100007F", "00000000000000000000000001000000"}
+        assert len(said) == 2
+    finally:
+        node.stop()
+    await until(lambda: not processes_of(directory))
+    assert not speaks_amqp(node.port)
+    assert not directory.exists()
+
+
+async def test_what_was_durable_is_there_after_a_crash(tmp_path: Path) -> None:
+    """A restart kills the node and starts it on the same data and the same address; what it is told, it keeps."""
+    with RabbitMQNode(tmp_path / "node") as node:
+        url, pid = node.url, node.pid
+        node.ctl("add_vhost", "kept")
+        node.restart()
+        assert node.pid != pid
+        assert node.url == url
+        assert "kept" in node.ctl("list_vhosts").split()
+
+
+async def test_no_process_outlives_its_owner(tmp_path: Path) -> None:
+    """The owner is killed without a chance to clean up: neither the node nor its epmd remains."""
+    directory = tmp_path / "node"
+    with subprocess.Popen([sys.executable, "-c", OWNER, directory], stdout=subprocess.PIPE) as owner:
+        try:
+            assert owner.stdout is not None
+            port = int(owner.stdout.readline())
+            assert speaks_amqp(port)
+            assert processes_of(directory)
+        finally:
+            owner.kill()
+    await until(lambda: not processes_of(directory))
+    assert not speaks_amqp(port)
+
+
+async def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """A node whose port is taken fails with the end of its log, and leaves nothing."""
+    node = RabbitMQNode(tmp_path / "node")
+    with socket.create_server(("127.0.0.1", node.port)), pytest.raises(UserError, match="eaddrinuse|already"):
+        node.start()
+    await until(lambda: not processes_of(tmp_path / "node"))
+
+
+def test_a_stopped_node_takes_no_orders() -> None:
+    """rabbitmqctl without a node would start an epmd that nobody ends, so it is not run."""
+    with pytest.raises(UserError, match="not running"):
+        RabbitMQNode().ctl("status")
+
+
+def test_ports_are_free_and_apart_from_outgoing_ones() -> None:
+    """Picked ports differ, can be bound, and lie below the range of outgoing connections."""
+    ports = free_ports(5)
+    assert len(set(ports)) == 5
+    for port in ports:
+        assert port < 32_768
+        socket.create_server(("127.0.0.1", port)).close()
