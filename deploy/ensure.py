@@ -1,7 +1,8 @@
-"""`ensure.py rabbitmq`, `ensure.py postgresql`: a server program is installed on this machine, or it is said how to get it.
+"""`ensure.py rabbitmq`, `ensure.py postgresql`: a server program is on this machine, or it is said how to get it.
 
-Only the program is wanted, for private nodes that start and stop with a demo or a test: nothing is configured, and installing starts no
-service. Root, or sudo without a password, lets this install Debian's package; otherwise it prints the one line to run and exits 1.
+Only the program is wanted, for private nodes that start and stop with a demo or a test: nothing is configured, and
+installing starts no service. Root, or sudo without a password, lets this install Debian's package; otherwise it prints
+the one line to run and exits 1.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 INSTALL = """
@@ -25,8 +27,8 @@ fi
 apt-get --quiet update || :
 apt-get --quiet --yes -o DPkg::Lock::Timeout=300 install --no-install-recommends "$1"
 """
-"""A package that brings a service starts it on installation, unless policy-rc.d answers 101 (Debian's invoke-rc.d). One that is there
-is left alone. A failing update may be a foreign repository's; whether the package can be had is for the installation to say."""
+"""A package that brings a service starts it, unless policy-rc.d answers 101 (invoke-rc.d(8)); one that is there stays.
+A failing update may be a foreign repository's; whether the package can be had is for the installation to say."""
 
 
 def rabbitmq() -> Path | None:
@@ -37,10 +39,10 @@ def rabbitmq() -> Path | None:
 
 def postgresql() -> Path | None:
     """Find the folder of the newest PostgreSQL's own programs; Debian keeps one per version, none of it on PATH."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), reverse=True)
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda it: int(it.parent.name), reverse=True)
     if on_path := shutil.which("initdb"):
         folders.append(Path(on_path).resolve().parent)
-    whole = (folder for folder in folders if all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres")))
+    whole = (it for it in folders if all(os.access(it / name, os.X_OK) for name in ("initdb", "postgres")))
     return next(whole, None)
 
 
@@ -63,11 +65,13 @@ def install(package: str) -> bool:
     if before is None or not shutil.which("apt-get"):
         return False
     print(f"ensure: installing {package} (Debian package, once; a minute or so) …", flush=True)
-    command = [*before, "sh", "-c", INSTALL, "sh", package]
-    apt = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if apt.returncode:
-        sys.stderr.buffer.write(apt.stdout)
-    return apt.returncode == 0
+    with tempfile.TemporaryFile() as said:
+        command = [*before, "sh", "-c", INSTALL, "sh", package]
+        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False).returncode
+        if status:
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+    return status == 0
 
 
 def ensure(name: str) -> None:

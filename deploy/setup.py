@@ -1,7 +1,8 @@
 """`make setup`: an environment in .venv that holds exactly what uv.lock says.
 
-Needs a python3 of 3.11 or later and nothing else: no pip, no venv module. uv does the work. It is taken from PATH, else from an earlier
-run, else fetched by pip, else downloaded as a wheel; a fetched uv must have the sha256 written down here.
+Needs a python3 of 3.11 or later and nothing else: no pip, no venv module. uv does the work. It is taken from PATH,
+else from an earlier run, else fetched by pip, else downloaded as a wheel; what is fetched must have the sha256 that is
+written down here.
 
 Nothing to do costs a tenth of a second: a stamp in .venv remembers what the environment was made from.
 """
@@ -49,7 +50,7 @@ def fail(message: str) -> NoReturn:
 
 
 def index_url(environment: Mapping[str, str]) -> str:
-    """The package index to use: a mirror named in the environment (uv's words before pip's), else PyPI; no slash at the end."""
+    """Return the package index: a mirror named in the environment (to uv before to pip), else PyPI; no last slash."""
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
         if url := environment.get(name, "").strip():
             return url.rstrip("/")
@@ -68,7 +69,7 @@ def verify(content: bytes, sha256: str, name: str) -> None:
     """Refuse bytes whose checksum is not the pinned one: what is downloaded here is executed next."""
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        fail(f"{name} has sha256 {found}, not the pinned {sha256}; it was not used. Is the package index the right one?")
+        fail(f"{name} has sha256 {found}, not the pinned {sha256}; it was not used. Is that the right package index?")
 
 
 def is_new_enough(version_line: str) -> bool:
@@ -88,7 +89,7 @@ def find_uv() -> str | None:
 
 
 def fetch_uv(index: str) -> str:
-    """Put the pinned uv into .tools and return its path; pip is asked first, because it knows this machine's proxies and mirrors."""
+    """Put the pinned uv into .tools and return its path. pip goes first: it knows this machine's mirrors."""
     if platform.machine() not in UV_WHEELS or sys.platform != "linux":
         fail(f"no uv is pinned for {sys.platform} {platform.machine()}: install uv 0.9 or later and put it on PATH")
     filename, sha256 = UV_WHEELS[platform.machine()]
@@ -103,8 +104,8 @@ def fetch_with_pip(sha256: str) -> bool:
     """Let pip, if there is one, fetch and check uv; say whether it did."""
     wanted = TOOLS / "uv.txt"
     wanted.write_text(f"uv=={UV_VERSION} --hash=sha256:{sha256}\n")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary=:all:", "--upgrade"]
-    command += ["--disable-pip-version-check", "--target", str(TOOLS), "--requirement", str(wanted)]
+    options = ["--quiet", "--upgrade", "--require-hashes", "--only-binary=:all:", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(TOOLS), "--requirement", str(wanted)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -123,7 +124,12 @@ def download(index: str, filename: str, sha256: str) -> None:
         with urlopen(url, timeout=60) as wheel:  # noqa: S310 - the same
             content: bytes = wheel.read()
     except OSError as error:
-        fail(f"cannot download uv from {page_url}: {error}. Behind a mirror, set UV_DEFAULT_INDEX")
+        hint = (
+            "apt-get install ca-certificates"
+            if "CERTIFICATE" in str(error)
+            else "behind a mirror, set UV_DEFAULT_INDEX"
+        )
+        fail(f"cannot download uv from {page_url}: {error} ({hint})")
     verify(content, sha256, filename)
     target = TOOLS / "bin/uv"
     target.parent.mkdir(exist_ok=True)
@@ -134,9 +140,9 @@ def download(index: str, filename: str, sha256: str) -> None:
 
 
 def sync(uv: str, index: str) -> None:
-    """Make .venv hold what the lock file says; every file is checked against the lock's checksums, from a mirror too."""
-    environment = os.environ | {"UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1"}
-    environment.pop("VIRTUAL_ENV", None)
+    """Make .venv hold what the lock file says; each file must have the lock's checksum, also if it is a mirror's."""
+    ours = {"UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | ours
 
     def run(*arguments: str) -> None:
         if subprocess.run([uv, "--quiet", *arguments], cwd=ROOT, env=environment, check=False).returncode:
@@ -156,7 +162,7 @@ def sync(uv: str, index: str) -> None:
 
 
 def fingerprint() -> str:
-    """What an environment depends on: the lock, the project, this program, and where it stands (its scripts name their folder)."""
+    """Return what .venv depends on: the lock, the project, this program, and the folder (its scripts name it)."""
     digest = hashlib.sha256(str(ROOT).encode())
     for name in ("uv.lock", "pyproject.toml", "deploy/setup.py"):
         digest.update((ROOT / name).read_bytes())
@@ -166,9 +172,12 @@ def fingerprint() -> str:
 def main() -> None:
     """Bring .venv up to date, or find in a moment that it is."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older one is turned away
-        fail(f"Python 3.11 or later is needed and {sys.executable} is {platform.python_version()}: apt-get install python3")
+        fail(
+            f"Python 3.11 or later is needed; {sys.executable} is {platform.python_version()}: apt-get install python3"
+        )
     wanted = fingerprint()
-    whole = all((VENV / "bin" / name).exists() for name in ("python", "order-router"))  # python: a link, dead after an upgrade
+    # python is a link, dead once the system's has been replaced by another version
+    whole = all((VENV / "bin" / name).exists() for name in ("python", "order-router"))
     if whole and STAMP.exists() and STAMP.read_text() == wanted:
         return
     index = index_url(os.environ)

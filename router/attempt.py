@@ -32,6 +32,7 @@ SEND_BY_US = 2_000_000
 """An intent older than this sends nothing any more: somebody else may take the job up."""
 SIGNATURE_US = 1_000_000
 TAKE_UP_MARGIN_US = 3_000_000
+JOURNAL_RETRY_S = 0.5
 LAST_TRY_S = 0.3
 PARK_S = 1.0
 """A longer wait leaves the process for the journal."""
@@ -69,6 +70,8 @@ def begin(job: Job, venue: Venue, now_us: int) -> tuple[Job, AttemptStart]:
         last_sent_us=send_by,
         step="send" if venue.exchange.repeatable(job.command) else "look",
         next_us=send_by + int(venue.options.timeout_s * 1e6) + TAKE_UP_MARGIN_US,
+        venue_code=None,
+        message="",
     )
     return begun, AttemptStart(number=begun.tries, at_us=now_us)
 
@@ -134,7 +137,8 @@ class Sending:
         try:
             saved = await self._journal.save(begun, start=start, end=self.end)
         except JournalUnavailable:
-            return self._decide(self.job, NotSent("the journal cannot be written"))
+            again = Again(JOURNAL_RETRY_S, "internal_error", None, "the journal cannot be written")
+            return or_end(self.job, again, self.job.tries + 1, self._not_after, now)
         if saved is None:
             return Lost()
         self._before, (self.job, _), self.end = self.job, saved, None
@@ -194,6 +198,8 @@ class Sending:
         )
         if isinstance(seen, Retry) and seen.code == "rate_limited":
             self.venue.limiter.block(self.account.name, self._request.scopes, seen.after_s)
+        if isinstance(seen, DeadlinePassed):  # says nothing of the venue: the cause before it stands
+            venue_code, message = before.venue_code, before.message
         earlier = replace(self.job, attempts=before.attempts, venue_code=venue_code, message=message)
         if isinstance(seen, NotSent | Retry) or self._sent_us is None:
             self.job = replace(earlier, first_sent_us=before.first_sent_us, last_sent_us=before.last_sent_us)

@@ -143,19 +143,20 @@ def after_look(
             return Settle(seen)
         case Refused():
             return Settle(replace(seen, message=seen.message or "as the venue shows it"))
-        case Working() if looked_us < not_after_us and job.tries < MAX_TRIES:
+        case Working() if isinstance(job.command, Cancel) and looked_us < not_after_us and job.tries < MAX_TRIES:
             return Again(0.0 if job.tries <= 1 else _backoff_s(job), "timeout", None, "the order still works")
-        case Working() | Absent():
+        case Working() | Absent() if isinstance(seen, Working) or job.order is None:
             if not quarantined and job.absences + 1 >= FRESH_LOOKS:
                 untried = not job.tries and looked_us < not_after_us
                 return Again(0.0, "timeout") if untried else Settle(_never(job, seen))
             return LookLater(_next_look_us(job, looked_us, quarantine_us), not quarantined, not quarantined)
-        case Unknown():
+        case _:
+            # Unknown; or an order that was seen before and is not now: that it never was is no longer possible.
             began = job.doubt_us or job.last_sent_us or job.received_us
             if job.state == "unresolved":
                 return LookLater(looked_us + int(LATE_LOOK_S * 1e6))
             if looked_us >= began + resolve_for_us and job.looks >= FRESH_LOOKS:
-                return GiveUp(seen.message or "the venue cannot tell")
+                return GiveUp(getattr(seen, "message", "") or "the venue cannot tell")
             return LookLater(_next_look_us(job, looked_us, quarantine_us), not quarantined)
 
 

@@ -17,7 +17,7 @@ from router.answers import to_us
 from router.attempt import PARK_S, Decided, Lost, Parked, Sending
 from router.decision import Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
 from router.errors import JournalUnavailable
-from router.exchange import Accepted, Done, Refused, Request
+from router.exchange import Accepted, Done, Refused, Request, Sight, Working
 from router.job import AttemptEnd, Job, Outgoing, effective
 from router.lookup import Sweep
 from router.ports import Clock, Journal, Transport
@@ -130,8 +130,10 @@ class Dispatcher:
                 concluded = await self._settle(job, outcome, "response", end=turn.end)
                 return concluded or await self._settle_late(job, outcome)
             case Doubt(venue_code, message):
-                job = replace(job, venue_code=venue_code, message=message, step="look")
-                job, result = answers.doubted(replace(job, next_us=now + FIRST_LOOK_US), now)
+                job = replace(job, venue_code=venue_code, message=message, step="look", next_us=now + FIRST_LOOK_US)
+                if job.state != "open":
+                    return await self.store(job, end=turn.end)
+                job, result = answers.doubted(job, now)
                 return await self.store(job, end=turn.end, result=result)
             case LookNow(venue_code, message):
                 job = replace(job, venue_code=venue_code, message=message, step="look")
@@ -164,7 +166,7 @@ class Dispatcher:
         """Look once, and store what follows. Returns `None` when somebody else was first."""
         venue = self.venues[job.command.venue]
         seen = await sweep.look(venue, venue.accounts[job.command.account], job)
-        _log.info("looked", venue=venue.name, command_id=job.command_id, seen=type(seen).__name__)
+        self._noticed(job, seen)
         finding = after_look(
             job,
             seen,
@@ -174,6 +176,8 @@ class Dispatcher:
             resolve_for_us=self._resolve_for_us,
         )
         now = self._clock.now_us()
+        if isinstance(seen, Working):
+            job = replace(job, order=seen.order)
         match finding:
             case Settle(outcome):
                 return await self._settle(job, outcome, "query")
@@ -189,10 +193,16 @@ class Dispatcher:
                 job, result = answers.doubted(job, now)
                 return await self.store(job, result=result)
 
+    def _noticed(self, job: Job, seen: Sight) -> None:
+        what = " ".join(filter(None, (type(seen).__name__, getattr(seen, "message", ""))))
+        self._journal.note(job.sender, job.command_id, "looked", what)
+        _log.info("looked", venue=job.command.venue, command_id=job.command_id, seen=what)
+
     async def watch(self, job: Job, sweep: Sweep) -> Concluded | None:
         """Look whether the order of an accepted cancel works no more; at the deadline say what was seen last."""
         venue = self.venues[job.command.venue]
         seen = await sweep.look(venue, venue.accounts[job.command.account], job)
+        self._noticed(job, seen)
         if isinstance(seen, Done | Refused):
             return await self._settle(job, seen, "query")
         job = replace(job, order=getattr(seen, "order", None) or job.order)

@@ -170,11 +170,11 @@ def told(outcome: Outcome, venue_code: str | None, message: str) -> Outcome:
 def retry_after_s(response: Response, default: float) -> float:
     """Read `Retry-After`, in seconds or as a date, the date measured against the answer's own `Date` header."""
     value = response.headers.get("retry-after", "").strip()
-    if value.isdigit() and len(value) < 9:
+    if value.isascii() and value.isdigit() and len(value) < 9:
         return float(value)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers.get("date", ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return default
     return max(wait.total_seconds(), 0.0)
 

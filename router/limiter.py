@@ -19,6 +19,12 @@ STRETCH = 1.05
 """A window of a second is kept for 1.05 s."""
 
 
+MAX_BLOCK_US = 120_000_000
+"""Nobody is sent away for longer at a time, whatever a venue or a clock says."""
+BEHIND_US = 10_000
+"""How soon to look again for one whose place is free but who stands behind another."""
+
+
 class Priority(IntEnum):
     """Who goes first when a limit makes requests wait."""
 
@@ -44,12 +50,11 @@ class _Window:
     def free_at(self, now: int, priority: Priority) -> int:
         """Return when a request of this priority may leave: `now`, or later."""
         count = self.limit if priority is Priority.CANCEL else self.limit - self.cancels_only
-        free = now
         if count <= 0:
             return now + self.period
-        if len(self.sent) >= count:
-            free = max(free, self.sent[-count] + self.period)
-        return max(free, self.blocked_until)
+        free = self.sent[-count] + self.period if len(self.sent) >= count else now
+        # Times from the future are left from before the clock was set back.
+        return max(now, min(free, now + self.period), min(self.blocked_until, now + MAX_BLOCK_US))
 
 
 class _Waiter:
@@ -110,7 +115,7 @@ class Limiter:
         """Let nothing leave for a while: the venue said that it was too much."""
         until = self._clock.now_us() + int(seconds * 1e6)
         for window in self._of(account, scopes):
-            window.blocked_until = max(window.blocked_until, until)
+            window.blocked_until = until
 
     def _of(self, account: str, scopes: tuple[str, ...]) -> tuple[_Window, ...]:
         key = (account, scopes)
@@ -139,10 +144,11 @@ class Limiter:
     def _come_back(self, windows: tuple[_Window, ...], now: int, priority: Priority) -> float:
         """Spread those who are sent away over the places to come, so that they do not all return at once."""
         at = self._free_at(windows, now, priority)
-        for window in windows:
-            at = max(at, window.tail + window.period // window.limit)
-        for window in windows:
-            window.tail = at
+        if priority is not Priority.CANCEL:
+            latest = now + MAX_BLOCK_US
+            at = max([at, *(min(window.tail + window.period // window.limit, latest) for window in windows)])
+            for window in windows:
+                window.tail = at
         return max((at - now) / 1e6, 0.05)
 
     def _serve(self) -> None:
@@ -165,9 +171,9 @@ class Limiter:
         self._waiting = left
         if left:
             now = self._clock.now_us()
-            at = min(self._free_at(waiter.windows, now, waiter.priority) for _, _, waiter in left)
-            delay = max((at - now) / 1e6, 0.001)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._serve)
+            times = [self._free_at(waiter.windows, now, waiter.priority) for _, _, waiter in left]
+            at = min((at for at in times if at > now), default=now + BEHIND_US)
+            self._timer = asyncio.get_running_loop().call_later((at - now) / 1e6, self._serve)
 
 
 def _meet(one: tuple[_Window, ...], other: tuple[_Window, ...]) -> bool:

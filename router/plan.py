@@ -49,15 +49,18 @@ class Planner:
         self._clock = clock
         self._max_horizon_s = max_horizon_s
 
-    def plan(self, delivery: Delivery, fresh: Job) -> Plan:
-        """Plan a fresh command; a place under the venue's limits is taken if there is one."""
+    def plan(self, delivery: Delivery, fresh: Job, *, may_send: bool = True) -> Plan:
+        """Plan a fresh command; a place under the venue's limits is taken if there is one and it may be sent."""
         now = self._clock.now_us()
         command = fresh.command
         against = objection(delivery, command, self._venues, self._max_horizon_s, now)
+        lost = isinstance(command, Close) and self._may_be_known_to_a_lost_journal(delivery, command)
+        if against is not None and against.code == "expired" and (lost or fresh.attempts):
+            return self._look(delivery, fresh, now)
         if against is not None:
             return refuse(fresh, against.code, against.message, now)
         venue = self._venues[command.venue]
-        if isinstance(command, Cancel) and command.order_id is None and not command.dry_run:
+        if isinstance(command, Cancel) and command.order_id is None:
             return Plan(job=replace(fresh, step="find", next_us=now))
         request = venue.exchange.request(command, fresh.client_order_id)
         if isinstance(request, Refused):
@@ -70,10 +73,16 @@ class Planner:
             return Plan(job=job, result=result)
         if isinstance(command, Close):
             fresh = replace(fresh, position=venue.exchange.position(command))
-            if self._may_be_known_to_a_lost_journal(delivery, command):
-                first = delivery.sent_us or to_us(command.issued_at or command.not_after)
-                return Plan(job=replace(fresh, step="look", next_us=now, first_sent_us=first, last_sent_us=now))
-        return self._send(fresh, venue, request, now)
+            if lost:
+                return self._look(delivery, fresh, now)
+        return self._send(fresh, venue, request, now) if may_send else Plan(job=fresh)
+
+    def _look(self, delivery: Delivery, fresh: Job, now: int) -> Plan:
+        """Begin with a look: an earlier send may have been executed."""
+        issued_at = fresh.command.issued_at
+        first = fresh.first_sent_us or delivery.sent_us or (to_us(issued_at) if issued_at else now)
+        last = fresh.last_sent_us or now
+        return Plan(job=replace(fresh, step="look", next_us=now, first_sent_us=first, last_sent_us=last))
 
     def _send(self, fresh: Job, venue: Venue, request: Request, now: int) -> Plan:
         early = venue.exchange.repeatable(fresh.command)

@@ -1,11 +1,13 @@
 """A private RabbitMQ node: its own folder, its own ports, loopback only, and gone with the process that started it.
 
-`order-router demo` and the tests run against it. It touches nothing of a RabbitMQ that the machine may run already: not its folders, its
-ports, its cookie or its epmd (Erlang's port mapper, which the first Erlang node of a user otherwise starts as a daemon that outlives it).
+`order-router demo` and the tests run against it. It touches nothing of a RabbitMQ that the machine may run already:
+not its folders, its ports, its cookie or its epmd (Erlang's port mapper; otherwise the first Erlang node of a machine
+starts one as a daemon, which outlives it).
 
-Two processes, both our children in sessions of their own, so that Ctrl-C reaches only us and we end them in order: epmd in the
-foreground, then the node. The kernel kills both should we die without a word (PR_SET_PDEATHSIG: it watches the *thread* that started
-them, so call `start` from one that stays). The start scripts only `exec`, so the child we start is the Erlang machine itself.
+Two processes: epmd in the foreground, then the node. Both are our children, in sessions of their own, so that Ctrl-C
+reaches only us and we end them in order. The kernel kills both should we die without a word (PR_SET_PDEATHSIG: it
+watches the *thread* that started them, so call `start` from one that stays). RabbitMQ's scripts only `exec` here, so
+the child we start becomes the Erlang machine itself.
 """
 
 import os
@@ -29,7 +31,7 @@ CTL_LIMIT_S = 60
 LOG_TAIL_LINES = 15
 
 DEBIAN_SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-"""The script behind Debian's /usr/sbin/rabbitmq-server, which wants to be root and would change to the user rabbitmq."""
+"""The script behind Debian's /usr/sbin/rabbitmq-server, which must be root and would become the user rabbitmq."""
 
 CONFIGURATION = """\
 disk_free_limit.absolute = 50MB
@@ -37,14 +39,14 @@ vm_memory_high_watermark.absolute = 1GB
 """
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
-"""What an AMQP 0-9-1 client says first (specification, section 4.2.2); the answer is a method frame, which begins with 1."""
+"""What an AMQP 0-9-1 client says first (specification, 4.2.2); the answer is a method frame, which begins with 1."""
 
 
 class RabbitMQNode:
     """A RabbitMQ node that lasts from `start` to `stop`, or through a `with` block.
 
-    `directory` holds everything the node writes; without one it is a temporary folder that `stop` removes. The ports stay the same over
-    `kill`, `restart` and a second `start`. Every failure is a `UserError` that ends with what the node last said.
+    `directory` holds everything the node writes; without one it is a temporary folder that `stop` removes. The ports
+    stay the same over `kill`, `restart` and a second `start`. A node that fails raises UserError with its last words.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -80,8 +82,12 @@ class RabbitMQNode:
 
     def start(self, progress: Callable[[str], None] | None = None) -> None:
         """Start the node, on the data it had if it ran before, and return when it takes connections: 3 to 10 s."""
+        if self._node is not None and self._node.poll() is None:
+            return
         began = time.monotonic()
         server = find_server()
+        if _listens(self._port):  # else that server would be taken for ours
+            raise UserError(f"port {self._port}, meant for a private RabbitMQ node, is in use")
         if progress:
             progress("starting a private RabbitMQ node …")
         directory = self._prepare()
@@ -99,7 +105,7 @@ class RabbitMQNode:
             progress(f"RabbitMQ is ready after {time.monotonic() - began:.1f} s")
 
     def stop(self) -> None:
-        """End the node in order, then its epmd, and remove the temporary folder. Nothing is left; stopping twice is fine."""
+        """End the node in order, then its epmd, and remove the temporary folder. Stopping twice is fine."""
         _end(self._node, signal.SIGTERM)
         _end(self._epmd, signal.SIGTERM)
         self._node = self._epmd = None
@@ -118,7 +124,7 @@ class RabbitMQNode:
         self.start()
 
     def ctl(self, *arguments: str) -> str:
-        """Run `rabbitmqctl --quiet` with these arguments against the running node; return what it printed. Takes a second or two."""
+        """Run `rabbitmqctl --quiet` against the running node and return what it printed: a second or two each time."""
         if self._node is None:
             raise UserError("the RabbitMQ node is not running")
         server = find_server()
@@ -159,7 +165,7 @@ class RabbitMQNode:
         return self._directory
 
     def _environment(self, server: Path) -> dict[str, str]:
-        """Everything the scripts of RabbitMQ read. Nothing is inherited: a stray RABBITMQ_* or ERL_* would lead to another node."""
+        """Return all that the scripts read. Nothing is inherited: a stray RABBITMQ_* would lead to another node."""
         directory = self.directory
         loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
         environment = {
@@ -216,7 +222,8 @@ def find_server() -> Path:
 def free_ports(count: int) -> list[int]:
     """Pick loopback ports that are free now, below the range that Linux gives to outgoing connections (32768 and up).
 
-    In that range a port could be given away while its server restarts, and a client that keeps trying could even connect to itself.
+    In that range a port could be given away while its server restarts, and a client that keeps trying could even
+    connect to itself.
     """
     ports: list[int] = []
     while len(ports) < count:
@@ -250,9 +257,9 @@ def _listens(port: int) -> bool:
 
 
 def _core_plugins(server: Path, directory: Path) -> Path | None:
-    """Make a plugin folder of just what boots the broker: it reads every module of every plugin it finds, enabled or not.
+    """Make a plugin folder of just what boots the broker, which reads every plugin it finds, enabled or not.
 
-    Saves 2 of 5 s with 3.10. None (all plugins are read) for a version that is laid out in another way.
+    Saves 2 of 5 s with 3.10. None, and it reads them all, for a version that is laid out in another way.
     """
     everything = server.resolve().parent.parent / "plugins"
     names = ("rabbit-3.*", "rabbit_common-3.*", "rabbitmq_prelaunch-3.*")
@@ -272,7 +279,7 @@ def _log(directory: Path) -> Path:
 
 
 def _spawn(command: list[str], environment: dict[str, str], directory: Path) -> subprocess.Popen[bytes]:
-    """Start a child that the kernel kills when we are gone (setpriv is part of every Debian; without it, only `stop` ends the child)."""
+    """Start a child that the kernel kills when we are gone. Debian always has setpriv; else only `stop` ends it."""
     setpriv = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     with _log(directory).open("ab") as log:
         return subprocess.Popen(
@@ -291,6 +298,7 @@ def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
     if process is None:
         return
     process.send_signal(how)
+    process.send_signal(signal.SIGCONT)  # a test may have stopped it, and what is stopped does not end
     try:
         process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:

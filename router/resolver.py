@@ -23,9 +23,11 @@ from schemas.commands import Cancel, Close
 
 POLL_S = 1.0
 AT_ONCE = 128
-CLAIM_US = 20_000_000
+CLAIM_US = 60_000_000
 """A job taken up by a pod that dies is due again after this long."""
 FIND_US = 250_000
+TURN_S = 45.0
+"""A turn that takes longer is given up while the claim still holds: two pods must not spoil each other's turns."""
 MAX_WAKES = 100_000
 """Beyond that the poll finds what is due."""
 
@@ -94,6 +96,8 @@ class Resolver:
         while self._wakes and self._wakes[0] <= now:
             heapq.heappop(self._wakes)
         due = await self._journal.due(now, room)
+        if len(due) == room:
+            self.wake(now)  # there may be more
         sweep = self._dispatcher.sweep()
         for job in due:
             key = (job.sender, job.command_id)
@@ -106,7 +110,8 @@ class Resolver:
     async def _take_up(self, job: Job, sweep: Sweep) -> None:
         try:
             saved = await self._journal.save(replace(job, next_us=self._clock.now_us() + CLAIM_US))
-            concluded = None if saved is None else await self._go_on(saved[0], sweep)
+            async with asyncio.timeout(TURN_S):
+                concluded = None if saved is None else await self._go_on(saved[0], sweep)
             if concluded is not None:
                 await self._outbox.deliver(concluded.outgoing)
         except JournalUnavailable as error:
@@ -145,12 +150,15 @@ class Resolver:
             text = f"target_command_id {command.target_command_id!r} is not a close of this account"
             job, result = answers.refused(job, "invalid_command", text, now)
             return await self._dispatcher.store(job, result=result)
+        if command.dry_run and target is not None and target.order_id is not None:
+            job, result = answers.dry(job, now)
+            return await self._dispatcher.store(job, result=result)
         if target is not None and target.order_id is not None:
             known = replace(command, symbol=command.symbol or target.command.symbol)
             return await self._dispatcher.send(replace(job, order_id=target.order_id, command=known))
-        settled_without = target is not None and target.state == "final"
-        if settled_without or now >= to_us(command.not_after):
-            if target is None:
+        hopeless = command.dry_run or (target is not None and target.state == "final")
+        if hopeless or now >= to_us(command.not_after):
+            if target is None and not command.dry_run:
                 await self._journal.give_up_target(job.sender, command.target_command_id)
             job, result = answers.refused(job, "order_not_found", "the targeted close placed no order", now)
             return await self._dispatcher.store(job, result=result)

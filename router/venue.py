@@ -8,6 +8,7 @@ from router.exchange import Exchange, Options, Request, SignedRequest, Signer, S
 from router.limiter import Limiter
 
 QUARANTINE_MARGIN_S = 5.0
+MAX_AHEAD_MS = 2_000
 
 
 class Account:
@@ -19,8 +20,13 @@ class Account:
         self._last_ms = 0
 
     def stamp(self, now_us: int, nonce: str) -> Stamp:
-        """Return the next stamp: now, or just after the last one."""
-        self._last_ms = max(now_us // 1000, self._last_ms + 1)
+        """Return the next stamp: now, or just after the last one.
+
+        A clock that was set back by more than that starts anew: a stamp from the future would be refused for as long.
+        """
+        now_ms = now_us // 1000
+        ahead = self._last_ms - now_ms
+        self._last_ms = now_ms if ahead > MAX_AHEAD_MS else max(now_ms, self._last_ms + 1)
         return Stamp(self._last_ms, nonce)
 
     def sign(self, request: Request, stamp: Stamp) -> SignedRequest:

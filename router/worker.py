@@ -46,13 +46,18 @@ class DeadLetters(Protocol):
 
 
 class _Running:
-    """A delivery at work in this process; a redelivery of the same message takes its place."""
+    """A delivery at work in this process, and the redeliveries of its message since: all are settled together."""
 
-    __slots__ = ("delivery", "reply")
+    __slots__ = ("deliveries", "delivery", "reply")
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
+        self.deliveries = [delivery]
         self.reply = delivery.reply(None)
+
+    def is_again(self, delivery: Delivery, reply: Reply) -> bool:
+        """Say whether a delivery is the same message once more."""
+        return delivery.redelivered and reply == self.reply and delivery.body == self.delivery.body
 
 
 class Worker:
@@ -110,7 +115,8 @@ class Worker:
             deliveries = running.delivery.deliveries
             _log.exception("a delivery failed", error=type(error).__name__, deliveries=deliveries)
             await self._clock.sleep(min(0.1 * 2**deliveries, 5.0))
-            await self._quietly(running.delivery.requeue)
+            for delivery in running.deliveries:
+                await self._quietly(delivery.requeue)
 
     async def _deliver(self, mine: _Running) -> None:
         delivery = mine.delivery
@@ -132,9 +138,8 @@ class Worker:
             return await self._quietly(delivery.ack)
         key = (delivery.sender, command.command_id)
         running = self._running.get(key)
-        if running is not None and delivery.redelivered and running.reply == reply:
-            running.delivery = delivery
-            return None
+        if running is not None and running.is_again(delivery, reply):
+            return running.deliveries.append(delivery)
         self._running.setdefault(key, mine)
         try:
             await self._process(mine, command, received_us)
@@ -152,23 +157,25 @@ class Worker:
             received_us=received_us,
             order_id=command.order_id if isinstance(command, Cancel) else None,
         )
-        while not await self._try(running, fresh):
+        todo = await self._try(running, fresh)
+        while todo is not None:
             # Nothing is stored, so nothing was sent that could execute twice; without the journal nothing may be.
             await self._clock.sleep(RETRY_S)
+            todo = await self._try(running, todo)
         crash.at("before_ack")
-        acked = None
-        while acked is not running.delivery:  # a redelivery may take its place while the ack is written
-            acked = running.delivery
-            await self._quietly(acked.ack)
+        for delivered in running.deliveries:  # one more may be appended while an ack is written
+            await self._quietly(delivered.ack)
         self._journal.note(fresh.sender, fresh.command_id, "acked")
 
-    async def _try(self, running: _Running, fresh: Job) -> bool:
-        """Admit a command and bring it to an answer or a parked wait. `False`: nothing is stored, begin again."""
+    async def _try(self, running: _Running, fresh: Job) -> Job | None:
+        """Admit a command and bring it to an answer or a parked wait.
+
+        Returns `None` when that is done, else the job to begin again with, because nothing of it is stored.
+        """
         worn_out = running.delivery.deliveries >= MAX_DELIVERIES
-        if worn_out:
+        plan = self._planner.plan(running.delivery, fresh, may_send=not worn_out)
+        if worn_out and plan.result is None and plan.job.step != "look":
             plan = refuse(fresh, "internal_error", WORN_OUT, self._clock.now_us())
-        else:
-            plan = self._planner.plan(running.delivery, fresh)
         try:
             admission, plan = await self._admit(running, fresh, plan)
             crash.at("after_admit")
@@ -176,7 +183,7 @@ class Worker:
                 await self._bury(running, fresh, admission)
         except JournalUnavailable as error:
             _log.warning("a command waits for the journal", command_id=fresh.command_id, error=str(error))
-            return False
+            return fresh
         match admission:
             case Admitted(job, outgoing):
                 return await self._go_on(job, outgoing, plan, fresh)
@@ -190,7 +197,7 @@ class Worker:
                 )
             case _:
                 self._metrics.duplicate(fresh.command.venue)
-        return True
+        return None
 
     async def _admit(self, running: _Running, fresh: Job, plan: Plan) -> tuple[Admission, Plan]:
         """Admit as planned; what only the journal can object to is admitted as a refusal."""
@@ -207,23 +214,24 @@ class Worker:
             return admission, plan
         return await self._journal.admit(plan.job, running.reply, key, result=plan.result), plan
 
-    async def _go_on(self, job: Job, outgoing: Sequence[Outgoing], plan: Plan, fresh: Job) -> bool:
-        """Bring a newly admitted job as far as it goes here. `False`: its row never reached the disk."""
+    async def _go_on(self, job: Job, outgoing: Sequence[Outgoing], plan: Plan, fresh: Job) -> Job | None:
+        """Bring a newly admitted job as far as it goes here. See `_try` for what it returns."""
         if plan.result is not None:
             self._metrics.command_final(plan.result)
             await self._answer(outgoing)
-            return True
+            return None
         if job.step in ("find", "look") and plan.start is None:
             self._dispatcher.on_parked(self._clock.now_us())
-            return True
+            return None
         before = replace(fresh, position=job.position) if plan.start is not None else None
         concluded = await self._dispatcher.send(job, before)
         if concluded is None:
             # Somebody else took the job up, and answers this delivery's address, which is on record; or the row of
-            # an early send never reached the disk.
-            return not plan.early or await self._is_stored(job)
+            # an early send never reached the disk, and then the request may have left all the same.
+            stored = not plan.early or await self._is_stored(job)
+            return None if stored else replace(job, version=0, step="send", next_us=None)
         await self._answer(concluded.outgoing)
-        return True
+        return None
 
     async def _is_stored(self, job: Job) -> bool:
         while True:
@@ -240,12 +248,14 @@ class Worker:
         """Dead-letter what was delivered too often, unless something was sent for it: that the resolver answers."""
         if isinstance(admission, Joined):
             job = await self._journal.load(fresh.sender, fresh.command_id)
-            if job is None or job.state != "open" or job.tries:
+            if job is None or job.state != "open" or job.tries or job.step == "look":
                 return
             job, result = answers.refused(job, "internal_error", WORN_OUT, self._clock.now_us())
             concluded = await self._dispatcher.store(job, result=result)
-            await self._answer(concluded.outgoing if concluded else ())
-        elif not isinstance(admission, Admitted):
+            if concluded is None:
+                return
+            await self._answer(concluded.outgoing)
+        elif not isinstance(admission, Admitted) or not admission.outgoing:
             return
         await self._dead_letter(running.delivery, "internal_error", WORN_OUT)
 

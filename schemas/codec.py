@@ -60,10 +60,10 @@ def decode_command(body: bytes, content_type: str | None) -> Command:
         raise Undecodable(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read", Echo())
     try:
         if kind == JSON:
-            return _json_command.decode(body)
+            return _plain(_json_command.decode(body))
         if kind == MSGPACK:
-            return _msgpack_command.decode(body)
-    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
+            return _plain(_msgpack_command.decode(body))
+    except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Undecodable(str(error) or type(error).__name__, _echo(body, kind)) from error
     raise Undecodable(f"content type {kind!r} is not {JSON} or {MSGPACK}", _echo(body, JSON))
 
@@ -103,6 +103,16 @@ def decode_result(body: bytes, content_type: str | None = JSON) -> Result:
 
 def _encode(message: Command | Result, content_type: str) -> bytes:
     return (_msgpack_encoder if media_type(content_type) == MSGPACK else _json_encoder).encode(message)
+
+
+def _plain(command: Command) -> Command:
+    """Refuse `params` that are not plain JSON: they could not be stored, compared or repeated as they came."""
+    params = command.params
+    if params:
+        _sorted_encoder.encode(params)
+        if msgspec.json.decode(_json_encoder.encode(params)) != params:
+            raise ValueError("params: only what JSON can say")
+    return command
 
 
 def _values(command: Command) -> list[Any]:

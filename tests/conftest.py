@@ -19,7 +19,7 @@ class GivenBroker:
 
 @pytest.fixture(scope="session")
 def rabbitmq() -> Iterator[RabbitMQNode | GivenBroker]:
-    """Yield the broker that the environment names, else a node of our own. It is shared: a test that hurts its node starts one itself."""
+    """Yield the broker that the environment names, else a node of our own. A test that hurts it starts another."""
     if url := os.environ.get("ORDER_ROUTER_BROKER__URL"):
         yield GivenBroker(url)
         return

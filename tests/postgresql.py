@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster for the tests: its own folder and port, loopback only, durable as in production, gone with its owner."""
+"""A private PostgreSQL cluster for the tests: own folder and port, loopback only, durable, gone with its owner."""
 
 import os
 import pwd
@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from deploy.ensure import postgresql as find_programs
 from router.rabbitmq_node import free_ports
@@ -22,12 +21,12 @@ USER = "order_router"
 
 
 class PostgreSQL:
-    """A cluster that lasts from `start` to `stop`, or through a `with` block; port and password stay over `kill` and `restart`."""
+    """A cluster that lasts from `start` to `stop`, or through a `with` block. Its address stays over a `restart`."""
 
     def __init__(self) -> None:
         programs = find_programs()
         if programs is None:
-            raise RuntimeError("PostgreSQL is not installed. As root: apt-get install --no-install-recommends postgresql")
+            raise RuntimeError("PostgreSQL is missing. As root: apt-get install --no-install-recommends postgresql")
         self._programs = programs
         self._password = secrets.token_hex(16)
         (self._port,) = free_ports(1)
@@ -38,12 +37,6 @@ class PostgreSQL:
     def url(self) -> str:
         """The address of the cluster's first database, as its superuser."""
         return f"postgresql://{USER}:{self._password}@127.0.0.1:{self._port}/postgres"
-
-    def create_database(self, name: str) -> str:
-        """Make an empty database, so that a test has one of its own; return its address."""
-        arguments = ["--host=127.0.0.1", f"--port={self._port}", f"--username={USER}", "--template=template0", name]
-        _run([str(self._programs / "createdb"), *arguments], {**os.environ, "PGPASSWORD": self._password})
-        return urlsplit(self.url)._replace(path=f"/{name}").geturl()
 
     def start(self) -> None:
         """Start the server, on the data it had if it ran before, and return when it takes connections: 1 to 3 s."""
@@ -85,11 +78,13 @@ class PostgreSQL:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _prepare(self) -> Path:
-        """Make the cluster, unless there is one: UTF-8, and a password, because who may connect is who may run programs as its user."""
+        """Make the cluster, unless there is one. It has a password: who may connect may run programs as its user."""
         if self._directory is not None:
             return self._directory
         self._directory = directory = Path(tempfile.mkdtemp(prefix="order-router-postgresql-"))
@@ -144,8 +139,8 @@ def _as_server_user(*options: str) -> list[str]:
     return ["setpriv", *options, "--"] if options else []
 
 
-def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
+def _run(command: list[str]) -> None:
     """Run a program to its end; show what it said only if it failed."""
-    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{Path(command[0]).name} failed:\n{done.stdout}{done.stderr}")

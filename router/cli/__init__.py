@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from router.cli import check, demo, schema, send, simulate, worker
+from router.cli import check, demo, journal, schema, send, simulate, worker
 from router.cli.process import EXIT_CONFIG, EXIT_FAILED
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(send.app, name="send")
 app.command()(check.check)
+app.add_typer(journal.app, name="journal")
 app.command()(schema.schema)
 
 

@@ -1,7 +1,6 @@
 """`order-router simulate`."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,27 +34,7 @@ async def _serve(stop: "asyncio.Event", *, host: str, port: int, limits: bool, t
     async with Simulators(host, ports, rate_limits=limits) as simulators:
         config = simulators.config()
         if toml:
-            typer.echo("\n".join(toml_lines(config)))
+            typer.echo(msgspec.toml.encode(config).decode(), nl=False)
         else:
             typer.echo(msgspec.json.encode({"venues": simulators.urls(), "config": config}).decode())
         await stop.wait()
-
-
-def toml_lines(table: Mapping[str, Any], names: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield a configuration as TOML. Values are texts, numbers, switches or lists of them."""
-    import msgspec
-
-    def text(value: Any) -> str:
-        # A JSON text, number, switch or list is one in TOML as well.
-        return msgspec.json.encode(value).decode()
-
-    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-    if plain and names:
-        yield f"[{'.'.join(names)}]"
-    for key, value in plain.items():
-        yield f"{key} = {text(value)}"
-    if plain:
-        yield ""
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from toml_lines(value, (*names, key))

@@ -18,7 +18,6 @@ from msgspec import Struct
 from router.app import run_worker
 from router.broker import Caller, Names, connect, open_channel
 from router.cli.process import SIGNALS
-from router.cli.simulate import toml_lines
 from router.cli.witness import Witness
 from router.config import Broker, Config, load
 from router.errors import UserError
@@ -118,7 +117,7 @@ def _config(folder: Path, simulators: Simulators, broker: Broker) -> Config:
         **simulators.config(),
     }
     file = folder / "order-router.toml"
-    file.write_text("\n".join(toml_lines(tables)))
+    file.write_bytes(msgspec.toml.encode(tables))
     return msgspec.structs.replace(load(file, {}), broker=broker)
 
 

@@ -354,10 +354,7 @@ def _by_status(response: Response, reply: _Reply) -> Outcome:
 
 def _wait_s(response: Response) -> float:
     """Return the venue's hint, at least a second. unverified: whether it sends `Retry-After` at all."""
-    try:
-        return max(retry_after_s(response, 1.0), 1.0)
-    except ValueError:  # digits that float() does not read
-        return 1.0
+    return max(retry_after_s(response, 1.0), 1.0)
 
 
 def _close_verdict(command: Close, response: Response, reply: _Reply) -> Outcome:

@@ -289,10 +289,7 @@ def _http_status(response: Response, reply: dict[str, Any] | None) -> int:
 def _by_http_status(status: int, response: Response) -> Outcome:
     outcome = _HTTP_STATUSES[status]
     if isinstance(outcome, Retry) and status != 401:
-        try:
-            outcome = msgspec.structs.replace(outcome, after_s=max(retry_after_s(response, outcome.after_s), 1.0))
-        except ValueError:  # digits that float() does not read: our own wait stands
-            pass
+        outcome = msgspec.structs.replace(outcome, after_s=max(retry_after_s(response, outcome.after_s), 1.0))
     return told(outcome, str(status), "")
 
 

@@ -70,20 +70,18 @@ class PostgresJournal(Store):
 
         Raises `ConfigError` for a URL or a server that cannot serve, `JournalUnavailable` when there is none now.
         """
-        try:
-            pool = asyncpg.create_pool(
-                url, min_size=1, max_size=CONNECTIONS, timeout=timeout_s, command_timeout=timeout_s,
-                server_settings=_SETTINGS, reset=_keep,
-            )  # fmt: skip
-            await pool
-        except (ValueError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-            # Neither names the password: asyncpg quotes parts of a URL it cannot read, so its words are left out.
-            raise ConfigError([f"journal.url: refused ({type(error).__name__})"]) from None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            raise JournalUnavailable(f"the journal cannot be reached: {type(error).__name__}") from error
+        pool = asyncpg.create_pool(
+            url, min_size=0, max_size=CONNECTIONS, timeout=timeout_s, command_timeout=timeout_s,
+            server_settings=_SETTINGS, reset=_keep,
+        )  # fmt: skip
         journal = cls(pool, on_commit=on_commit)
         try:
+            await pool
             await journal._begin()
+        except (ValueError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            pool.terminate()
+            # Without the cause and its words: they quote parts of a URL that cannot be read, passwords too.
+            raise ConfigError([f"journal.url: refused ({type(error).__name__})"]) from None
         except BaseException as error:
             pool.terminate()
             raise _named(error) from error

@@ -43,6 +43,7 @@ LATE_MS: Final = 300
 """From the last reading of the router's clock to the ledger's: the way over loopback on a busy machine."""
 
 _numbers = itertools.count(1)
+_positions = itertools.count(2_000_001)
 
 
 class Trial(Stack):
@@ -57,6 +58,7 @@ class Trial(Stack):
         self.account = f"trial{next(_numbers)}"
         self.commands: dict[str, dict[str, Any]] = {}
         self._venues = venues
+        self._since = dict.fromkeys(venues, 0)
         for venue in venues:
             self._open_account(venue)
         self.config["accounts"] = {
@@ -117,6 +119,30 @@ class Trial(Stack):
             **{"venue": venue, "account": self.account, "order_id": seed.order_id, "symbol": seed.symbol, **fields}
         )
 
+    def fresh_close(self, **fields: Any) -> dict[str, Any]:
+        """Return a close of a GMO Coin position that nothing else touches."""
+        position_id = str(next(_positions))
+        self.add_position(position_id)
+        return self.close(position_id=position_id, **fields)
+
+    def fresh_cancel(self, venue: str = "gmo_coin", **fields: Any) -> dict[str, Any]:
+        """Return a cancel of an order that nothing else touches."""
+        order_id = str(next(_positions))
+        self.add_order(venue, order_id)
+        return self.cancel(venue, order_id=order_id, **fields)
+
+    def renew(self) -> None:
+        """Begin another test in the same trial: what was judged is not judged again."""
+        self.commands.clear()
+        self._since = {venue: len(self.simulators.venues[venue].ledger.entries) for venue in self._venues}
+        for venue in self._venues:
+            armed = self.simulators.venues[venue].faults.armed
+            armed[:] = [each for each in armed if each.fault.account != self.account]
+
+    def venue_port(self, venue: str) -> int:
+        """Return the port of a venue's simulator."""
+        return int(self.simulators.root(venue).rpartition(":")[2])
+
     async def publish(self, command: dict[str, Any], **properties: Any) -> str:
         """Publish a command that the oracle will ask about."""
         self.commands[command["command_id"]] = command
@@ -132,7 +158,8 @@ class Trial(Stack):
 
     def ledger(self, kind: EntryKind | None = None, venue: str = "gmo_coin", **match: str) -> list[Entry]:
         """Return what the venue recorded of this trial's account."""
-        return self.simulators.venues[venue].ledger.select(kind, account=self.account, **match)
+        entries = self.simulators.venues[venue].ledger.select(kind, account=self.account, **match)
+        return [entry for entry in entries if entry.seq > self._since[venue]]
 
     def sends(self, venue: str = "gmo_coin") -> list[Entry]:
         """Return the requests that act which reached the venue."""

@@ -1,5 +1,7 @@
 """The private RabbitMQ node: it works, keeps to loopback, survives a crash of its own, and never outlives its owner."""
 
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -39,7 +41,8 @@ def processes_of(directory: Path) -> set[int]:
 def addresses(pids: set[int]) -> set[str]:
     """The IPv4 and IPv6 addresses, in hexadecimal as /proc has them, on which these processes listen."""
     sockets = {link.readlink().name for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
-    rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    lines = [line for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]]
+    rows = [line.split() for line in lines]
     return {row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
 
 
@@ -89,10 +92,21 @@ async def test_no_process_outlives_its_owner(tmp_path: Path) -> None:
     assert not speaks_amqp(port)
 
 
-async def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
-    """A node whose port is taken fails with the end of its log, and leaves nothing."""
+def test_another_server_is_not_taken_for_the_node(tmp_path: Path) -> None:
+    """A node whose port was taken meanwhile refuses to start, and names the port."""
     node = RabbitMQNode(tmp_path / "node")
-    with socket.create_server(("127.0.0.1", node.port)), pytest.raises(UserError, match="eaddrinuse|already"):
+    with socket.create_server(("127.0.0.1", node.port)), pytest.raises(UserError, match=str(node.port)):
+        node.start()
+
+
+async def test_a_node_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that fails, here for want of epmd, ends with the last words of the log and leaves no process."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    node = RabbitMQNode(tmp_path / "node")
+    setpriv = shutil.which("setpriv", path=os.defpath)
+    assert setpriv is not None
+    (tmp_path / "setpriv").symlink_to(setpriv)
+    with pytest.raises(UserError, match=r"ended while starting:(.|\n)*epmd: No such file"):
         node.start()
     await until(lambda: not processes_of(tmp_path / "node"))
 

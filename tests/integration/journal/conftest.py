@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,22 +51,44 @@ class Place:
             await connection.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest) -> str | None:
-    """The URL of a private PostgreSQL, or nothing for the embedded journal."""
-    return None if request.param == "sqlite" else str(request.getfixturevalue("postgresql").url)
+@asynccontextmanager
+async def database(server: str) -> AsyncIterator[Place]:
+    """An empty database."""
+    name = f"journal_{uuid4().hex}"
+    await Place(server).sql(f"create database {name}")
+    try:
+        yield Place(urlsplit(server)._replace(path=f"/{name}").geturl())
+    finally:
+        await Place(server).sql(f"drop database {name} with (force)")
 
 
 @pytest.fixture
-async def place(server: str | None, tmp_path: Path) -> AsyncIterator[Place]:
+def server(request: pytest.FixtureRequest) -> str:
+    """The URL of a private PostgreSQL."""
+    return str(request.getfixturevalue("postgresql").url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def perhaps_server(request: pytest.FixtureRequest) -> str | None:
+    """The same, or nothing for the embedded journal."""
+    return None if request.param == "sqlite" else str(request.getfixturevalue("server"))
+
+
+@pytest.fixture
+async def place(perhaps_server: str | None, tmp_path: Path) -> AsyncIterator[Place]:
     """An empty SQLite file, or an empty database."""
-    if server is None:
+    if perhaps_server is None:
         yield Place(f"sqlite:///{tmp_path}/journal.db")
-        return
-    name = f"journal_{uuid4().hex}"
-    await Place(server).sql(f"create database {name}")
-    yield Place(urlsplit(server)._replace(path=f"/{name}").geturl())
-    await Place(server).sql(f"drop database {name} with (force)")
+    else:
+        async with database(perhaps_server) as place:
+            yield place
+
+
+@pytest.fixture
+async def shared_place(server: str) -> AsyncIterator[Place]:
+    """An empty database."""
+    async with database(server) as place:
+        yield place
 
 
 @pytest.fixture

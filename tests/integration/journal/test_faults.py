@@ -1,7 +1,6 @@
 """What the journal does when processes die, disks fill up and servers go away."""
 
 import asyncio
-import os
 import resource
 import shutil
 import signal
@@ -22,11 +21,12 @@ from router.journal.postgres import PostgresJournal
 from router.journal.sqlite import SqliteJournal
 from router.journal.writer import Writer
 from tests.integration.journal.conftest import Open, Place, until
-from tests.journal_cases import T0_US, began, cancel, close, ended, final, reply, result
+from tests.journal_cases import began, cancel, close, ended, final, reply, result
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 ROOT = Path(__file__).parents[3]
+Held = tuple[Store, Callable[[], None]]
 
 
 @asynccontextmanager
@@ -48,7 +48,7 @@ async def stopped(process: asyncio.subprocess.Process) -> None:
     """Wait until a process is frozen."""
 
     async def frozen() -> bool:
-        stat = Path(f"/proc/{process.pid}/stat").read_text()
+        stat = await asyncio.to_thread(Path(f"/proc/{process.pid}/stat").read_text)
         return stat.rpartition(")")[2].split()[0] == "T"
 
     await until(frozen)
@@ -103,7 +103,6 @@ class TestProcesses:
             (told,) = await journal.story(None, "a1")
             assert "attempt" in [entry.event for entry in told.entries]
 
-    @pytest.mark.parametrize("place", ["sqlite"], indirect=["place"])
     async def test_a_frozen_process_makes_the_others_wait(self, tmp_path: Path) -> None:
         """While another process is frozen inside a transaction nothing is stored; afterwards all goes on (row 28)."""
         path = tmp_path / "frozen.db"
@@ -122,3 +121,201 @@ class TestProcesses:
             await recovered(journal)
             assert await journal.load("alpha", "a1") is not None
             await admit(journal, "a2", "p2")
+
+    async def test_a_frozen_pod_holds_only_its_own_rows(self, shared_place: Place) -> None:
+        """On a shared server other commands go on while a pod is frozen inside a transaction."""
+        async with pod(shared_place.url, "freeze", "a1") as process, await open_journal(shared_place.url) as journal:
+            await stopped(process)
+            await admit(journal, "a2", "p2")
+            assert await journal.load("alpha", "a1") is None
+            assert journal.writable
+
+
+class TestCommits:
+    """What waits for the disk, and what does not."""
+
+    @pytest.fixture
+    async def held(self, open_place: Open, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
+        """A journal whose commits wait until they are let go."""
+        journal = await open_place()
+        gate, threads = asyncio.Event(), threading.Event()
+        end, commit = Writer._end, PostgresJournal._commit
+
+        def held_end(writer: Writer) -> None:
+            threads.wait(20)
+            end(writer)
+
+        async def held_commit(postgres: PostgresJournal, connection: Any, transaction: Any) -> None:
+            await gate.wait()
+            await commit(postgres, connection, transaction)
+
+        def let_go() -> None:
+            threads.set()
+            gate.set()
+
+        monkeypatch.setattr(Writer, "_end", held_end)
+        monkeypatch.setattr(PostgresJournal, "_commit", held_commit)
+        yield journal, let_go
+        let_go()
+
+    async def test_an_early_command_leaves_before_its_commit(self, held: Held) -> None:
+        """A cancel by id does not wait for the disk; what is saved after it finds it."""
+        journal, let_go = held
+        job = cancel("a1")
+        assert await journal.admit(job, reply(), "digest", start=began(), early=True) == Admitted(job)
+        saving = asyncio.create_task(journal.save(final(job), end=ended(), result=result(job)))
+        done, _ = await asyncio.wait([saving], timeout=0.1)
+        assert not done
+        let_go()
+        stored = await saving
+        assert stored is not None
+        assert stored[0].version == 1
+
+    async def test_everything_else_waits_for_the_disk(self, held: Held) -> None:
+        """A close, and whatever is answered from what is stored, waits for its commit."""
+        journal, let_go = held
+        first = cancel("a1")
+        await journal.admit(first, reply(), "digest", early=True)
+        waiting = [
+            asyncio.create_task(journal.admit(close("a2"), reply(), "digest", start=began())),
+            asyncio.create_task(journal.admit(first, reply("c2"), "digest", early=True)),
+        ]
+        done, _ = await asyncio.wait(waiting, timeout=0.1)
+        assert not done
+        let_go()
+        assert await asyncio.gather(*waiting) == [Admitted(close("a2")), Joined()]
+
+    async def test_a_command_costs_two_commits(self, open_place: Open) -> None:
+        """Marks and history have no commit of their own while others commit."""
+        commits: list[float] = []
+        journal = await open_place(on_commit=commits.append)
+        before = len(commits)
+        for number in range(5):
+            answer = await admit(journal, f"a{number}", f"p{number}")
+            stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
+            assert stored is not None
+            journal.published(out.outbox_id for out in stored[1])
+            journal.note("alpha", f"a{number}", "acked")
+        assert len(commits) - before <= 10
+
+    async def test_marks_are_kept_when_the_journal_is_closed(self, open_place: Open, place: Place) -> None:
+        """A drained process leaves no result behind that looks unpublished."""
+        async with await open_journal(place.url) as journal:
+            answer = await admit(journal, "a1")
+            stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
+            assert stored is not None
+            journal.published(out.outbox_id for out in stored[1])
+        later = await open_place()
+        assert await later.unpublished(answer.job.received_us + 10**9, 10) == ()
+
+
+class TestSqliteFile:
+    """Row 28: the file cannot be written, is gone, or is another one."""
+
+    @pytest.fixture
+    async def journal(self, tmp_path: Path) -> AsyncIterator[Store]:
+        """A journal in a file of its own."""
+        async with await open_journal(f"sqlite:///{tmp_path}/journal.db") as journal:
+            yield journal
+
+    async def test_a_full_disk(self, journal: Store) -> None:
+        """Nothing is stored on a full disk, everything stored before is there, and it recovers by itself."""
+        await admit(journal, "a1")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+        try:
+            with pytest.raises(JournalUnavailable):
+                await admit(journal, "a2", "p2")
+            assert not journal.writable
+            assert await journal.load("alpha", "a1") == close("a1")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await recovered(journal)
+        assert await journal.load("alpha", "a2") is None
+        await admit(journal, "a2", "p2")
+
+    async def test_marks_survive_a_full_disk(self, journal: Store) -> None:
+        """What was confirmed while nothing could be written is marked once it can."""
+        answer = await admit(journal, "a1")
+        stored = await journal.save(final(answer.job), result=result(answer.job))
+        assert stored is not None
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+        try:
+            with pytest.raises(JournalUnavailable):
+                await admit(journal, "a2", "p2")
+            journal.published(out.outbox_id for out in stored[1])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await recovered(journal)
+        assert await journal.unpublished(answer.job.received_us + 10**9, 10) == ()
+
+    async def test_a_file_put_back_from_a_copy_is_a_new_epoch(self, journal: Store, tmp_path: Path) -> None:
+        """A journal that may lack what happened since the copy says so."""
+        await admit(journal, "a1")
+        assert journal.first_epoch
+        began_us = journal.epoch_us
+        copy = tmp_path / "copy"
+        shutil.copytree(tmp_path, copy)
+        async with await open_journal(f"sqlite:///{copy}/journal.db") as restored:
+            assert await restored.load("alpha", "a1") == close("a1")
+            assert not restored.first_epoch
+            assert restored.epoch_us > began_us
+
+    async def test_a_replaced_file_is_noticed(self, journal: Store, tmp_path: Path) -> None:
+        """Nothing is written to a file that is not the journal any more; the new one is a journal of its own."""
+        await admit(journal, "a1")
+        for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+            (tmp_path / name).rename(tmp_path / f"old-{name}")
+        (tmp_path / "journal.db").touch()
+        with pytest.raises(JournalUnavailable):
+            await admit(journal, "a2", "p2")
+        assert not journal.writable
+        await recovered(journal)
+        assert await journal.load("alpha", "a1") is None
+        await admit(journal, "a2", "p2")
+
+    async def test_the_epoch_is_kept(self, journal: Store, tmp_path: Path) -> None:
+        """Opening a journal again is no new epoch."""
+        async with await open_journal(f"sqlite:///{tmp_path}/journal.db") as again:
+            assert (again.epoch_us, again.first_epoch) == (journal.epoch_us, True)
+
+
+class TestPostgresServer:
+    """The server goes away, or is not one to trust."""
+
+    async def test_it_recovers(self, server: str, shared_place: Place) -> None:
+        """Without its server the journal stores nothing; it comes back by itself, with its epoch."""
+        name = urlsplit(shared_place.url).path[1:]
+        async with await open_journal(shared_place.url) as journal:
+            await admit(journal, "a1")
+            epoch_us = journal.epoch_us
+            await Place(server).sql(f"alter database {name} with allow_connections false")
+            await Place(server).sql(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
+            with pytest.raises(JournalUnavailable):
+                await admit(journal, "a2", "p2", early=True)
+            assert not journal.writable
+            with pytest.raises(JournalUnavailable):
+                await journal.load("alpha", "a1")
+            await Place(server).sql(f"alter database {name} with allow_connections true")
+            await recovered(journal)
+            await admit(journal, "a2", "p2")
+            assert (journal.epoch_us, journal.first_epoch) == (epoch_us, True)
+
+    async def test_a_commit_that_is_not_durable_is_refused(self, server: str, shared_place: Place) -> None:
+        """A server that confirms before the disk does cannot keep the journal."""
+        name = urlsplit(shared_place.url).path[1:]
+        await Place(server).sql(f"alter database {name} set synchronous_commit = off")
+        with pytest.raises(ConfigError, match="synchronous_commit"):
+            await open_journal(shared_place.url)
+
+    async def test_a_wrong_url_is_a_wrong_configuration(self, server: str) -> None:
+        """An unknown database is a fault of the configuration, an unreachable server is not; no password is told."""
+        missing = urlsplit(server)._replace(path="/nowhere").geturl()
+        with pytest.raises(ConfigError) as fault:
+            await open_journal(missing)
+        with pytest.raises(ConfigError) as unreadable:
+            await open_journal("postgresql://user:geheim@[::1/db")
+        with pytest.raises(JournalUnavailable) as gone:
+            await open_journal("postgresql://user:geheim@127.0.0.1:1/db")
+        assert "geheim" not in f"{fault.value}{unreadable.value}{gone.value}"

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from router.exchange import (
     Absent,
@@ -41,7 +42,7 @@ COINBASE = Coinbase(CoinbaseOptions())
 SYMBOL = "BIT-28JUL23-CDE"
 OURS = "0f9e2c1a-6b5d-5c3e-9a47-2d8f6b1c0e35"
 OTHERS = "7d1d7f44-3a2b-4f0e-8f55-0a1b2c3d4e5f"
-SENT_MS = 1_700_000_000_000
+SENT_MS = 1_700_000_000_999
 NOT_AFTER = datetime(2023, 11, 14, 23, 0, tzinfo=UTC)
 KEY_NAME = "organizations/00000000-0000-0000-0000-000000000001/apiKeys/00000000-0000-0000-0000-000000000002"
 NONCE = "000102030405060708090a0b0c0d0e0f"
@@ -100,7 +101,7 @@ def orders(*rows: dict[str, Any], has_next: bool = False, cursor: str = "") -> R
     return reply({"orders": rows, "sequence": "0", "has_next": has_next, "cursor": cursor})
 
 
-def fills(*order_ids: str, time: str = "2023-11-14T22:13:21.5Z", cursor: str = "") -> Response:
+def fills(*order_ids: str, time: str = "2023-11-14T22:13:20.999Z", cursor: str = "") -> Response:
     rows = [{"order_id": order_id, "product_id": SYMBOL, "trade_time": time, "size": "3"} for order_id in order_ids]
     return reply({"fills": rows, "cursor": cursor})
 
@@ -168,7 +169,9 @@ def test_an_es256_token_is_the_vectors_text_with_a_valid_raw_signature() -> None
     assert claims["uri"] == CLOSE_URI
 
 
-def pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey, kind: serialization.PrivateFormat) -> str:
+def pem(
+    key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey | X25519PrivateKey, kind: serialization.PrivateFormat
+) -> str:
     return key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()).decode()
 
 
@@ -200,9 +203,10 @@ def test_a_key_is_recognised_in_every_form_the_portal_gives_it(secret: str, algo
         base64.b64encode(SEED + b"SECRETWORD" + bytes(22)).decode(),
         "-----BEGIN EC PRIVATE KEY-----\nSECRETWORD\n-----END EC PRIVATE KEY-----",
         pem(ec.generate_private_key(ec.SECP384R1()), serialization.PrivateFormat.PKCS8),
+        pem(X25519PrivateKey.generate(), serialization.PrivateFormat.PKCS8),
         "-----BEGIN é PRIVATE KEY-----",
     ],
-    ids=["empty", "not base64", "short", "foreign public half", "broken pem", "P-384", "not ascii"],
+    ids=["empty", "not base64", "short", "foreign public half", "broken pem", "P-384", "X25519", "not ascii"],
 )
 def test_a_key_that_cannot_be_used_is_refused_without_quoting_it(secret: str) -> None:
     """What is wrong with a key is said without a character of the key, also in the cause."""
@@ -233,12 +237,16 @@ def test_the_token_names_the_url_that_is_called(rest_url: str, host: str) -> Non
     signed = venue.signer(Secrets(api_key=KEY_NAME, api_secret=PORTAL_KEY))(next(flow), Stamp(SENT_MS, NONCE))
     assert signed.url == (
         f"{rest_url.rstrip('/')}/api/v3/brokerage/orders/historical/batch"
-        "?product_ids=BIT-28JUL23-CDE&start_date=2023-11-14T22%3A13%3A15.000Z"
+        "?product_ids=BIT-28JUL23-CDE&start_date=2023-11-14T22%3A13%3A15.999Z"
     )
     claims = jwt.decode(signed.headers["Authorization"].removeprefix("Bearer "), options={"verify_signature": False})
     assert claims["uri"] == f"GET {host}/api/v3/brokerage/orders/historical/batch"
     assert (claims["nbf"], claims["exp"]) == (1_699_999_995, 1_700_000_115)
     assert "Content-Type" not in signed.headers
+    posted = venue.signer(Secrets(api_key=KEY_NAME, api_secret=PORTAL_KEY))(
+        Request(method="POST", path="/x", endpoint="x", body=b"{}"), Stamp(SENT_MS, NONCE)
+    )
+    assert posted.headers["Content-Type"] == "application/json"
 
 
 # --- requests
@@ -313,7 +321,9 @@ def test_only_the_switch_makes_a_close_repeatable() -> None:
     """A cancel may be sent twice; a close only where the operator has proven the replay."""
     assert COINBASE.repeatable(cancel())
     assert not COINBASE.repeatable(close())
-    assert Coinbase(CoinbaseOptions(resend_close=True)).repeatable(close())
+    resending = Coinbase(CoinbaseOptions(resend_close=True))
+    assert resending.repeatable(close())
+    assert not resending.repeatable(CloseAll(command_id="c", venue="coinbase", account="main", not_after=NOT_AFTER))
 
 
 def test_the_module_keeps_the_port() -> None:
@@ -576,6 +586,8 @@ def test_a_success_under_another_status_is_a_doubt(status: int) -> None:
 def test_a_refused_request_that_claims_success_is_a_doubt(status: int) -> None:
     """A status decided before processing cannot come with an order."""
     assert isinstance(COINBASE.verdict(close(), reply(success(), status)), Unknown)
+    for claim in ({"success": True}, {"order_id": "A-1"}, {"success_response": {"order_id": "A-1"}}):
+        assert isinstance(COINBASE.verdict(close(), reply(claim, status)), Unknown)
     row = {"results": [{"order_id": "A-1", "success": True}]}
     assert isinstance(COINBASE.verdict(cancel(), reply(row, status)), Unknown)
 
@@ -605,6 +617,15 @@ def test_a_page_that_is_not_the_venues_proves_nothing(command: Close | Cancel, s
     assert isinstance(COINBASE.verdict(command, Response(status, {}, body)), Unknown)
 
 
+@pytest.mark.parametrize("status", [201, 202, 302, 408, 409, 422, 425, 500, 502, 503, 504])
+def test_a_refusal_under_an_outage_is_not_believed(status: int) -> None:
+    """A listed reason proves "not executed" only where the venue itself can have answered."""
+    body = {"success": False, "error_response": {"error": "INVALID_SIDE"}, "error": "INVALID_SIDE"}
+    assert isinstance(COINBASE.verdict(close(), reply(body, status)), Unknown)
+    gone = {"results": [{"order_id": "A-1", "success": False, "failure_reason": "NOT_ALLOWED_TO_CANCEL"}]}
+    assert isinstance(COINBASE.verdict(cancel(), reply(gone, status)), Unknown)
+
+
 def test_a_plain_text_401_is_tried_again() -> None:
     """The venue's own 401 is text, and it comes before the order is looked at."""
     outcome = COINBASE.verdict(close(), Response(401, {}, b"Unauthorized"))
@@ -628,6 +649,33 @@ def test_a_reason_under_400_is_still_the_reason() -> None:
     assert isinstance(COINBASE.verdict(close(), reply({"error": "DUPLICATE_CLIENT_ORDER_ID"}, 400)), Look)
     outcome = COINBASE.verdict(cancel(), reply({"error": "CANNOT_CLOSE_ZERO_POSITION"}, 400))
     assert isinstance(outcome, Refused)
+    assert outcome.code == "invalid_command"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error_response": {"error": "INVALID_SIDE"}, "error": "INVALID_SIDE"},
+        {"results": [], "error": "INVALID_SIDE"},
+        {"results": [{"order_id": "A-1", "success": True}]},
+        {"success": True},
+    ],
+)
+def test_a_half_answer_under_400_is_a_doubt(body: dict[str, Any]) -> None:
+    """An error status speaks for itself only where the body has no part of a result."""
+    assert isinstance(COINBASE.verdict(close(), reply(body, 400)), Unknown)
+    assert isinstance(COINBASE.verdict(cancel(), reply(body, 400)), Unknown)
+
+
+@pytest.mark.parametrize("field", ["error_details", "message"])
+def test_the_venues_words_reach_the_sender(field: str) -> None:
+    """Whichever of its two text fields the venue fills, people can read why, in a length that fits a log line."""
+    for answer in (refusal(error="INVALID_SIDE", **{field: "w" * 900}), reply({field: "w" * 900}, 400)):
+        outcome = COINBASE.verdict(close(), answer)
+        assert isinstance(outcome, Refused)
+        assert outcome.message == "w" * 200
+    outcome = COINBASE.verdict(close(), refusal(error="X" * 900))
+    assert outcome.venue_code == "X" * 100
 
 
 @pytest.mark.parametrize(
@@ -741,6 +789,7 @@ def test_our_order_that_failed_unfilled_is_a_refusal() -> None:
     sight = look(close(), orders(order(status="FAILED")), orders())
     assert isinstance(sight, Refused)
     assert (sight.code, sight.order_id, sight.order and sight.order.status) == ("venue_rejected", "A-1", "rejected")
+    assert isinstance(look(close(), orders(order(status="FAILED", filled_size=None)), orders()), Refused)
     assert isinstance(look(close(), orders(order(status="FAILED", filled_size={"value": "1"})), orders()), Unknown)
 
 
@@ -749,7 +798,7 @@ def test_both_placement_sources_are_read_and_every_page() -> None:
     flow = COINBASE.lookup(close(), Attempt(client_order_id=OURS, sent_ms=SENT_MS))
     sight, asked = run(flow, orders(order("B-2", OTHERS), has_next=True, cursor="c1"), orders(), orders(order()))
     assert isinstance(sight, Accepted)
-    base = (("product_ids", SYMBOL), ("start_date", "2023-11-14T22:13:15.000Z"))
+    base = (("product_ids", SYMBOL), ("start_date", "2023-11-14T22:13:15.999Z"))
     assert [request.query for request in asked] == [
         base,
         (*base, ("cursor", "c1")),
@@ -775,6 +824,8 @@ def test_an_order_without_a_client_id_may_be_ours() -> None:
     nameless = orders(order("B-2", ""))
     assert isinstance(look(close(), nameless, orders(), fills()), Unknown)
     assert isinstance(look(close(), nameless, orders(), fills(), taken=frozenset({"B-2"})), Absent)
+    somebodys = (fills("C-3"), reply({"order": order("C-3", OTHERS)}), positions())
+    assert look(close(), nameless, orders(), *somebodys) == Done()
     nameless_fill = (fills("B-2"), reply({"order": order("B-2", "")}), positions("3"))
     assert isinstance(look(close(), orders(), orders(), *nameless_fill), Unknown)
 
@@ -804,7 +855,7 @@ def test_a_position_made_flat_by_somebody_else_is_done() -> None:
 
 def test_a_fill_from_before_the_send_does_not_prove_flat() -> None:
     """It may have opened the position that a stale list does not show yet."""
-    before = fills("B-2", time="2023-11-14T22:13:19.999Z")
+    before = fills("B-2", time="2023-11-14T22:13:20.998Z")
     assert isinstance(
         look(close(), orders(), orders(), before, reply({"order": order("B-2", OTHERS)}), positions()), Absent
     )
@@ -855,6 +906,7 @@ def test_a_broken_fill_order_or_position_is_a_doubt() -> None:
     assert isinstance(look(close(), orders(), orders(), fills("..")), Unknown)
     stranger = (fills("B-2"), reply({"order": order("B-2", OTHERS)}))
     assert isinstance(look(close(), orders(), orders(), *stranger, reply({})), Unknown)
+    assert isinstance(look(close(), orders(), orders(), *stranger, reply({"positions": []}, 500)), Unknown)
     assert isinstance(look(close(), orders(), orders(), fills(*(f"B-{n}" for n in range(21)))), Unknown)
 
 
@@ -906,6 +958,9 @@ def test_the_orders_state_answers_a_cancel(fields: dict[str, Any], kind: type, s
         (reply({"error": "INVALID_ARGUMENT"}, 400), Absent),
         (Response(404, {}, b" <html>404</html>"), Unknown),
         (reply({"error": "other"}, 400), Unknown),
+        (reply({"error": "INVALID_ARGUMENT"}, 500), Unknown),
+        (reply({"order": order()}, 500), Unknown),
+        (reply({"order": order() | {"status": None}}), Unknown),
         (reply({}, 401), Unknown),
         (reply({}, 500), Unknown),
         (reply({}), Unknown),
@@ -947,6 +1002,7 @@ def test_sizes_keep_the_venues_text() -> None:
         (Response(401, {}, b"Unauthorized"), "auth_failed"),
         (reply({"error": "PERMISSION_DENIED"}, 403), "account_restricted"),
         (reply({}, 500), "venue_unavailable"),
+        (reply({}), "venue_unavailable"),
         (Response(200, {}, b"<html>"), "venue_unavailable"),
     ],
 )

@@ -1,0 +1,152 @@
+"""`order-router journal`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from router.cli.process import AsJson, ConfigFile, configured, run
+
+if TYPE_CHECKING:
+    from router.config import Config
+    from router.job import Job
+    from router.journal import Story
+
+app = typer.Typer(
+    help="What the journal knows: the story of one command, what is open, an operator's verdict.", no_args_is_help=True
+)
+
+CommandId = Annotated[str, typer.Argument(metavar="ID", help="The command_id.")]
+Sender = Annotated[
+    str | None, typer.Option("--sender", help="Whose command; needed where several senders used the id.")
+]
+StateName = Literal["open", "in_doubt", "unresolved", "final"]
+
+
+@app.command()
+def show(command_id: CommandId, sender: Sender = None, config: ConfigFile = None, json: AsJson = False) -> None:
+    """Tell everything that happened to a command, in time order."""
+    stories = run(_stories(configured(config), sender, command_id))
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(stories).decode())
+    for story in () if json else stories:
+        typer.echo("\n".join(_lines(story)))
+
+
+@app.command("list")
+def list_(
+    state: Annotated[StateName | None, typer.Option("--state", help="Only commands in this state.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 50,
+    config: ConfigFile = None,
+    json: AsJson = False,
+) -> None:
+    """List commands, those without a settled result first."""
+    jobs = run(_listing(configured(config), state, limit))
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(jobs).decode())
+        return
+    for job in jobs:
+        typer.echo(_summary(job))
+    if not jobs:
+        typer.echo("no commands", err=True)
+
+
+@app.command()
+def resolve(
+    command_id: CommandId,
+    outcome: Annotated[
+        Literal["accepted", "done", "rejected"], typer.Option("--outcome", help="What really happened at the venue.")
+    ],
+    message: Annotated[str, typer.Option("--message", help="How you know; the sender reads it after `rejected`.")],
+    order_id: Annotated[str | None, typer.Option("--order-id", help="The order that the command placed.")] = None,
+    sender: Sender = None,
+    config: ConfigFile = None,
+) -> None:
+    """Settle a command that is in doubt or unresolved by your own verdict.
+
+    Its sender gets one more, final result, published by the next worker that looks into the outbox.
+    """
+    job = run(_resolve(configured(config), sender, command_id, outcome, message, order_id))
+    typer.echo(f"{_summary(job)}\nstored as seq {job.seq}; a running worker publishes it within seconds")
+
+
+async def _stories(config: "Config", sender: str | None, command_id: str) -> "Sequence[Story]":
+    from router.errors import UserError
+    from router.journal import open_journal
+
+    async with await open_journal(config.journal.url) as journal:
+        stories = await journal.story(sender, command_id)
+    if not stories:
+        raise UserError(f"the journal knows no command {command_id!r}" + (f" of sender {sender!r}" if sender else ""))
+    return stories
+
+
+async def _listing(config: "Config", state: StateName | None, limit: int) -> "Sequence[Job]":
+    from router.journal import open_journal
+
+    async with await open_journal(config.journal.url) as journal:
+        return await journal.listing(state, limit)
+
+
+async def _resolve(
+    config: "Config", sender: str | None, command_id: str, outcome: str, message: str, order_id: str | None
+) -> "Job":
+    from router.answers import settled
+    from router.clock import SystemClock
+    from router.errors import UserError
+    from router.exchange import Accepted, Done, Refused
+    from router.journal import open_journal
+
+    verdicts: dict[str, Accepted | Done | Refused] = {
+        "accepted": Accepted(order_id=order_id),
+        "done": Done(order_id=order_id),
+        "rejected": Refused(code="venue_unavailable", message=f"an operator's verdict: {message}"),
+    }
+    async with await open_journal(config.journal.url) as journal:
+        found = await journal.story(sender, command_id)
+        if len(found) > 1:
+            raise UserError(f"several senders used {command_id!r}; name one with --sender")
+        job = found[0].job if found else None
+        if job is None or job.state not in ("in_doubt", "unresolved"):
+            raise UserError(
+                f"{command_id!r} is not in doubt" if found else f"the journal knows no command {command_id!r}"
+            )
+        job, result = settled(job, verdicts[outcome], "router", SystemClock().now_us())
+        saved = await journal.save(job, result=result)
+        if saved is None:
+            raise UserError(f"{command_id!r} was settled by somebody else just now; look again")
+        journal.note(job.sender, command_id, "resolved", f"by an operator: {outcome}, {message}")
+        return saved[0]
+
+
+def _lines(story: "Story") -> list[str]:
+    from router.answers import to_time
+
+    lines = [f"{story.command_id}  of sender {story.sender or '(none)'}"]
+    if story.job is not None:
+        lines.append(f"  {_summary(story.job)}")
+    lines += [
+        f"  {to_time(entry.at_us):%Y-%m-%d %H:%M:%S.%f}  {entry.event:14}  {entry.detail}" for entry in story.entries
+    ]
+    return lines
+
+
+def _summary(job: "Job") -> str:
+    from router.answers import to_time
+    from router.job import action
+
+    command = job.command
+    parts = [f"{job.state:10}", job.command_id, f"{action(command)} {command.venue}/{command.account}"]
+    parts.append(f"received {to_time(job.received_us):%Y-%m-%d %H:%M:%S}")
+    parts.append(f"attempts {job.attempts}")
+    if job.order_id:
+        parts.append(f"order {job.order_id}")
+    if job.next_us is not None:
+        parts.append(f"next: {job.step} at {to_time(job.next_us):%H:%M:%S}")
+    if job.message or job.venue_code:
+        parts.append(f"last: {' '.join(part for part in (job.venue_code, job.message) if part)}")
+    return "  ".join(parts)

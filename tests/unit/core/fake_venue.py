@@ -1,0 +1,304 @@
+"""A venue that does what a script says, and a ledger of what really happened there.
+
+The exchange code below is pure, like every venue's; the transport carries its requests to the ledger instead of a
+socket. What arrives is processed by the venue even if the sender dies meanwhile.
+"""
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Struct
+
+from router.errors import MaybeSent, NotSent, SendError
+from router.exchange import (
+    Absent,
+    Accepted,
+    Attempt,
+    Done,
+    Flow,
+    Limit,
+    Look,
+    NoParams,
+    Options,
+    Outcome,
+    Refused,
+    Request,
+    Response,
+    Retry,
+    Secrets,
+    SignedRequest,
+    Signer,
+    Stamp,
+    Unknown,
+    Working,
+)
+from router.ports import Clock
+from schemas.commands import Cancel, Close, Command
+from schemas.results import OrderState, OrderStatus
+
+Kind = Literal["ok", "refuse", "retry", "look", "unknown", "reset", "hang", "unsent"]
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """How the venue treats one request that acts.
+
+    unsent: no connection. reset, hang: the request arrives, no answer does. look, unknown: an answer that does not
+    tell. `executes` says whether those four act, `late_s` how long after their arrival. An `ok` always acts, a
+    `refuse` and a `retry` never.
+    """
+
+    kind: Kind = "ok"
+    executes: bool = False
+    late_s: float = 0.0
+    after_s: float = 0.0
+    takes_s: float = 0.01
+
+
+class Arrival(Struct, frozen=True, kw_only=True):
+    """A request that acts, as it reached the venue."""
+
+    at_us: int
+    key: str
+    kind: Kind
+    stamp_ms: int
+
+
+class _Asked(Struct, frozen=True):
+    """The body of a request that acts. `key` is the close's client order id, or the cancel's command id."""
+
+    key: str
+    cancels: str | None = None
+
+
+class _Told(Struct, frozen=True):
+    kind: Kind
+    order_id: str | None = None
+    after_s: float = 0.0
+
+
+class _Shown(Struct, frozen=True):
+    order_id: str | None = None
+    status: OrderStatus = "unknown"
+
+
+class FakeVenue:
+    """The ledger, and the venue's side of the wire."""
+
+    def __init__(self, clock: Clock, *, recognises_repeats: bool = False) -> None:
+        self.arrivals: list[Arrival] = []
+        self.executed: Counter[str] = Counter()
+        """Executions per client order id of a close, or per command id of a cancel."""
+        self.status: dict[str, OrderStatus] = {}
+        self.reads = 0
+        self.reads_fail = False
+        self.visible_after_s = 0.0
+        """How long an execution stays invisible to reads."""
+        self.script: deque[Answer] = deque()
+        self.scripts: defaultdict[str, deque[Answer]] = defaultdict(deque)
+        """Answers for one command alone, by its key."""
+        self._clock = clock
+        self._recognises_repeats = recognises_repeats
+        self._placed: dict[str, tuple[str, int]] = {}
+
+    def rest(self, order_id: str, status: OrderStatus = "working") -> None:
+        """Put an order on the book that no command placed."""
+        self.status[order_id] = status
+
+    def sent(self, key: str) -> list[Arrival]:
+        """Return what arrived for a command."""
+        return [arrival for arrival in self.arrivals if arrival.key == key]
+
+    def next_answer(self, request: SignedRequest) -> Answer:
+        """Return what is scripted for a request."""
+        key = msgspec.json.decode(request.body, type=_Asked).key
+        script = self.scripts[key] or self.script
+        return script.popleft() if script else Answer()
+
+    def arrive(self, request: SignedRequest, answer: Answer) -> Response:
+        """Take a request in; return what the venue would say."""
+        asked = msgspec.json.decode(request.body, type=_Asked)
+        stamp_ms = int(request.headers["stamp"])
+        now_us = self._clock.now_us()
+        self.arrivals.append(Arrival(at_us=now_us, key=asked.key, kind=answer.kind, stamp_ms=stamp_ms))
+        if asked.cancels is not None and self.status.get(asked.cancels) != "working" and answer.kind == "ok":
+            answer = Answer(kind="look")
+        if answer.kind == "ok" or (answer.executes and not answer.late_s):
+            self._execute(asked)
+        elif answer.executes:
+            asyncio.get_running_loop().call_later(answer.late_s, self._execute, asked)
+        order_id = asked.cancels or self._placed.get(asked.key, (None, 0))[0]
+        return _response(_Told(answer.kind, order_id, answer.after_s))
+
+    def show(self, path: str) -> Response:
+        """Answer a read."""
+        self.reads += 1
+        if self.reads_fail:
+            return Response(503, {}, b"")
+        kind, _, key = path.strip("/").partition("/")
+        order_id: str | None = key
+        if kind == "placed":
+            order_id, since_us = self._placed.get(key, (None, 0))
+            if self._clock.now_us() < since_us + int(self.visible_after_s * 1e6):
+                order_id = None
+        if order_id is None or order_id not in self.status:
+            return _response(_Shown())
+        return _response(_Shown(order_id, self.status[order_id]))
+
+    def _execute(self, asked: _Asked) -> None:
+        if asked.cancels is not None:
+            if self.status.get(asked.cancels) == "working":
+                self.status[asked.cancels] = "canceled"
+                self.executed[asked.key] += 1
+            return
+        if asked.key in self._placed and self._recognises_repeats:
+            return
+        self.executed[asked.key] += 1
+        order_id = f"order-{len(self._placed) + 1}"
+        self._placed[asked.key] = (order_id, self._clock.now_us())
+        self.status[order_id] = "working"
+
+
+class FakeTransport:
+    """Carries requests to fake venues, for one worker. `at` is called wherever that worker might die."""
+
+    def __init__(self, venues: Mapping[str, FakeVenue], at: Callable[[str], Any]) -> None:
+        self._venues = venues
+        self._at = at
+
+    async def send(
+        self, request: SignedRequest, *, timeout_s: float, connect_s: float, before_write: Callable[[], None]
+    ) -> Response:
+        """See `router.ports.Transport`."""
+        name, _, path = request.url.removeprefix("https://").partition("/")
+        venue = self._venues[name]
+        if request.method == "GET":
+            await asyncio.sleep(0.005)
+            before_write()
+            return venue.show(path)
+        await self._at("connect")
+        answer = venue.next_answer(request)
+        if answer.kind == "unsent":
+            await asyncio.sleep(min(connect_s, answer.takes_s))
+            raise NotSent("connection refused")
+        before_write()
+        response = venue.arrive(request, answer)
+        await self._at("written")
+        try:
+            return await self._answer(response, answer, timeout_s)
+        finally:
+            await self._at("answered")
+
+    @staticmethod
+    async def _answer(response: Response, answer: Answer, timeout_s: float) -> Response:
+        takes_s = timeout_s if answer.kind == "hang" else answer.takes_s
+        await asyncio.sleep(min(takes_s, timeout_s))
+        lost: SendError | None = None
+        if takes_s >= timeout_s:
+            lost = MaybeSent("no answer in time")
+        elif answer.kind == "reset":
+            lost = MaybeSent("ClientOSError")
+        if lost is not None:
+            raise lost
+        return response
+
+
+class FakeExchange:
+    """The fake venue's exchange code."""
+
+    venue: ClassVar[str] = "acme"
+    options_type: ClassVar[type[Options]] = Options
+    secrets_type: ClassVar[type[Secrets]] = Secrets
+    params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": NoParams, "cancel": NoParams}
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def __init__(self, name: str, *, recognises_repeats: bool = False) -> None:
+        self._name = name
+        self._recognises_repeats = recognises_repeats
+
+    def signer(self, secrets: Secrets) -> Signer:
+        """Put the stamp into a header."""
+
+        def sign(request: Request, stamp: Stamp) -> SignedRequest:
+            url = f"https://{self._name}{request.path}"
+            return SignedRequest(request.method, url, {"stamp": str(stamp.now_ms)}, request.body)
+
+        return sign
+
+    def position(self, command: Close) -> str:
+        """One close per position id, or per symbol."""
+        return command.position_id or command.symbol
+
+    def request(self, command: Command, client_order_id: str) -> Request | Refused:
+        """Build the request; a stop is what this venue does not have."""
+        if isinstance(command, Close):
+            if command.order_type == "stop":
+                return Refused(code="unsupported", message="order_type: no stops here")
+            return self._acting("close", _Asked(client_order_id))
+        if isinstance(command, Cancel) and command.order_id is not None:
+            return self._acting("cancel", _Asked(command.command_id, command.order_id))
+        return Refused(code="invalid_command", message="order_id is required")
+
+    def _acting(self, endpoint: str, asked: _Asked) -> Request:
+        body = msgspec.json.encode(asked)
+        return Request(method="POST", path=f"/{endpoint}", endpoint=endpoint, body=body, scopes=("act",))
+
+    def verdict(self, command: Command, response: Response) -> Outcome:
+        """Read the answer."""
+        try:
+            told = msgspec.json.decode(response.body, type=_Told)
+        except msgspec.DecodeError:
+            return Unknown(message=f"HTTP {response.status}")
+        match told.kind:
+            case "ok":
+                return Accepted(order_id=told.order_id)
+            case "refuse":
+                return Refused(code="insufficient_position", venue_code="E-1", message="not that much")
+            case "retry":
+                return Retry(code="venue_maintenance", venue_code="E-2", message="later", after_s=told.after_s)
+            case "look":
+                return Look(venue_code="E-3", message="look")
+            case _:
+                return Unknown(venue_code="E-4", message="what?")
+
+    def lookup(self, command: Command, attempt: Attempt) -> Flow:
+        """Read the one order in question."""
+        closes = isinstance(command, Close)
+        key = attempt.client_order_id if closes else getattr(command, "order_id", None)
+        if key is None:
+            return Unknown(message="the command names nothing to look for")
+        path = f"/placed/{key}" if closes else f"/order/{key}"
+        response = yield Request(method="GET", path=path, endpoint="order", scopes=("read",))
+        try:
+            shown = msgspec.json.decode(response.body, type=_Shown)
+        except msgspec.DecodeError:
+            return Unknown(message=f"HTTP {response.status}")
+        if shown.order_id is None:
+            return Absent(message="no such order")
+        order = OrderState(status=shown.status)
+        if closes:
+            return Accepted(order_id=shown.order_id, order=order)
+        return self._cancel_sight(shown, order)
+
+    @staticmethod
+    def _cancel_sight(shown: _Shown, order: OrderState) -> Done | Refused | Working:
+        if shown.status == "working":
+            return Working(order_id=shown.order_id or "", order=order)
+        if shown.status == "filled":
+            return Refused(code="too_late", order_id=shown.order_id, order=order)
+        return Done(order_id=shown.order_id, order=order)
+
+    def repeatable(self, command: Command) -> bool:
+        """A cancel; a close only where the venue knows it again."""
+        return isinstance(command, Cancel) or self._recognises_repeats
+
+    def probe(self) -> Generator[Request, Response, Refused | None]:
+        """Read anything."""
+        yield Request(method="GET", path="/order/none", endpoint="order")
+        return None
+
+
+def _response(body: Struct) -> Response:
+    return Response(200, {}, msgspec.json.encode(body))

@@ -1,0 +1,242 @@
+"""The journal's logic without threads, servers or files that last."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from router.errors import ConfigError
+from router.job import Admitted, Job
+from router.journal import (
+    admission,
+    commands,
+    filesystem,
+    migrations,
+    open_journal,
+    outbox,
+    postgres,
+    retention,
+    writer,
+)
+from router.journal.later import Later
+from router.journal.statements import Operation, Rows, Steps, T, storable
+from tests.journal_cases import T0_US, began, close, ended, final, reply, result
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    """An empty database that holds the schema."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        writer.drive(connection, lambda: migrations.open_epoch("one"))
+        yield connection
+
+
+def counted(connection: sqlite3.Connection, operation: Operation[T]) -> tuple[T, int]:
+    """Run an operation and count its statements."""
+    count = 0
+
+    def counting() -> Steps[T]:
+        nonlocal count
+        steps = operation()
+        rows: Rows = ()
+        try:
+            statement = next(steps)
+            while True:
+                count += 1
+                rows = yield statement
+                statement = steps.send(rows)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    return writer.drive(connection, counting), count
+
+
+def plan(connection: sqlite3.Connection, sql: str) -> str:
+    """How SQLite would find the rows of a statement."""
+    places = sum(f"${number}" in sql for number in range(1, 400))
+    rows = connection.execute(f"explain query plan {writer.numbered(sql)}", [1] * places).fetchall()
+    return "\n".join(row[3] for row in rows)
+
+
+class TestCost:
+    """Every statement is a round trip, and every row it reads without an index grows with the journal."""
+
+    def test_statements_of_a_command(self, connection: sqlite3.Connection) -> None:
+        """A close that is answered on its first attempt costs five statements."""
+        job = close("a1")
+        answer, admitting = counted(connection, lambda: admission.admit(job, reply(), "digest", start=began()))
+        assert answer == Admitted(job)
+        _, saving = counted(connection, lambda: commands.save(final(job), end=ended(), result=result(job)))
+        assert (admitting, saving) == (2, 3)
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            *(value for module in (admission, commands, outbox, retention) for value in vars(module).values()
+              if isinstance(value, str) and value.lstrip().startswith(("select", "update", "delete"))),
+            *retention._CHILDREN,
+        ],
+    )  # fmt: skip
+    def test_no_statement_scans_a_table(self, connection: sqlite3.Connection, sql: str) -> None:
+        """Whatever runs for a command, for a sweep or for a retirement finds its rows by an index."""
+        for line in plan(connection, sql).splitlines():
+            scans = line.startswith("SCAN") and "INDEX" not in line and "CONSTANT" not in line
+            assert not scans, line
+
+
+class TestMigrations:
+    """The schema is applied once and has one history."""
+
+    def test_they_are_applied_once(self, connection: sqlite3.Connection) -> None:
+        """Opening a journal again changes neither its schema nor its epoch."""
+        first = writer.drive(connection, lambda: migrations.open_epoch("one"))
+        assert first == writer.drive(connection, lambda: migrations.open_epoch("one"))
+        assert first.first
+        numbers = [number for number, _ in migrations.scripts()]
+        assert connection.execute("select number from migrations").fetchall() == [(number,) for number in numbers]
+
+    def test_another_timeline_is_another_epoch(self, connection: sqlite3.Connection) -> None:
+        """A journal that was restored or promoted knows that it may lack the end of the one before."""
+        connection.execute("update epochs set began_us = 5")
+        second = writer.drive(connection, lambda: migrations.open_epoch("two"))
+        assert not second.first
+        assert second.began_us > 5
+        assert second == writer.drive(connection, lambda: migrations.open_epoch("two"))
+
+    def test_a_newer_schema_is_refused(self, connection: sqlite3.Connection) -> None:
+        """An older program does not write into a newer journal."""
+        connection.execute("insert into migrations values (99, 0)")
+        with pytest.raises(ConfigError, match="newer version"):
+            writer.drive(connection, lambda: migrations.open_epoch("one"))
+
+    def test_the_schema_is_one(self) -> None:
+        """Both back ends run the same text, which uses two types and nobody's dialect."""
+        for _, statements in migrations.scripts():
+            for statement in statements:
+                words = statement.lower().replace("(", " ").split()
+                assert not {"autoincrement", "serial", "jsonb", "integer", "blob", "boolean", "rowid"} & set(words)
+
+
+class TestJobs:
+    """A job is stored whole."""
+
+    def test_every_field_comes_back(self, connection: sqlite3.Connection) -> None:
+        """No field of a job is lost, whatever is added to it."""
+        job = close(
+            "a1", step="find", order_id="1", code="timeout", venue_code="E", message="m", looks=2, doubt_us=3,
+            attempts=4, first_sent_us=5, last_sent_us=6, seq=1, state="in_doubt",
+        )  # fmt: skip
+        writer.drive(connection, lambda: admission.admit(job, reply(), "digest"))
+        assert writer.drive(connection, lambda: commands.load("alpha", "a1")) == job
+
+    def test_an_order_id_of_any_bytes_is_stored(self) -> None:
+        """Text that a database does not take is made storable, other text stays as it is."""
+        assert storable("a\0b\ud800") == "a\N{REPLACEMENT CHARACTER}b?"
+        assert storable("ünï☃\U0001f600") == "ünï☃\U0001f600"
+
+
+class TestSpelling:
+    """Statements are written once."""
+
+    def test_parameters_and_clock(self) -> None:
+        """Each back end spells parameters and the clock its own way."""
+        sql = "select now_us() - $1"
+        assert "?1" in writer.numbered(sql)
+        assert "$1" in postgres.numbered(sql)
+        assert "now_us" not in writer.numbered(sql) + postgres.numbered(sql)
+
+    def test_sqlite_counts_from_1970(self, connection: sqlite3.Connection) -> None:
+        """The clock of SQLite gives microseconds since 1970."""
+        (now,) = connection.execute(writer.numbered("select now_us() / 1000000 - strftime('%s', 'now')")).fetchone()
+        assert abs(now) <= 1
+
+
+class TestLater:
+    """Marks and notes wait in order."""
+
+    def test_what_failed_is_kept_in_order(self) -> None:
+        """What could not be committed goes before what came meanwhile, and times never go back."""
+        later = Later()
+        assert not later
+        later.note("alpha", "a1", "one", "")
+        taken = later.take_notes()
+        later.note("alpha", "a1", "two", "")
+        later.put_back([], taken)
+        notes = later.take_notes()
+        assert [note[3] for note in notes] == ["one", "two"]
+        assert notes[0][2] < notes[1][2]  # type: ignore[operator]  # both are times
+        assert not later
+
+    def test_any_sender_can_be_marked(self) -> None:
+        """A sender's name may hold the sign that divides an outbox id."""
+        assert outbox.confirmation(f"a/b//c1/{T0_US}/2/0", 7) == (T0_US, "c1", "a/b/", 2, 0, 7)
+
+
+class TestPlaces:
+    """A journal is refused where it could not keep its promises."""
+
+    MOUNTS = """\
+21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+30 21 0:25 / /data rw - nfs4 server:/export rw
+31 21 0:26 / /with\\040space rw - fuse.sshfs host: rw
+32 30 0:27 / /data/local rw - xfs /dev/vdb rw
+33 21 0:28 / /twice rw - ext4 /dev/vdc rw
+34 33 0:29 / /twice rw - cifs //server/share rw
+broken line
+"""
+
+    @pytest.mark.parametrize(
+        ("path", "kind"),
+        [
+            ("/journal.db", "ext4"),
+            ("/data/x/journal.db", "nfs4"),
+            ("/database/journal.db", "ext4"),
+            ("/data/local/journal.db", "xfs"),
+            ("/with space/journal.db", "fuse.sshfs"),
+            ("/twice/journal.db", "cifs"),
+        ],
+    )
+    def test_the_mount_that_holds_a_file(self, path: str, kind: str) -> None:
+        """The longest mount point counts, and of several on one point the last."""
+        assert filesystem.filesystem_of(Path(path), self.MOUNTS) == kind
+
+    async def test_a_network_file_system(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A SQLite journal on a network file system is refused by name."""
+        mounts = tmp_path / "mountinfo"
+        mounts.write_text("21 1 254:0 / / rw shared:1 - nfs4 server:/ rw\n")
+        monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
+        with pytest.raises(ConfigError, match=r"network file system \(nfs4\)"):
+            await open_journal(f"sqlite:///{tmp_path}/journal.db")
+
+    @pytest.mark.parametrize(
+        "url", ["", "journal.db", "mysql://host/db", "sqlite://", "sqlite:///", "sqlite://journal.db",
+                "sqlite:///:memory:", "sqlite:///a.db?mode=ro"],
+    )  # fmt: skip
+    async def test_a_url_that_names_no_journal(self, url: str) -> None:
+        """Anything but a file or a PostgreSQL is a wrong configuration."""
+        with pytest.raises(ConfigError, match=r"journal\.url"):
+            await open_journal(url)
+
+    async def test_a_place_without_a_journal(self, tmp_path: Path) -> None:
+        """A missing folder, a folder, and a file that is something else are a wrong configuration."""
+        (tmp_path / "text.db").write_text("no database " * 100)
+        for name in ("missing/journal.db", "", "text.db"):
+            with pytest.raises(ConfigError, match=r"journal\.url"):
+                await open_journal(f"sqlite:///{tmp_path}/{name}")
+
+    async def test_a_relative_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Three slashes name a file beside the working directory."""
+        monkeypatch.chdir(tmp_path)
+        async with await open_journal("sqlite:///my%20journal.db") as journal:
+            assert await journal.load("alpha", "a1") is None
+        assert (tmp_path / "my journal.db").exists()
+
+
+def test_states_are_those_of_a_job() -> None:
+    """The schema's partial indexes name every state that a job can have."""
+    schema = "".join(statement for _, statements in migrations.scripts() for statement in statements)
+    states = Job.__annotations__["state"].__args__
+    assert all(f"'{state}'" in schema for state in states)
