@@ -235,6 +235,10 @@ class VenueSimulator(ABC):
 
     # What endpoints use.
 
+    def keyholder(self, api_key: str) -> Account | None:
+        """Return the account of an API key."""
+        return self._by_key.get(api_key)
+
     def next_order_id(self) -> str:
         """Return an id for a new order."""
         return next(self._order_ids)
@@ -370,7 +374,7 @@ class VenueSimulator(ABC):
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     def _call(self, endpoint: Endpoint, http: web.Request, body: bytes) -> Call:
-        account = self._by_key.get(self.key_of(http.headers), _NOBODY)
+        account = self.keyholder(self.key_of(http.headers)) or _NOBODY
         return Call(
             endpoint=endpoint,
             method=http.method,

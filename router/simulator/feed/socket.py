@@ -33,7 +33,7 @@ class Socket:
         self.account = ""
         self.channels: dict[str, None] = {}
         self.opened_s = time.monotonic()
-        self.pinged_s = self.opened_s
+        self.pinged_s = self.pushed_s = self.opened_s
         self.unanswered = 0
         self.sent = 0
         self.open = True
@@ -44,6 +44,7 @@ class Socket:
     def push(self, text: str, delay_s: float = 0.0) -> None:
         """Send a text frame behind what was pushed before; a delay holds up everything behind it, too."""
         if self.open:
+            self.pushed_s = time.monotonic()
             self._items.put_nowait(_Item(time.monotonic() + delay_s if delay_s else 0.0, text))
 
     def ping(self) -> None:

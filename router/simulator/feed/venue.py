@@ -87,6 +87,10 @@ class VenueFeed(ABC, Generic[S]):
     def opened(self, socket: S, http: web.Request) -> None:
         """Begin with a new connection."""
 
+    def hears(self, socket: S, channel: str, row: dict[str, object]) -> bool:
+        """Say whether a socket of the account wants an event."""
+        return channel in socket.channels
+
     def tick(self, socket: S) -> None:
         """Look after an open socket, every `TICK_S`."""
 
@@ -147,11 +151,11 @@ class VenueFeed(ABC, Generic[S]):
         return self._listeners.get(account, [])
 
     def publish(self, account: Account, channel: str, row: dict[str, object]) -> None:
-        """Send an event to every socket of the account that has the channel."""
+        """Send an event to every socket of the account that wants it."""
         if account.name in self.stamping:
             row = {**row, STAMP: time.time_ns() // 1000}
         for socket in tuple(self.listeners(account.name)):
-            if channel in socket.channels:
+            if self.hears(socket, channel, row):
                 self.send(socket, Frame(channel, row))
 
     def send(self, socket: S, frame: Frame) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import aiohttp
+import jwt
 from aiohttp import WSMsgType
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.integration.simulator.clients import BtcTurk, Coinbase, Gmo
 
@@ -106,11 +108,20 @@ async def gmo_listener(
     return listener
 
 
+def coinbase_token(coinbase: Coinbase, **claims: object) -> str:
+    """Return a token for the user endpoint: it has no `uri`."""
+    now_s = int(time.time())
+    content = {"sub": coinbase.key, "iss": "cdp", "nbf": now_s - 5, "exp": now_s + 115} | claims
+    headers = {"kid": coinbase.key, "nonce": str(time.time_ns())}
+    if coinbase.secret.startswith("-----"):
+        return jwt.encode(content, coinbase.secret, "ES256", headers)
+    seed = Ed25519PrivateKey.from_private_bytes(base64.b64decode(coinbase.secret)[:32])
+    return jwt.encode(content, seed, "EdDSA", headers)
+
+
 def coinbase_subscription(coinbase: Coinbase, channel: str, **fields: object) -> dict[str, object]:
     """Return a subscribe message with a fresh token."""
-    now_s = int(time.time())
-    token = coinbase.token("", "", uri=None, nonce=str(time.time_ns()), nbf=now_s - 5, exp=now_s + 115)
-    return {"type": "subscribe", "channel": channel, "jwt": token, **fields}
+    return {"type": "subscribe", "channel": channel, "jwt": coinbase_token(coinbase), **fields}
 
 
 async def coinbase_listener(coinbase: Coinbase, *channels: str) -> Listener:
