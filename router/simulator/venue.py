@@ -6,10 +6,8 @@ says how its venue words things; it owns every route of its server except the co
 """
 
 import asyncio
-import hashlib
 import itertools
 import math
-import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,17 +29,18 @@ from router.simulator.call import (
     Refusal,
     html_answer,
     json_answer,
+    origin_of,
+    read_call,
     with_headers,
 )
 from router.simulator.faults import Armed, Fault, FaultQueue
 from router.simulator.feed import ArmedFeedFault, FeedFault, Load, LoadReport, VenueFeed, run_load
-from router.simulator.ledger import EntryKind, Ledger, Origin, Subject
+from router.simulator.ledger import EntryKind, Ledger, Subject
 from router.simulator.market import Market, Move
 from router.simulator.rates import Breach, Meter, Rate
 from router.simulator.seeds import Behaviour, OrderSeed, PositionSeed
 from router.simulator.truth import ENDINGS, Ending, Truth, truth_of
 
-_SIGNATURE: Final = re.compile(r"(?<![^&])signature=[^&]*&?")
 _NOBODY: Final = Account(name="", api_key="", api_secret="", book=Book())
 
 
@@ -271,7 +270,8 @@ class VenueSimulator(ABC):
 
     async def serve(self, endpoint: Endpoint, http: web.Request) -> web.StreamResponse:
         """Answer one request, or do to it what the next fault says."""
-        call = self._call(endpoint, http, await http.read())
+        account = self.keyholder(self.key_of(http.headers)) or _NOBODY
+        call = read_call(endpoint, http, await http.read(), account)
         self.record("request", call)
         armed = self.faults.take(endpoint.name, endpoint.action, call.account.name)
         if armed is None:
@@ -283,7 +283,7 @@ class VenueSimulator(ABC):
     async def unknown(self, http: web.Request) -> web.StreamResponse:
         """Answer a request for a route that does not exist; recorded as endpoint `unknown`."""
         endpoint = Endpoint(method=http.method, path=http.path, name="unknown", action="read", handler=self.answer)
-        self.ledger.add("request", self._origin(endpoint, http, b"", ""), Subject(), at_ms=self.now_ms())
+        self.ledger.add("request", origin_of(endpoint, http, b"", ""), Subject(), at_ms=self.now_ms())
         return self._response(self.unknown_route())
 
     def answer(self, call: Call) -> Answer:
@@ -372,31 +372,3 @@ class VenueSimulator(ABC):
         if self.clock_offset_ms:
             headers["Date"] = formatdate(self.now_ms() / 1000, usegmt=True)
         return web.Response(status=answer.status, body=answer.body, headers=headers)
-
-    def _call(self, endpoint: Endpoint, http: web.Request, body: bytes) -> Call:
-        account = self.keyholder(self.key_of(http.headers)) or _NOBODY
-        return Call(
-            endpoint=endpoint,
-            method=http.method,
-            path=http.rel_url.raw_path,
-            host=http.host,
-            ip=http.remote or "",
-            query=http.rel_url.raw_query_string,
-            params=http.query,
-            path_ids=http.match_info,
-            headers=http.headers,
-            body=body,
-            account=account,
-            origin=self._origin(endpoint, http, body, account.name),
-            now_ms=0,
-        )
-
-    def _origin(self, endpoint: Endpoint, http: web.Request, body: bytes, account: str) -> Origin:
-        return Origin(
-            endpoint=endpoint.name,
-            account=account,
-            method=http.method,
-            path=http.rel_url.raw_path,
-            query=_SIGNATURE.sub("", http.rel_url.raw_query_string),
-            body_sha256=hashlib.sha256(body).hexdigest(),
-        )

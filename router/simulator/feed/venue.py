@@ -164,22 +164,12 @@ class VenueFeed(ABC, Generic[S]):
         if self.faults.stalled(socket.number, socket.account, frame.channel, frame.kind, now_s):
             return
         fault = self.faults.take(socket.account, frame.channel, frame.kind, now_s)
-        if fault is not None:
+        if fault is None:
+            socket.push(self.render(socket, frame))
+        else:
             self.record("fault", socket.account, f"{fault.do} {frame.channel}")
-        match fault.do if fault else None:
-            case "cut":
-                socket.end(fault.how if fault else "reset")
-                return
-            case "reorder" if fault:
-                self._hold(socket, frame, fault)
-                return
-            case _:
-                text = self.render(socket, frame)
-        if fault is None or fault.do != "drop":
-            socket.push(text, fault.delay_s if fault else 0.0)
-        if fault is not None and fault.do == "duplicate":
-            socket.push(text)
-        if frame.kind == "event":
+            self._spoil(socket, frame, fault)
+        if frame.kind == "event" and (fault is None or fault.do != "reorder"):
             self._release(socket)
 
     def record(self, kind: EntryKind, account: str, note: str) -> None:
@@ -281,6 +271,18 @@ class VenueFeed(ABC, Generic[S]):
                 socket.cut()
             else:
                 self.end(socket, "cut")
+
+    def _spoil(self, socket: S, frame: Frame, fault: FeedFault) -> None:
+        if fault.do == "cut":
+            socket.end(fault.how)
+        elif fault.do == "reorder":
+            self._hold(socket, frame, fault)
+        else:
+            text = self.render(socket, frame)
+            if fault.do != "drop":
+                socket.push(text, fault.delay_s)
+            if fault.do == "duplicate":
+                socket.push(text)
 
     def _hold(self, socket: S, frame: Frame, fault: FeedFault) -> None:
         """Keep an event until the next one was sent, or for its time."""
