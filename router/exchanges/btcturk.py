@@ -30,7 +30,7 @@ status of "Order not found"; what of a pair under maintenance comes when (taken 
 number of allOrders (read without one, then from 1) and its default time range; how soon a triggered stop's new order
 is listed; whether trades come in pages (read as one); whether a 452 ever means a full execution with something left
 (only 0 left is taken as one), and whether the 452 and 451 of an order that was changed in the venue's own app name
-the same order; what asset a buy's fee is in.
+the same order (taken as not: a 452 is the end of its order); what asset a buy's fee is in.
 """
 
 import base64

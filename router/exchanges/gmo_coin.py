@@ -141,7 +141,7 @@ _ORDER_TYPES: Final[dict[str, OrderType]] = {"MARKET": "market", "LIMIT": "limit
 _FORCES: Final[dict[str, TimeInForce]] = {"FAS": "gtc", "FAK": "ioc", "FOK": "fok", "SOK": "post_only"}
 _CHANNELS: Final = ("orderEvents", "executionEvents", "positionEvents")
 _PACE_S: Final = 1.3  # "once per second per IP"; a second exactly is refused now and then
-_SETTLE_MS: Final = 2_000  # how long a refusal may take to come
+_SETTLE_MS: Final = 5_400  # three subscriptions at that pace, and how long the last one's refusal may take to come
 _ROUNDS: Final = 3
 _EXTEND_MS: Final = 15 * 60_000  # of the 60 minutes
 _EXTEND_AGAIN_MS: Final = 60_000
@@ -648,7 +648,8 @@ def _average_price(order: _Order, executions: Collection[_Execution]) -> str | N
 class _Stream:
     """One connection: token, socket, three subscriptions, a while without a refusal, then `Ready`.
 
-    The subscriptions count as said once `tick` comes after `opened`: what a stream wants is carried out in order.
+    `Ready` stands in line behind the subscriptions. When other accounts make those wait, a refusal may still come
+    after it; that breaks the stream, as any error does then.
     """
 
     def __init__(self, ws_url: str) -> None:
@@ -656,8 +657,7 @@ class _Stream:
         self._token = ""
         self._extended_ms = 0
         self._extend_at_ms = 0
-        self._phase = "token"  # then "said", "settling" and "ready"
-        self._settled_ms = 0
+        self._settled_ms: int | None = None  # while subscribing
         self._refused = False
         self._rounds = 0
 
@@ -684,7 +684,7 @@ class _Stream:
 
     def opened(self, stamp: Stamp) -> Sequence[Want]:
         """Subscribe."""
-        return self._subscribe()
+        return self._subscribe(stamp)
 
     def heard(self, frame: str | bytes, stamp: Stamp) -> Sequence[Want]:
         """Translate an order or execution event; positions are only a sign of life."""
@@ -711,12 +711,10 @@ class _Stream:
 
     def tick(self, stamp: Stamp) -> Sequence[Want]:
         """Become ready, or subscribe again what was refused; extend the token."""
-        if self._phase == "said":
-            self._phase, self._settled_ms = "settling", stamp.now_ms + _SETTLE_MS
-        elif self._phase == "settling" and stamp.now_ms >= self._settled_ms:
+        if self._settled_ms is not None and stamp.now_ms >= self._settled_ms:
             if self._refused:
-                return self._subscribe()
-            self._phase = "ready"
+                return self._subscribe(stamp)
+            self._settled_ms = None
             return (Ready(),)
         if self._token and stamp.now_ms >= self._extend_at_ms:
             self._extend_at_ms = stamp.now_ms + _EXTEND_AGAIN_MS
@@ -727,17 +725,17 @@ class _Stream:
         """Delete the token: an account has five."""
         return (Ask(self._token_request("DELETE")),) if self._token else ()
 
-    def _subscribe(self) -> Sequence[Want]:
+    def _subscribe(self, stamp: Stamp) -> Sequence[Want]:
         if self._rounds >= _ROUNDS:
             return (Broken("subscriptions are refused: ERR-5003"),)
         self._rounds += 1
-        self._phase, self._refused = "said", False
+        self._settled_ms, self._refused = stamp.now_ms + _SETTLE_MS, False
         return tuple(Say(f'{{"command":"subscribe","channel":"{name}"}}', _PACE_S) for name in _CHANNELS)
 
     def _complained(self, error: object) -> Sequence[Want]:
         """The socket stays open after an error, and whatever was refused stays silent."""
         text = error if isinstance(error, str) else "an error"
-        if text.startswith("ERR-5003") and self._phase in {"said", "settling"}:
+        if text.startswith("ERR-5003") and self._settled_ms is not None:
             self._refused = True
             return ()
         shown = text.replace(self._token, "…") if self._token else text
