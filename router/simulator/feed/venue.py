@@ -94,8 +94,8 @@ class VenueFeed(ABC, Generic[S]):
     def tick(self, socket: S) -> None:
         """Look after an open socket, every `TICK_S`."""
 
-    def end_tokens(self, account: Account, *, newest: bool) -> None:
-        """End the account's tokens: all of them, or with `newest` only the one that would end first."""
+    def end_tokens(self, account: Account, *, first_only: bool) -> None:
+        """End the account's tokens: all of them, or with `first_only` the one that would end first."""
         raise ValueError(f"{self.simulator.venue} has no tokens")
 
     # What tests and the control routes do.
@@ -109,7 +109,7 @@ class VenueFeed(ABC, Generic[S]):
         if fault.do in {"expire", "evict"}:
             for account in self.simulator.accounts.values():
                 if fault.account in {"", account.name}:
-                    self.end_tokens(account, newest=fault.do == "evict")
+                    self.end_tokens(account, first_only=fault.do == "evict")
         elif fault.do not in AT_ONCE and (fault.do != "cut" or fault.at):
             self.faults.add(armed)
             return armed

@@ -91,9 +91,9 @@ class GmoFeed(VenueFeed[GmoSocket]):
             socket.ended = True
             self.record("feed", socket.account, "token ended")
 
-    def end_tokens(self, account: Account, *, newest: bool) -> None:
+    def end_tokens(self, account: Account, *, first_only: bool) -> None:
         """End the account's tokens."""
-        if newest:
+        if first_only:
             self.simulator.tokens.evict(account.name, self.simulator.now_ms())
         else:
             self.simulator.tokens.forget(account.name)
