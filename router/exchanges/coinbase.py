@@ -20,7 +20,7 @@ Events    wss://advanced-trade-ws-user.coinbase.com, channels heartbeats and use
           shape and may leave the socket open. Orders come whole, with cumulative quantities and no executions; first
           those that are OPEN, in batches of 50, the first smaller one being the last: what ended meanwhile is never
           shown, so it is read. unverified: what follows a batch of exactly 50; that `sequence_num` counts per
-          connection ("per product" in the text), as clients measured; that status filters other than OPEN mix with it.
+          connection ("per product" in the text), as clients measured; that OPEN may be asked for beside other statuses.
 Limits    30 requests a second per user (unverified: from a retired page, still what clients use).
 Quirks    the close is a market order, immediate or cancel (unverified): it may fill partly and end CANCELLED; accepted
           does not mean flat. A 401 may be plain text. A token dated a second ahead was refused once: ours is backdated.
@@ -203,7 +203,7 @@ class Coinbase:
         changes: dict[str, Change] = {}
         complete = True
         for source in _SOURCES:
-            # The venue does not mix OPEN with other statuses; what waits in a queue is new and found by its date.
+            # OPEN is asked for alone (see above): what is PENDING or QUEUED is new, and found by its date.
             for wanted in (("order_status", "OPEN"), ("start_date", since)):
                 orders = yield from _listed("orders", _LIST_ORDERS, (wanted, *source), _MAX_GAP_PAGES)
                 complete &= _collect(orders, changes)
@@ -777,7 +777,10 @@ def _last_fills(rows: list[dict[str, Any]] | Unknown) -> dict[str, Fill]:
     newest: dict[str, dict[str, Any]] = {}
     for row in [] if isinstance(rows, Unknown) else rows:
         order_id = _text(row.get("order_id"))
-        if order_id and _time_ms(row.get("trade_time")) >= _time_ms(newest.get(order_id, row).get("trade_time")):
+        if not order_id:
+            continue
+        held = newest.setdefault(order_id, row)  # of two in one instant the first: lists begin with the newest
+        if _time_ms(row.get("trade_time")) > _time_ms(held.get("trade_time")):
             newest[order_id] = row
     return {
         order_id: Fill(

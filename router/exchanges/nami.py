@@ -453,7 +453,10 @@ def _last_fills(response: Response) -> dict[str, Fill]:
     newest: dict[str, dict[str, Any]] = {}
     for row in _rows(response) or []:
         order_id = _decimal(row.get("orderId"))
-        if order_id and _time_ms(row.get("createdAt")) >= _time_ms(newest.get(order_id, row).get("createdAt")):
+        if not order_id:
+            continue
+        held = newest.setdefault(order_id, row)  # of two in one instant the first: lists begin with the newest
+        if _time_ms(row.get("createdAt")) > _time_ms(held.get("createdAt")):
             newest[order_id] = row
     return {order_id: _fill(row) for order_id, row in newest.items()}
 

@@ -628,15 +628,23 @@ def test_an_open_order_that_no_list_shows_is_read_by_its_id() -> None:
     assert missed.complete
 
 
-def test_an_order_filled_in_the_gap_is_found_by_its_fill() -> None:
+def execution(number: int, at: str, order_id: Any = "A-9") -> dict[str, Any]:
+    return {"order_id": order_id, "trade_id": f"t{number}", "price": "30001", "size": str(number), "commission": "0.5",
+            "trade_time": at}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fills",
+    [
+        [execution(2, "2023-11-14T22:13:21Z"), execution(1, "2023-11-14T22:13:20Z")],
+        [execution(1, "2023-11-14T22:13:20Z"), execution(2, "2023-11-14T22:13:21Z")],
+        [execution(2, "2023-11-14T22:13:20Z"), execution(1, "2023-11-14T22:13:20Z")],
+        [execution(2, "?"), execution(1, "?"), execution(3, "2023-11-14T22:13:20Z", order_id=7)],
+    ],
+)
+def test_an_order_filled_in_the_gap_is_found_by_its_fill(fills: list[dict[str, Any]]) -> None:
     """An order that nobody knew before and that is gone now; its newest execution goes along."""
-    fills = executions(
-        {"order_id": "A-9", "trade_id": "t2", "price": "30001", "size": "2", "commission": "0.5",
-         "trade_time": "2023-11-14T22:13:21Z"},
-        {"order_id": "A-9", "trade_id": "t1", "price": "30000", "size": "1", "commission": "0.2",
-         "trade_time": "2023-11-14T22:13:20Z"},
-    )  # fmt: skip
-    missed, _ = reconcile(*NOTHING[:4], fills, reply({"order": row("A-9", "FILLED", filled_size="3")}))
+    missed, _ = reconcile(*NOTHING[:4], executions(*fills), reply({"order": row("A-9", "FILLED", filled_size="3")}))
     [change] = missed.changes
     assert (change.status, change.filled_size) == ("filled", "3")
     assert change.last_fill == Fill(execution_id="t2", price="30001", size="2", fee="0.5")
