@@ -182,13 +182,20 @@ class Publisher:
             return "events"
         return "system" if exchange else "replies"
 
+    def _lost(self, connection: object, *_: object) -> None:
+        # `is_closed` stays false when it was not we who closed it.
+        if connection is self._connection:
+            self._connection = None
+            self._channels.clear()
+
     async def _exchange(self, name: str, kind: str) -> AbstractExchange:
         channel, known = self._channels.get(kind), self._exchanges.get((kind, name))
         if channel is not None and not channel.is_closed and known is not None:
             return known
         async with self._opening:
-            if self._connection is None or self._connection.is_closed:
+            if self._connection is None:
                 self._connection = await connect(self._config, "publish")
+                self._connection.close_callbacks.add(self._lost)
             channel = self._channels.get(kind)
             if channel is None or channel.is_closed:
                 channel = self._channels[kind] = await open_channel(self._connection)

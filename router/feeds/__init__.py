@@ -9,6 +9,8 @@ evidence    what an event proves about a command in doubt or a cancel that waits
 pacer       how often frames may leave for a venue from this address
 """
 
-from router.feeds.owner import Feeds
+from router.feeds.account import Parts
+from router.feeds.evidence import Settler
+from router.feeds.owner import Fed, Feeds
 
-__all__ = ["Feeds"]
+__all__ = ["Fed", "Feeds", "Parts", "Settler"]
