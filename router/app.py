@@ -105,9 +105,8 @@ async def run_worker(
         }
         if feed:
             sockets = await stack.enter_async_context(WebSockets())
-            work["feeds"] = build_feeds(
-                config, journal, publisher, transport, sockets, dispatcher, outbox, clock, metrics
-            ).run()
+            feeds = build_feeds(config, journal, publisher, transport, sockets, dispatcher, outbox, clock, metrics)
+            work["feeds"] = _once(lambda: consumer.consuming, feeds.run)
         async with _side_tasks(work) as died:
             await _first(stop.wait(), died)
             draining = True
@@ -170,7 +169,7 @@ async def run_feed(config: Config, *, stop: asyncio.Event, on_ready: Callable[[]
         await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, ready))
         work = {
             "topology": _find_topology(config, declared),
-            "feeds": feeds.run(),
+            "feeds": _once(declared.is_set, feeds.run),
             "outbox": outbox.run(),
             "retention": _retire(journal, config.journal.retention_days),
             "loop lag": _watch_lag(metrics),
@@ -179,6 +178,13 @@ async def run_feed(config: Config, *, stop: asyncio.Event, on_ready: Callable[[]
         async with _side_tasks(work) as died:
             await _first(stop.wait(), died)
             draining = True
+
+
+async def _once(holds: Callable[[], bool], begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Begin once the broker has the exchanges: a publish to one that is missing costs the whole connection."""
+    while not holds():  # noqa: ASYNC110 - the consumer would have to know of the event
+        await asyncio.sleep(0.02)
+    await begin()
 
 
 async def _find_topology(config: Config, found: asyncio.Event) -> None:

@@ -53,7 +53,7 @@ class Outflow:
         self._loaded_seq = published_seq
         self._backlog: deque[StoredEvent | FeedStatus] = deque()
         self._window: deque[tuple[StoredEvent | FeedStatus, asyncio.Task[bool]]] = deque()
-        self._holding = False
+        self._width = WINDOW
         self._woken = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -118,7 +118,7 @@ class Outflow:
             self._backlog.append(item)
 
     def _fill(self) -> None:
-        while self._backlog and len(self._window) < WINDOW and not self._holding:
+        while self._backlog and len(self._window) < self._width:
             item = self._backlog.popleft()
             self._window.append((item, asyncio.create_task(self._send(item))))
 
@@ -129,14 +129,17 @@ class Outflow:
             self._window.popleft()
             if isinstance(item, StoredEvent):
                 self.published_seq = item.event.seq
+            self._width = WINDOW
             self._moved.set()
             return
-        self._holding = True
+        self._width = 0
         await asyncio.wait([task for _, task in self._window])
         self._backlog.extendleft(item for item, _ in reversed(self._window))
         self._window.clear()
         await self._clock.sleep(RETRY_S)
-        self._holding = False
+        # One goes ahead to see whether the broker takes it: publishes in flight on a channel that dies can take the
+        # whole connection with them, and results are on it as well.
+        self._width = 1
 
     async def _send(self, item: StoredEvent | FeedStatus) -> bool:
         if not self._owned():
