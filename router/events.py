@@ -48,10 +48,11 @@ class Sighting(Struct, frozen=True, kw_only=True):
 
 
 class Copy(Struct, frozen=True, kw_only=True):
-    """One command that hears of an order, and where."""
+    """One command that hears of an order, where, and when that command came."""
 
     command_id: str
     reply: Reply
+    received_us: int = 0
 
 
 class StoredEvent(Struct, frozen=True, kw_only=True):

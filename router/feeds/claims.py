@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
+from router.answers import to_us
 from router.errors import JournalUnavailable, PublishFailed
 from router.events import StoredEvent
 from router.ports import Clock, EventJournal, EventPublisher
@@ -58,5 +59,8 @@ class LateClaims:
         orders = {stored.event.order_id: stored.event.client_order_id for stored in due}
         copies = await self._journal.copies_for(*self._place, tuple(orders.items()))
         for stored in due:
-            if stored.event.order_id in copies:
-                await self._publisher.publish_copies(replace(stored, copies=copies[stored.event.order_id]))
+            # A command that came after the event did not cause it, and begins to hear with the next one.
+            seen_us = to_us(stored.event.received_at)
+            earlier = tuple(copy for copy in copies.get(stored.event.order_id, ()) if copy.received_us <= seen_us)
+            if earlier:
+                await self._publisher.publish_copies(replace(stored, copies=earlier))

@@ -118,6 +118,7 @@ class Feeds:
                     _log.warning("the leases wait for the journal", error=str(error))
             for place, own in self._own.items():
                 if not own.holds() and own.dropping is None:
+                    _log.warning("a lease has run out", venue=place[0], account=place[1], fence=own.lease.fence)
                     own.dropping = asyncio.create_task(self._drop(place, own))
             await self._clock.sleep(self._lease_s / LOOKS)
 

@@ -375,9 +375,9 @@ def _addressed(claimants: Sequence[_Claimant]) -> tuple[Copy, ...]:
     """Return one copy for each distinct reply queue and correlation id."""
     copies: dict[tuple[str, str], Copy] = {}
     for claimant in claimants:
+        job = claimant.job
         for reply in claimant.replies:
             if reply.reply_to:
-                copies.setdefault(
-                    (reply.reply_to, reply.correlation_id), Copy(command_id=claimant.job.command_id, reply=reply)
-                )
+                copy = Copy(command_id=job.command_id, reply=reply, received_us=job.received_us)
+                copies.setdefault((reply.reply_to, reply.correlation_id), copy)
     return tuple(copies.values())
