@@ -237,5 +237,5 @@ class EventJournal(Protocol):
         ...
 
     async def busy(self, venue: str, account: str) -> bool:
-        """Say whether a command is open, or the order of one has changed a short while ago and still works."""
+        """Say whether a command is open, or was settled a moment ago and the end of its order is not recorded."""
         ...

@@ -59,10 +59,10 @@ _FENCED = """update feeds set published_seq = case when published_seq < $5 then 
     where venue = $1 and account = $2 and owner = $3 and fence = $4 returning seq, published_seq, complete_us"""
 _NUMBER = """update feeds set seq = $3 where venue = $1 and account = $2"""
 _ORDER = """select record from orders where venue = $1 and account = $2 and order_id = $3"""
-_PUT_ORDER = """insert into orders (venue, account, order_id, final, claimed, updated_us, record)
-    values ($1, $2, $3, $4, $5, now_us(), $6)
+_PUT_ORDER = """insert into orders (venue, account, order_id, final, updated_us, record)
+    values ($1, $2, $3, $4, now_us(), $5)
     on conflict (venue, account, order_id) do update set final = excluded.final, record = excluded.record,
-        claimed = case when orders.claimed = 1 then 1 else excluded.claimed end, updated_us = excluded.updated_us"""
+        updated_us = excluded.updated_us"""
 _PUT_SYMBOL = """insert into feed_symbols (venue, account, symbol) values ($1, $2, $3) on conflict do nothing"""
 _PUT_EVENT = """insert into events (venue, account, seq, order_id, created_us, event, copies)
     values ($1, $2, $3, $4, now_us(), $5, $6)"""
@@ -88,8 +88,12 @@ _PLACED = """select order_id, symbol from commands c
                       and o.order_id = c.order_id and o.final = 1)"""
 _LIVE = """select order_id, symbol from commands
     where venue = $1 and account = $2 and state in ('open', 'in_doubt', 'unresolved')"""
-_ACTIVE = """select 1 from orders where venue = $1 and account = $2 and final = 0 and claimed = 1
-      and updated_us > now_us() - $3 limit 1"""
+# A command was settled a moment ago, and nobody has been told yet that its order has ended.
+_ACTIVE = """select 1 from commands c
+    where c.state in ('final', 'given_up') and c.state = 'final' and c.updated_us > now_us() - $3
+      and c.venue = $1 and c.account = $2 and c.order_id is not null
+      and not exists (select 1 from orders o where o.venue = c.venue and o.account = c.account
+                      and o.order_id = c.order_id and o.final = 1) limit 1"""
 _RETIRE_EVENTS = """delete from events where (venue, account, seq) in (
         select e.venue, e.account, e.seq from events e join feeds f on f.venue = e.venue and f.account = e.account
         where e.created_us < now_us() - $1 and e.seq <= f.published_seq order by e.created_us limit $2)
@@ -222,8 +226,7 @@ class _Batch:
         self._place = (lease.venue, lease.account)
         self._first = self._seq = seq
         self._records: dict[str, OrderRecord | None] = {}
-        self._changed: dict[str, bool] = {}
-        """The orders to write, and whether a command claims them."""
+        self._changed: dict[str, None] = {}
         self._new_symbols: dict[str, None] = {}
         self._expecting: frozenset[str] | None = None
         self._waiting: list[Sighting] = []
@@ -245,7 +248,7 @@ class _Batch:
         known = self._records[order_id]
         merged = merge(known, change)
         if not merged.news:
-            self._keep(merged, claimed=False)
+            self._keep(merged)
             return
         client_id = merged.record.client_order_id
         claimants = yield from _claimants(*self._place, order_id, client_id)
@@ -258,16 +261,16 @@ class _Batch:
         placed_by = next((claimant.job.command for claimant in claimants if _is_close(claimant)), None)
         if isinstance(placed_by, Close):
             merged = merge(known, change, placed_by)
-        self._keep(merged, claimed=bool(claimants))
+        self._keep(merged)
         self._number(sighting, merged, claimants)
 
     def store(self) -> Steps[None]:
         """Write what has changed."""
-        for order_id, claimed in self._changed.items():
+        for order_id in self._changed:
             record = self._records[order_id]
             if record is not None:
                 text = _encoder.encode(record).decode()
-                yield _PUT_ORDER, (*self._place, storable(order_id), int(record.final), int(claimed), text)
+                yield _PUT_ORDER, (*self._place, storable(order_id), int(record.final), text)
         for symbol in self._new_symbols:
             yield _PUT_SYMBOL, (*self._place, storable(symbol))
         for item in self._events:
@@ -292,11 +295,11 @@ class _Batch:
             self._expecting = frozenset(row[0] for row in (yield _EXPECTING, self._place))
         return bool(self._expecting) and (symbol is None or symbol in self._expecting)
 
-    def _keep(self, merged: Merged, *, claimed: bool) -> None:
+    def _keep(self, merged: Merged) -> None:
         record = merged.record
         known = self._records[record.order_id]
         if record != known:
-            self._changed[record.order_id] = claimed or self._changed.get(record.order_id, False)
+            self._changed[record.order_id] = None
             self._records[record.order_id] = record
         if record.symbol is not None and (known is None or known.symbol is None):
             self._new_symbols[record.symbol] = None

@@ -202,7 +202,7 @@ class Store(ABC):
         return await self._read(partial(feeds.known, venue, account, since_us))
 
     async def busy(self, venue: str, account: str) -> bool:
-        """Say whether a command is open, or its order has just changed and still works."""
+        """Say whether a command is open, or was settled a moment ago and the end of its order is not recorded."""
         return await self._read(partial(feeds.busy, venue, account))
 
     def _remember(self) -> None:

@@ -29,14 +29,12 @@ create table feed_symbols (
     primary key (venue, account, symbol)
 );
 
--- What is known of each order: `record` is a router.history.OrderRecord as JSON. `claimed` is 1 once a command was
--- found that placed or named it.
+-- What is known of each order: `record` is a router.history.OrderRecord as JSON.
 create table orders (
     venue text not null,
     account text not null,
     order_id text not null,
     final bigint not null,
-    claimed bigint not null,
     updated_us bigint not null,
     record text not null,
     primary key (venue, account, order_id)

@@ -22,6 +22,7 @@ SYMBOLS = {
     "nami": ("BTCUSDT",),
 }
 STREAMED = ("gmo_coin", "coinbase", "btcturk")
+ENDED = {"canceled", "expired"}
 CALM_S = 40.0
 
 
@@ -66,15 +67,17 @@ class Trouble:
         self.feeding.simulators.venues[venue].disturb(fault)
 
     def wrong(self) -> dict[str, Any]:
-        """Return what is not told as it is: venue/order → told, true."""
+        """Return what is not told as it is: venue/order → told, true.
+
+        No venue shows for sure an order that was placed by somebody else, ended without a fill, and did both in a gap.
+        """
         found: dict[str, Any] = {}
         for venue in SYMBOLS:
-            told, true = self.feeding.topic.last(venue), truth(self.feeding.simulators.venues[venue].truth())
-            found |= {
-                f"{venue}/{order}": (told.get(order), state)
-                for order, state in true.items()
-                if told.get(order) != state
-            }
+            told = self.feeding.topic.last(venue)
+            for order_id, state in truth(self.feeding.simulators.venues[venue].truth()).items():
+                nothing = order_id not in told and state[0] in ENDED and not state[1]
+                if told.get(order_id) != state and not nothing:
+                    found[f"{venue}/{order_id}"] = (told.get(order_id), state)
         return found
 
 
