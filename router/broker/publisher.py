@@ -7,6 +7,7 @@ through the default exchange only, which is always there, and what a queue of on
 
 import asyncio
 import datetime
+import itertools
 import re
 import uuid
 from contextlib import suppress
@@ -46,6 +47,9 @@ class Publisher:
         self._config = config
         self._names = Names(config.prefix)
         self._metrics = metrics
+        # A random id for each message would cost more than encoding it.
+        self._process = uuid.uuid4().hex
+        self._numbers = itertools.count(1)
         self._connection: AbstractConnection | None = None
         self._opening = asyncio.Lock()
         self._channels: dict[str, AbstractChannel] = {}
@@ -157,7 +161,7 @@ class Publisher:
         message = Message(
             body,
             # Returns are matched by message id: a shared one would confirm the wrong publish.
-            message_id=uuid.uuid4().hex,
+            message_id=f"{self._process}-{next(self._numbers):x}",
             app_id="order-router",
             timestamp=datetime.datetime.now(datetime.UTC),
             delivery_mode=DeliveryMode.PERSISTENT,

@@ -70,6 +70,8 @@ class Connection:
         self._connecting: Connect | None = None
         self._socket: Socket | None = None
         self._open = asyncio.Event()
+        self._nonce = secrets.token_hex(12)
+        self._heard = 0
 
     async def run(self) -> str:
         """Run until the stream is broken, and return why."""
@@ -120,7 +122,8 @@ class Connection:
                 frame = await socket.receive()
                 self._note_heard()
                 # Not the account's own stamp: a thousand frames a second would drive that ahead of the clock.
-                self._act(self._stream.heard(frame, Stamp(self.heard_us // 1000, secrets.token_hex(16))))
+                self._heard += 1
+                self._act(self._stream.heard(frame, Stamp(self.heard_us // 1000, f"{self._nonce}{self._heard:x}")))
                 await self._room()
         except SocketClosed as error:
             self._break(str(error))
