@@ -73,11 +73,13 @@ class Recorded(Struct, frozen=True, kw_only=True):
     """What came of some sightings.
 
     `waiting` is not stored: its order may be that of a close whose answer is not there yet. `doubtful` are orders
-    that a read should look at. `woken`: commands in doubt were made due, because an order may be theirs.
+    that a read should look at. `unclaimed` are orders that went without a command, though a close is under way that
+    may have placed them. `woken`: closes in doubt were made due, because an order may be theirs.
     """
 
     events: tuple[StoredEvent, ...] = ()
     waiting: tuple[Sighting, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     doubtful: tuple[str, ...] = ()
+    unclaimed: tuple[str, ...] = ()
     woken: bool = False

@@ -309,6 +309,7 @@ class AccountFeed:
         if recorded.doubtful:
             self._doubtful.update(recorded.doubtful)
             self._look_soon.set()
+        self._claims.hope(recorded.unclaimed)
         for stored in recorded.events:
             if not stored.copies:
                 self._claims.add(stored)

@@ -234,6 +234,7 @@ class _Batch:
         self._events: list[StoredEvent] = []
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self._doubtful: dict[str, None] = {}
+        self._unclaimed: dict[str, None] = {}
         self._woken = False
 
     def add(self, sighting: Sighting) -> Steps[None]:
@@ -258,6 +259,7 @@ class _Batch:
                 self._waiting.append(sighting)
                 self._waiting_orders.add(order_id)
                 return
+            self._unclaimed[order_id] = None
         placed_by = next((claimant.job.command for claimant in claimants if _is_close(claimant)), None)
         if isinstance(placed_by, Close):
             merged = merge(known, change, placed_by)
@@ -286,6 +288,7 @@ class _Batch:
             waiting=tuple(self._waiting),
             evidence=tuple(self._evidence.values()),
             doubtful=tuple(self._doubtful),
+            unclaimed=tuple(self._unclaimed),
             woken=self._woken,
         )
 

@@ -130,6 +130,24 @@ async def test_an_event_settles_a_doubt(feeding: Feeding) -> None:
     assert result["order_id"] in {event["order_id"] for event in feeding.sender.events_of(command_id)}
 
 
+async def test_events_of_a_close_that_is_found_late(feeding: Feeding) -> None:
+    """The events of a close whose answer is lost, and whose order is found long after, reach its reply queue then."""
+    only(feeding.stack, "gmo_coin")
+    gmo = feeding.simulators.venues["gmo_coin"]
+    async with feeding.running():
+        await feeding.live("gmo_coin")
+        gmo.inject(Fault(on="close", when="after", what="hang"))
+        command_id = await feeding.sender.publish(close())
+        await feeding.until(lambda: feeding.topic.events("gmo_coin"))
+        order_id = feeding.topic.events("gmo_coin")[0]["order_id"]
+        gmo.move(Move(do="fill", order_id=order_id))
+        result = await feeding.sender.final(command_id)
+        await feeding.until(lambda: len(feeding.sender.events_of(command_id)) == 2)
+    assert result["outcome"] == "accepted"
+    assert [event["status"] for event in feeding.sender.events_of(command_id)] == ["working", "filled"]
+    assert {event["command_id"] for event in feeding.sender.events_of(command_id)} == {command_id}
+
+
 async def test_an_event_makes_the_resolver_look(feeding: Feeding) -> None:
     """A GMO Coin close in doubt, whose order an event shows, is looked up at once and accepted."""
     only(feeding.stack, "gmo_coin")
