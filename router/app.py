@@ -7,13 +7,14 @@ from typing import Any
 
 import structlog
 
-from router.broker import Consumer, Publisher
+from router.broker import Consumer, Names, Publisher, check, connect, declare, open_channel
 from router.clock import SystemClock
 from router.config import Config, parse_rate
 from router.dispatch import Dispatcher
-from router.errors import ConfigError, JournalUnavailable, RouterError
+from router.errors import BrokerUnavailable, ConfigError, JournalUnavailable, RouterError
 from router.exchange import Limit, Options
 from router.exchanges import exchange_type
+from router.feeds import Fed, Feeds, Parts, Settler
 from router.http import HttpServer
 from router.journal import Store, open_journal
 from router.limiter import Limiter
@@ -24,12 +25,14 @@ from router.resolver import Resolver
 from router.telemetry import Metrics
 from router.transport import HttpTransport
 from router.venue import Account, Venue
+from router.websocket import WebSockets
 from router.worker import Worker
 
 LAG_EVERY_S = 0.5
 DOUBTS_EVERY_S = 5.0
 RETIRE_EVERY_S = 600.0
 JOURNAL_RETRY_S = 1.0
+TOPOLOGY_AGAIN_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -62,8 +65,10 @@ def effective_limits(published: tuple[Limit, ...], options: Options) -> tuple[Li
     return tuple(kept)
 
 
-async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[[], None] | None = None) -> None:
-    """Consume, dispatch and answer until `stop` is set, then drain.
+async def run_worker(
+    config: Config, *, stop: asyncio.Event, on_ready: Callable[[], None] | None = None, feed: bool = False
+) -> None:
+    """Consume, dispatch and answer until `stop` is set, then drain. With `feed` the accounts' feeds run here too.
 
     Raises `ConfigError` for what only shows now, and `RouterError` when a part that must run has died.
     """
@@ -104,6 +109,10 @@ async def run_worker(config: Config, *, stop: asyncio.Event, on_ready: Callable[
             "consumer": consumer.run(),
             "ready": _announce(ready, on_ready),
         }
+        if feed:
+            sockets = await stack.enter_async_context(WebSockets())
+            feeds = build_feeds(config, journal, publisher, transport, sockets, dispatcher, outbox, clock, metrics)
+            work["feeds"] = _once(lambda: consumer.consuming, feeds.run)
         async with _side_tasks(work) as died:
             await _first(stop.wait(), died)
             checks["not_draining"] = lambda: False
@@ -127,6 +136,94 @@ async def _open_journal(config: Config, metrics: Metrics, stop: asyncio.Event) -
             async with asyncio.timeout(JOURNAL_RETRY_S):
                 await stop.wait()
                 return None
+
+
+def build_feeds(
+    config: Config,
+    journal: Store,
+    publisher: Publisher,
+    transport: HttpTransport,
+    sockets: WebSockets,
+    dispatcher: Dispatcher,
+    outbox: Outbox,
+    clock: Clock,
+    metrics: Metrics,
+) -> Feeds:
+    """Return the feeds of every account whose venue offers one."""
+    fed: dict[tuple[str, str], Fed] = {}
+    for name, venue in dispatcher.venues.items():
+        offered: Any = venue.exchange
+        if hasattr(offered, "reconcile"):
+            for account, secrets in config.accounts[name].items():
+                fed[name, account] = Fed(venue=venue, account=venue.accounts[account], feed=offered, secrets=secrets)
+    settler = Settler(dispatcher, journal, outbox, clock)
+    parts = Parts(journal=journal, publisher=publisher, settler=settler, sweep=dispatcher.sweep)
+    return Feeds(fed, journal, parts, settler, transport, sockets, clock, metrics, lease_s=config.worker.lease_s)
+
+
+async def run_feed(config: Config, *, stop: asyncio.Event, on_ready: Callable[[], None] | None = None) -> None:
+    """Run the accounts' feeds until `stop` is set, then say goodbye to the venues and let go of the accounts.
+
+    Raises `ConfigError` for what only shows now, and `RouterError` when a part that must run has died.
+    """
+    if not config.accounts:
+        raise ConfigError(["accounts: none is configured; a feed needs at least one"])
+    async with AsyncExitStack() as stack:
+        clock, metrics = SystemClock(), Metrics()
+        declared = asyncio.Event()
+        checks: dict[str, Callable[[], bool]] = {"journal": lambda: False, "broker": declared.is_set}
+
+        def ready() -> Mapping[str, bool]:
+            return {name: holds() for name, holds in checks.items()}
+
+        await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, ready))
+        journal = await _open_journal(config, metrics, stop)
+        if journal is None:
+            return
+        stack.push_async_callback(journal.close)
+        checks["journal"] = lambda: journal.writable
+        transport = await stack.enter_async_context(HttpTransport())
+        sockets = await stack.enter_async_context(WebSockets())
+        publisher = Publisher(config.broker, metrics)
+        stack.push_async_callback(publisher.close)
+        venues = build_venues(config, clock)
+        outbox = Outbox(journal, publisher, clock, metrics)
+        dispatcher = Dispatcher(venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s)
+        feeds = build_feeds(config, journal, publisher, transport, sockets, dispatcher, outbox, clock, metrics)
+        work = {
+            "topology": _find_topology(config, declared),
+            "feeds": _once(declared.is_set, feeds.run),
+            "outbox": outbox.run(),
+            "retention": _retire(journal, config.journal.retention_days),
+            "loop lag": _watch_lag(metrics),
+            "ready": _announce(ready, on_ready),
+        }
+        async with _side_tasks(work) as died:
+            await _first(stop.wait(), died)
+            checks["not_draining"] = lambda: False
+
+
+async def _once(holds: Callable[[], bool], begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Begin once the broker has the exchanges: a publish to one that is missing costs the whole connection."""
+    while not holds():  # noqa: ASYNC110 - the consumer would have to know of the event
+        await asyncio.sleep(0.02)
+    await begin()
+
+
+async def _find_topology(config: Config, found: asyncio.Event) -> None:
+    """Declare or check the broker's objects, so that events find their exchange; wait for the broker if need be."""
+    while True:
+        try:
+            connection = await connect(config.broker, "topology")
+            try:
+                bring = declare if config.broker.declare else check
+                await bring(await open_channel(connection), Names(config.broker.prefix), ())
+            finally:
+                await connection.close()
+            return found.set()
+        except BrokerUnavailable as error:
+            _log.warning("the feeds wait for the broker", error=str(error))
+            await asyncio.sleep(TOPOLOGY_AGAIN_S)
 
 
 @asynccontextmanager

@@ -220,6 +220,15 @@ class Dispatcher:
             return await self.store(replace(job, step="send", next_us=now))
         return await self._settle(job, Accepted(), "query")
 
+    async def settle_by_event(self, job: Job, outcome: Accepted | Done | Refused) -> Concluded | None:
+        """Settle a command in doubt, or a cancel that watches its order, by what the venue's feed told of the order.
+
+        `None`: it is being sent, or somebody else was first; nothing was stored.
+        """
+        if job.state == "final" or (job.state == "open" and job.step != "await"):
+            return None
+        return await self._settle(job, outcome, "stream")
+
     async def _settle(
         self, job: Job, outcome: Accepted | Done | Refused, evidence: Evidence, *, end: AttemptEnd | None = None
     ) -> Concluded | None:

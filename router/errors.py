@@ -7,6 +7,8 @@ RouterError
 │   │   └── DeadlinePassed   and none may leave any more
 │   └── MaybeSent        the venue may have acted: a close is in doubt from here on
 ├── JournalUnavailable   nothing may be sent; not ready until it is back
+├── LeaseLost            another process feeds this account now: number nothing more, stop its feed
+├── SocketClosed         the feed's connection is gone: announce a gap, connect again, fill it
 ├── BrokerUnavailable    no connection, or not the topology we need: wait and connect again
 ├── PublishFailed        the message is not confirmed: keep it and publish it again
 │   └── Unroutable       its queue did not take it: send it to the results queue instead
@@ -46,6 +48,14 @@ class MaybeSent(SendError):
 
 class JournalUnavailable(RouterError):
     """The journal cannot promise anything now. Send nothing, report not ready, try again."""
+
+
+class LeaseLost(RouterError):
+    """An account's feed has another owner. Nothing was stored; stop, and leave the account to them."""
+
+
+class SocketClosed(RouterError):
+    """The socket is gone or never opened. The message names no URL: that may be a credential."""
 
 
 class BrokerUnavailable(RouterError):

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
+from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.exchange import Response, SignedRequest
 from router.job import Admission, AttemptEnd, AttemptStart, Job, Outgoing, Reply
+from router.stream import Change, Known
 from schemas.commands import Close
+from schemas.events import FeedStatus
 from schemas.results import Result
 
 
@@ -48,6 +51,50 @@ class Publisher(Protocol):
 
         Raises `PublishFailed`; the same result may be published again.
         """
+        ...
+
+
+class Socket(Protocol):
+    """One WebSocket. Answers pings and notices a peer that answers none."""
+
+    async def send(self, text: str) -> None:
+        """Send a text frame. Raises `SocketClosed`."""
+        ...
+
+    async def receive(self) -> str | bytes:
+        """Wait for the next frame. Raises `SocketClosed`."""
+        ...
+
+    async def close(self) -> None:
+        """Close. Never raises."""
+        ...
+
+
+class Sockets(Protocol):
+    """WebSockets to the venues."""
+
+    async def open(self, url: str, *, timeout_s: float) -> Socket:
+        """Connect. Raises `SocketClosed`, without the URL."""
+        ...
+
+
+class EventPublisher(Protocol):
+    """Order events to the broker."""
+
+    async def publish_event(self, stored: StoredEvent) -> None:
+        """Publish an event to the topic exchange and its copies to their reply queues; return once confirmed.
+
+        A copy whose queue is gone is dropped. Raises `PublishFailed`; the same event may be published again.
+        Calls begun one after another reach the topic exchange in that order.
+        """
+        ...
+
+    async def publish_copies(self, stored: StoredEvent) -> None:
+        """Publish only the copies. Raises `PublishFailed`."""
+        ...
+
+    async def publish_status(self, status: FeedStatus) -> None:
+        """Publish a feed's status to the topic exchange. Raises `PublishFailed`."""
         ...
 
 
@@ -139,4 +186,63 @@ class Journal(Protocol):
     @property
     def writable(self) -> bool:
         """Whether the last transaction was committed. While it is not, nothing may be sent."""
+        ...
+
+
+class EventJournal(Protocol):
+    """The part of the journal that order events are recorded in. Every method raises `JournalUnavailable`."""
+
+    async def take_lease(self, venue: str, account: str, owner: str, valid_us: int) -> Lease | None:
+        """Take an account's feed if nobody holds it, with a fence above that of every earlier owner."""
+        ...
+
+    async def renew_leases(self, owner: str, valid_us: int) -> tuple[Lease, ...]:
+        """Renew everything an owner still holds, and return that. A lease that has run out is not renewed."""
+        ...
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Let go of a lease, if it is still held."""
+        ...
+
+    async def lease_holders(self) -> tuple[Holder, ...]:
+        """Return who holds what, by the database's clock."""
+        ...
+
+    async def pace(self, venue: str, pace_us: int) -> int:
+        """Take the next turn to send a paced frame to a venue, over all processes; return in how many microseconds."""
+        ...
+
+    async def record(self, lease: Lease, sightings: Sequence[Sighting], *, published_seq: int = 0) -> Recorded:
+        """Number and store what is news in some sightings, in their order; drop the rest.
+
+        An order that is seen for the first time while a close is under way whose order it may be is left waiting,
+        unless the sighting has `waited`. `published_seq` is the last event that the broker has confirmed with all
+        before it. Raises `LeaseLost`: then nothing was stored.
+        """
+        ...
+
+    async def feed_progress(self, lease: Lease, *, published_seq: int = 0, complete_us: int = 0) -> Position:
+        """Move an account's marks ahead and return where it stands. Raises `LeaseLost`."""
+        ...
+
+    async def stored_events(self, venue: str, account: str, after_seq: int, limit: int) -> tuple[StoredEvent, ...]:
+        """Return stored events after a number, in order."""
+        ...
+
+    async def copies_for(
+        self, venue: str, account: str, orders: Sequence[tuple[str, str | None]]
+    ) -> dict[str, tuple[Copy, ...]]:
+        """Return who hears of each of some orders (order id, client order id), for those that anybody does."""
+        ...
+
+    async def news(self, venue: str, account: str, changes: Sequence[Change]) -> tuple[Change, ...]:
+        """Return those changes that would be events if they were recorded now."""
+        ...
+
+    async def known_orders(self, venue: str, account: str, since_us: int) -> Known:
+        """Return what a reconciliation starts from: open orders, those of commands, the account's symbols."""
+        ...
+
+    async def busy(self, venue: str, account: str) -> bool:
+        """Say whether a command is open, or was settled a moment ago and the end of its order is not recorded."""
         ...

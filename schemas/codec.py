@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from schemas.commands import Command
+from schemas.events import FeedStatus, OrderEvent
 from schemas.fields import Account, Action, CommandId, Venue
 from schemas.results import Result
 
@@ -25,6 +26,8 @@ _json_command: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
 _msgpack_command: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 _json_result: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 _msgpack_result: msgspec.msgpack.Decoder[Result] = msgspec.msgpack.Decoder(Result)
+_json_event: msgspec.json.Decoder[OrderEvent | FeedStatus] = msgspec.json.Decoder(OrderEvent | FeedStatus)
+_msgpack_event: msgspec.msgpack.Decoder[OrderEvent | FeedStatus] = msgspec.msgpack.Decoder(OrderEvent | FeedStatus)
 _json_encoder = msgspec.json.Encoder()
 _msgpack_encoder = msgspec.msgpack.Encoder()
 _sorted_encoder = msgspec.msgpack.Encoder(order="sorted")
@@ -112,7 +115,21 @@ def decode_result(body: bytes, content_type: str | None = JSON) -> Result:
     return decoder.decode(body)
 
 
-def _encode(message: Command | Result, content_type: str) -> bytes:
+def encode_event(event: OrderEvent | FeedStatus, content_type: str = JSON) -> bytes:
+    """Encode an order event or a feed's status."""
+    return _encode(event, content_type)
+
+
+def decode_event(body: bytes, content_type: str | None = JSON) -> OrderEvent | FeedStatus:
+    """Decode an order event or a feed's status as a listener would.
+
+    Raises `msgspec.ValidationError` or `msgspec.DecodeError` when it is neither.
+    """
+    decoder = _msgpack_event if media_type(content_type) == MSGPACK else _json_event
+    return decoder.decode(body)
+
+
+def _encode(message: Command | Result | OrderEvent | FeedStatus, content_type: str) -> bytes:
     if media_type(content_type) == MSGPACK:
         # Times are RFC 3339 text in this codec too, not an extension type that a client must know.
         return _msgpack_encoder.encode(msgspec.to_builtins(message))

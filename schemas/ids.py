@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from decimal import Decimal
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "order-router")
 
@@ -19,6 +20,22 @@ def result_id(sender: str, command_id: str, seq: int) -> str:
 def refusal_id(sender: str, body: bytes) -> str:
     """Return the id of a refusal that is not stored under a command id; equal bodies share it."""
     return _uuid5(f"{sender}/refused/{hashlib.sha256(body).hexdigest()}")
+
+
+def event_id(venue: str, account: str, order_id: str, status: str, filled_size: str) -> str:
+    """Return the id of an order's change to a status and a filled size, whoever reports it.
+
+    Raises `decimal.InvalidOperation` for a size that is no number.
+    """
+    return _uuid5(f"{venue}/{account}/{order_id}/{status}/{plain(Decimal(filled_size))}")
+
+
+def plain(size: Decimal) -> str:
+    """Return a size as text in its one plain form: no exponent, no trailing zeros, `0` for nothing."""
+    text = format(size, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def _uuid5(name: str) -> str:

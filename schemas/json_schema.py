@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas.commands import Cancel, CancelAll, Close, CloseAll
+from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
 
 FOLDER: Final = Path(__file__).parent / "json"
@@ -23,6 +24,8 @@ MESSAGES: Final[Mapping[str, type[Struct]]] = {
     "close_all": CloseAll,
     "cancel_all": CancelAll,
     "result": Result,
+    "order_event": OrderEvent,
+    "feed_status": FeedStatus,
 }
 
 ParamsTypes = Mapping[str, Mapping[str, type[Struct]]]

@@ -114,7 +114,11 @@ class Sender:
 
     def results_of(self, correlation_id: str) -> list[dict[str, Any]]:
         """Return the results heard so far with a correlation id."""
-        return [result for result, message in self.heard if message.correlation_id == correlation_id]
+        return self._of(correlation_id, "order.result")
+
+    def events_of(self, correlation_id: str) -> list[dict[str, Any]]:
+        """Return the order events heard so far with a correlation id."""
+        return self._of(correlation_id, "order.event")
 
     async def results(self, correlation_id: str, count: int = 1, timeout_s: float = ANSWER_S) -> list[dict[str, Any]]:
         """Wait until so many results with a correlation id are there, and return them all."""
@@ -137,6 +141,13 @@ class Sender:
     async def ask(self, command: dict[str, Any], timeout_s: float = ANSWER_S) -> dict[str, Any]:
         """Publish a command and return its final result."""
         return await self.final(await self.publish(command), timeout_s)
+
+    def _of(self, correlation_id: str, kind: str) -> list[dict[str, Any]]:
+        return [
+            content
+            for content, message in self.heard
+            if message.correlation_id == correlation_id and message.type == kind
+        ]
 
     async def _hear(self, message: AbstractIncomingMessage) -> None:
         async with self._more:

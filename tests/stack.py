@@ -116,16 +116,24 @@ class Stack:
         return path
 
     async def worker(
-        self, environ: Mapping[str, str] | None = None, *, wait: bool = True, url: str = ""
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        wait: bool = True,
+        url: str = "",
+        command: tuple[str, ...] = ("worker",),
     ) -> WorkerProcess:
-        """Start a worker and wait until it says that it is ready. `url` is its own way to the broker, if any."""
+        """Start a worker, or what else `command` says, and wait until it says that it is ready.
+
+        `url` is its own way to the broker, if any.
+        """
         port = free_port()
         log = self.directory / f"worker-{len(self.workers)}.log"
         own = {"ORDER_ROUTER_BROKER__URL": url} if url else {}
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
                 *self.program,
-                "worker",
+                *command,
                 "--config",
                 str(self.write_config(port)),
                 stdout=out,

@@ -15,8 +15,9 @@ from router.broker.connection import connect, open_channel
 from router.broker.topology import Names
 from router.config import Broker
 from router.errors import BrokerUnavailable, PublishFailed
-from schemas.codec import JSON, decode_result, encode_command
+from schemas.codec import JSON, decode_event, decode_result, encode_command
 from schemas.commands import Command
+from schemas.events import OrderEvent
 from schemas.results import Result
 
 
@@ -30,6 +31,8 @@ class Caller:
         self._channel: AbstractChannel | None = None
         self._queue: AbstractQueue | None = None
         self._heard: asyncio.Queue[Result] = asyncio.Queue()
+        self.events: list[OrderEvent] = []
+        """The order events heard so far, of all commands."""
 
     async def __aenter__(self) -> Self:
         self._connection = await connect(self._config, "send")
@@ -87,4 +90,9 @@ class Caller:
             yield result
 
     async def _hear(self, message: AbstractIncomingMessage) -> None:
-        self._heard.put_nowait(decode_result(message.body, message.content_type))
+        if message.type == "order.event":
+            event = decode_event(message.body, message.content_type)
+            if isinstance(event, OrderEvent):
+                self.events.append(event)
+        else:
+            self._heard.put_nowait(decode_result(message.body, message.content_type))

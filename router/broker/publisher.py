@@ -1,12 +1,14 @@
-"""Publish results and poison on a connection of their own, each message confirmed.
+"""Publish results, poison and order events on a connection of their own, each message confirmed.
 
-Own connection, because under a memory alarm everything on a publishing connection is stuck, acks too. Two channels,
+Own connection, because under a memory alarm everything on a publishing connection is stuck, acks too. Several channels,
 because a publish to an exchange that is gone closes its channel and fails every publish in flight on it: replies go
-through the default exchange only, which is always there.
+through the default exchange only, which is always there, and what a queue of one kind refuses holds up no other kind.
 """
 
 import asyncio
 import datetime
+import itertools
+import re
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -16,18 +18,23 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 from aiormq.exceptions import ChannelAccessRefused
+from msgspec.structs import replace
 
 from router.broker.connection import connect, open_channel
 from router.broker.topology import Names
 from router.config import Broker
 from router.delivery import Delivery
 from router.errors import BrokerUnavailable, PublishFailed, Unroutable
+from router.events import Copy, StoredEvent
 from router.job import Reply
 from router.telemetry import Metrics
-from schemas.codec import encode_result
+from schemas.codec import JSON, encode_event, encode_result
+from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
 
 CONFIRM_S = 10.0
+MAX_SYMBOL = 64
+_NO_WORD = re.compile(r"[^A-Za-z0-9_:/-]")
 BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count")
 
 _log = structlog.get_logger(__name__)
@@ -40,10 +47,13 @@ class Publisher:
         self._config = config
         self._names = Names(config.prefix)
         self._metrics = metrics
+        # A random id for each message would cost more than encoding it.
+        self._process = uuid.uuid4().hex
+        self._numbers = itertools.count(1)
         self._connection: AbstractConnection | None = None
         self._opening = asyncio.Lock()
         self._channels: dict[str, AbstractChannel] = {}
-        self._exchanges: dict[str, AbstractExchange] = {}
+        self._exchanges: dict[tuple[str, str], AbstractExchange] = {}
 
     async def publish(self, reply: Reply, result: Result, sender: str) -> None:
         """Publish a result to its reply queue, or to the results queue. See `router.ports.Publisher`."""
@@ -85,6 +95,51 @@ class Publisher:
         }
         await self._send(self._names.dead, delivery.routing_key or "_", delivery.body, message)
 
+    async def publish_event(self, stored: StoredEvent) -> None:
+        """Publish an event to the topic exchange and its copies. See `router.ports.EventPublisher`."""
+        event = stored.event
+        message = {"headers": _about(event), "content_type": JSON, "type": "order.event"}
+        key = f"{event.venue}.{event.account}.{symbol_word(event.symbol)}.{event.status}"
+        copies = asyncio.create_task(self.publish_copies(stored), name="copies") if stored.copies else None
+        try:
+            # In this task, not in one of its own: that is what keeps the order of calls begun one after another.
+            await self._send(self._names.events, key, encode_event(event), message, mandatory=False)
+        finally:
+            if copies is not None:
+                await asyncio.wait([copies])
+        if copies is not None:
+            copies.result()
+
+    async def publish_copies(self, stored: StoredEvent) -> None:
+        """Publish only the copies for reply queues; one whose queue is gone is dropped."""
+        await asyncio.gather(*(self._publish_copy(stored.event, copy) for copy in stored.copies))
+
+    async def publish_status(self, status: FeedStatus) -> None:
+        """Publish whether an account's events are complete."""
+        headers = {"x-venue": status.venue, "x-account": status.account, "x-status": status.status}
+        message = {"headers": headers, "content_type": JSON, "type": "feed.status"}
+        key = f"{status.venue}.{status.account}._feed.{status.status}"
+        await self._send(self._names.events, key, encode_event(status), message, mandatory=False)
+
+    async def _publish_copy(self, event: OrderEvent, copy: Copy) -> None:
+        reply = copy.reply
+        if self._names.ours(reply.reply_to):
+            return
+        headers = _about(event)
+        if reply.traceparent:
+            headers["traceparent"] = reply.traceparent
+        message = {
+            "headers": headers,
+            "content_type": reply.content_type,
+            "correlation_id": reply.correlation_id,
+            "type": "order.event",
+        }
+        body = encode_event(replace(event, command_id=copy.command_id), reply.content_type)
+        try:
+            await self._send("", reply.reply_to, body, message, kind="copies")
+        except Unroutable:
+            _log.debug("a copy of an event was dropped: its reply queue is gone", event_id=event.event_id)
+
     async def close(self) -> None:
         """Close the connection."""
         connection, self._connection = self._connection, None
@@ -93,19 +148,28 @@ class Publisher:
                 async with asyncio.timeout(3):
                     await connection.close()
 
-    async def _send(self, exchange: str, key: str, body: bytes, properties: dict[str, Any]) -> None:
+    async def _send(
+        self,
+        exchange: str,
+        key: str,
+        body: bytes,
+        properties: dict[str, Any],
+        *,
+        mandatory: bool = True,
+        kind: str = "",
+    ) -> None:
         message = Message(
             body,
             # Returns are matched by message id: a shared one would confirm the wrong publish.
-            message_id=uuid.uuid4().hex,
+            message_id=f"{self._process}-{next(self._numbers):x}",
             app_id="order-router",
             timestamp=datetime.datetime.now(datetime.UTC),
             delivery_mode=DeliveryMode.PERSISTENT,
             **properties,
         )
         try:
-            target = await self._exchange(exchange)
-            await target.publish(message, key, mandatory=True, timeout=CONFIRM_S)
+            target = await self._exchange(exchange, kind or self._kind(exchange))
+            await target.publish(message, key, mandatory=mandatory, timeout=CONFIRM_S)
         except PublishError as error:
             raise Unroutable(f"queue {key!r} is gone") from error
         except DeliveryError as error:
@@ -116,17 +180,22 @@ class Publisher:
             # A timeout is not "not published": the same result may arrive twice, under the same id.
             raise PublishFailed(f"not confirmed: {type(error).__name__}") from error
 
+    def _kind(self, exchange: str) -> str:
+        """Return which channel an exchange is published to on."""
+        if exchange == self._names.events:
+            return "events"
+        return "system" if exchange else "replies"
+
     def _lost(self, connection: object, *_: object) -> None:
         # `is_closed` stays false when it was not we who closed it.
         if connection is self._connection:
             self._connection = None
             self._channels.clear()
 
-    async def _exchange(self, name: str) -> AbstractExchange:
-        kind = "system" if name else "replies"
-        channel = self._channels.get(kind)
-        if channel is not None and not channel.is_closed and name in self._exchanges:
-            return self._exchanges[name]
+    async def _exchange(self, name: str, kind: str) -> AbstractExchange:
+        channel, known = self._channels.get(kind), self._exchanges.get((kind, name))
+        if channel is not None and not channel.is_closed and known is not None:
+            return known
         async with self._opening:
             if self._connection is None:
                 self._connection = await connect(self._config, "publish")
@@ -134,8 +203,21 @@ class Publisher:
             channel = self._channels.get(kind)
             if channel is None or channel.is_closed:
                 channel = self._channels[kind] = await open_channel(self._connection)
-                self._exchanges = {known: e for known, e in self._exchanges.items() if bool(known) != bool(name)}
-            if name not in self._exchanges:
+                self._exchanges = {key: found for key, found in self._exchanges.items() if key[0] != kind}
+            if (kind, name) not in self._exchanges:
                 found = await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
-                self._exchanges[name] = found
-            return self._exchanges[name]
+                self._exchanges[kind, name] = found
+            return self._exchanges[kind, name]
+
+
+def symbol_word(symbol: str | None) -> str:
+    """Return the word of a routing key that stands for a symbol.
+
+    A word holds no dot, and `*` and `#` mean something to whoever binds: what is not a letter, a digit or one of
+    `_ - : /` becomes `_`, and so does a symbol that nobody has said.
+    """
+    return _NO_WORD.sub("_", (symbol or "")[:MAX_SYMBOL]) or "_"
+
+
+def _about(event: OrderEvent) -> dict[str, Any]:
+    return {"x-venue": event.venue, "x-account": event.account, "x-status": event.status}

@@ -1,7 +1,8 @@
 """BtcTurk, spot orders: the private REST API of api.btcturk.com, version 1.
 
 Read 2026-11-21: https://docs.btcturk.com (Authentication V1, Cancel Order, Get Single Order, Open Orders, All Orders,
-Errors, Error Handling for Order Operations, Rate Limits, Recent Changes).
+User Transactions, Errors, Error Handling for Order Operations, Rate Limits, Recent Changes; WebSocket Feed:
+Authentication, Models), and issues 412, 503, 529, 569, 591, 604, 613 of github.com/BTCTrader/broker-api-docs.
 
 Commands: `cancel` is `DELETE /api/v1/order?id=`: since 2024-04-01 its success means "queued", a fill can still win.
 `close` is refused: the venue is spot only and has no positions.
@@ -16,18 +17,29 @@ be true in a refusal. Gateway errors are HTML. Keys and values of orders come in
 `orderClientId` executes: a canceled stop is only done when no such order is shown. `quantity` of that order may be
 wrong, `amount` is right. `price` of an order is not its average.
 
+Stream: login by message 114 with the key pair of the stream, then everything of the account comes unasked. Fills are
+taken from 423, one per trade under the trade's own id; 441 tells the same fills under the order's id, so two equal
+ones cannot be told from one that came twice: a sign of life only. 451 is on the book, 452 is off it; what 452 says is
+left dates from when the cancel was queued and may be too much (issue 503), so no filled size is read off it. Frames
+with id 0 name no order. Nothing is numbered, and 441, 451 and 452 are known to stop while the socket and 423 go on
+(issues 577, 613, 615): nothing in the stream shows that, only a read does. At most 15 connections a minute.
+`amount` of a trade is rounded, `preciseAmount` is exact; a sell's amount, fee and tax are negative.
+
 unverified: the wording of the 401 messages but Invalid Nonce's (all that begin with "Unauthorized" count); the HTTP
 status of "Order not found"; what of a pair under maintenance comes when (taken as retry after 30 s); the first page's
 number of allOrders (read without one, then from 1) and its default time range; how soon a triggered stop's new order
-is listed (taken as within 10 s).
+is listed (taken as within 10 s); whether trades come in pages (read as one); whether a 452 ever means a full execution
+with something left (only 0 left is taken as one), and whether the 452 and 451 of an order that was changed in the
+venue's own app name the same order (taken as not: a 452 is the end of its order); what asset a buy's fee is in.
 """
 
 import base64
 import binascii
+import datetime
 import hashlib
 import hmac
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from decimal import Context, Decimal
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 from urllib.parse import urlencode
@@ -59,7 +71,9 @@ from router.exchange import (
     retry_after_s,
     told,
 )
+from router.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Stream, Want
 from schemas.commands import Cancel, Close, Command
+from schemas.fields import OrderType, Side
 from schemas.results import OrderState, OrderStatus
 
 _MESSAGES: Final[dict[str, Outcome]] = {
@@ -100,6 +114,23 @@ _UNREADABLE: Final = (ValueError, OverflowError, RecursionError)
 _PAGE_ROWS: Final = 1000
 _MAX_PAGES: Final = 10
 _EXACT: Final = Context(prec=100)
+_LOGIN: Final = 114
+_TRADE: Final = 423
+_DELETED: Final = 452
+_BOOKED: Final = frozenset({451, 452, 453})
+_NONCE: Final = 15_000  # of a login: a small constant, which the venue's own library uses; not a time
+_LOGIN_MS: Final = 10_000
+_OVERLAP_MS: Final = 5_000
+_SIDES: Final[dict[object, Side]] = {"buy": "buy", "sell": "sell", 0: "buy", 1: "sell"}
+_ORDER_TYPES: Final[dict[object, OrderType]] = {
+    "limit": "limit",
+    "market": "market",
+    "stoplimit": "stop",
+    "stopmarket": "stop",
+    0: "limit",
+    1: "market",
+    2: "stop",
+}
 
 T = TypeVar("T")
 _Text = Annotated[str, Meta(pattern=r"\A[0-9]{1,40}(\.[0-9]{1,40})?\Z")]
@@ -152,10 +183,42 @@ class _Order(Struct, frozen=True, kw_only=True):
     left_amount: _Text | _Whole | None = msgspec.field(default=None, name="leftamount")
     pair_symbol: str = msgspec.field(default="", name="pairsymbol")
     client_id: str | None = msgspec.field(default=None, name="orderclientid")
+    price: Any = None
+    update_time: Any = msgspec.field(default=None, name="updatetime")
+
+
+class _Trade(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Message 423, and a row of the transactions: the same object (issue 529)."""
+
+    id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    order_id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    timestamp: Any = None
+    numerator_symbol: Any = None
+    denominator_symbol: Any = None
+    amount: Any = None
+    precise_amount: Any = None
+    fee: Any = None
+    price: Any = None
+    order_type: Any = None
+    order_client_id: Any = None
+
+
+class _Booked(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Messages 451, 452 and 453. Only the id decides anything, so only it must be readable."""
+
+    id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    symbol: Any = None
+    method: Any = None
+    order_type: Any = None
+    price: Any = None
+    amount: Any = None
+    num_left: Any = None
+    new_order_client_id: Any = None
 
 
 _Reading = Generator[Request, Response, T | Unknown]
 _answer: Final[Decoder[_Answer]] = Decoder(_Answer, float_hook=str)
+_frame: Final[Decoder[Any]] = Decoder(float_hook=str)
 
 
 class BtcTurk:
@@ -178,8 +241,10 @@ class BtcTurk:
         Limit("all_orders", 300, 60.0, "ip"),
         Limit("trades", 120, 60.0, "ip"),
     )
+    poll_s: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, options: BtcTurkOptions) -> None:
+        self._ws_url = options.ws_url
         self._rest_url = options.rest_url.rstrip("/")
 
     def signer(self, secrets: BtcTurkSecrets) -> Signer:
@@ -287,6 +352,37 @@ class BtcTurk:
         if isinstance(outcome, Refused | Retry):
             return Refused(code=outcome.code, message=message[:200], alert=outcome.code == "auth_failed")
         return Refused(code="venue_unavailable", message=message[:200])
+
+    def stream(self, secrets: BtcTurkSecrets) -> Stream | None:
+        """Begin one connection; without the stream's own key pair it breaks at once and says so."""
+        return _Stream(self._ws_url, secrets)
+
+    def reconcile(self, known: Known) -> Generator[Request, Response, Missed]:
+        """Read the account's trades, the open orders of each pair, and each other order that was open or traded.
+
+        Needs the permissions "Trade" and "Account". An order that nobody knew and that ended without a trade is not
+        looked for. Trades are read first: each of them is then in the sizes that are read after it.
+        """
+        complete = True
+        trades: dict[int, list[_Trade]] = {}
+        rows = (yield from _trades(known.since_ms)) if known.since_ms else []
+        complete &= not isinstance(rows, Unknown)
+        complete &= _take_trades([] if isinstance(rows, Unknown) else rows, trades)
+        orders: dict[int, Change] = {}
+        for pair in sorted({*known.symbols, *(pair for _, pair in known.open_orders if pair)}):
+            rows = yield from _open_orders(pair)
+            for row in [rows] if isinstance(rows, Unknown) else rows:
+                complete &= _take_order(row, orders)
+        opened = {int(order_id) for order_id, _ in known.open_orders if _is_id(order_id)}
+        for order_id in sorted((opened | trades.keys()) - orders.keys()):
+            response = yield _get(f"/api/v1/order/{order_id}", "order")
+            answer = _decoded(response)
+            if isinstance(answer, Unknown) or not answer.not_found:
+                complete &= _take_order(answer if isinstance(answer, Unknown) else _data(response, answer), orders)
+        # The order of a trade is there, so a read that lacks it is stale. A known order may be forgotten for good.
+        complete &= trades.keys() <= orders.keys()
+        changes = (_with_trades(change, trades.get(order_id, [])) for order_id, change in sorted(orders.items()))
+        return Missed(changes=tuple(change for each in changes for change in each), complete=complete)
 
 
 def _is_id(text: str) -> bool:
@@ -412,6 +508,262 @@ def _all_orders(pair: str) -> _Reading[list[Any]]:
         if len(data) < _PAGE_ROWS:
             return rows
     return Unknown(message=f"all_orders: more than {_MAX_PAGES} pages")
+
+
+class _Stream:
+    """One connection: a login, then messages until it breaks."""
+
+    def __init__(self, ws_url: str, secrets: BtcTurkSecrets) -> None:
+        self._ws_url = ws_url
+        self._key = secrets.ws_api_key
+        self._secret = secrets.ws_api_secret
+        self._said_ms: int | None = None
+        self._ready = False
+
+    def begin(self, stamp: Stamp) -> Sequence[Want]:
+        """Open the socket, if there is a key to log in with."""
+        if _login(self._key, self._secret, stamp) is None:
+            return (Broken("`ws_api_key` must be text and `ws_api_secret` base64: the stream takes its own key pair"),)
+        return (Connect(self._ws_url),)
+
+    def answered(self, request: Request, response: Response | None, stamp: Stamp) -> Sequence[Want]:
+        """Nothing is asked for."""
+        return ()
+
+    def opened(self, stamp: Stamp) -> Sequence[Want]:
+        """Log in."""
+        text = _login(self._key, self._secret, stamp)
+        self._said_ms = stamp.now_ms
+        return (Broken("the stream's keys cannot be used"),) if text is None else (Say(text),)
+
+    def heard(self, frame: str | bytes, stamp: Stamp) -> Sequence[Want]:
+        """Translate `[type, {…}]`. Types that are not known here are none of ours (WebSocket Feed, Models)."""
+        try:
+            said = _frame.decode(frame)
+        except _UNREADABLE:
+            return (Broken("a frame that cannot be read"),)
+        if not isinstance(said, list) or len(said) < 2 or not isinstance(said[1], dict):
+            return ()
+        kind, body = said[0], said[1]
+        if kind == _LOGIN:
+            return self._logged_in(body)
+        try:
+            if kind == _TRADE:
+                change = _traded(msgspec.convert(body, _Trade, strict=False), body)
+            elif isinstance(kind, int) and kind in _BOOKED:
+                change = _booked(msgspec.convert(body, _Booked, strict=False), kind == _DELETED, body)
+            else:
+                return ()
+        except _UNREADABLE:
+            return (Broken(f"{kind}: a message that cannot be read"),)
+        return () if change is None else (Changes((change,)),)
+
+    def tick(self, stamp: Stamp) -> Sequence[Want]:
+        """Give up on a login that is not answered."""
+        if self._ready or self._said_ms is None or stamp.now_ms - self._said_ms < _LOGIN_MS:
+            return ()
+        return (Broken("login: no answer"),)
+
+    def end(self, stamp: Stamp) -> Sequence[Want]:
+        """There is nothing to say."""
+        return ()
+
+    def _logged_in(self, body: dict[str, Any]) -> Sequence[Want]:
+        if body.get("ok") is not True:
+            message = body.get("message")
+            return (Broken(f"login: {message[:80] if isinstance(message, str) else 'refused'}"),)
+        if self._ready:
+            return ()
+        self._ready = True
+        return (Ready(),)
+
+
+def _login(key: str, secret: str, stamp: Stamp) -> str | None:
+    """Sign key and nonce; `timestamp` is sent and not signed (WebSocket Feed, Authentication)."""
+    try:
+        decoded = base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if not decoded or not re.fullmatch(r"[!-~]+", key):
+        return None
+    mac = hmac.new(decoded, f"{key}{_NONCE}".encode(), hashlib.sha256)
+    body = {
+        "type": _LOGIN,
+        "publicKey": key,
+        "timestamp": stamp.now_ms,
+        "nonce": _NONCE,
+        "signature": base64.b64encode(mac.digest()).decode(),
+    }
+    return msgspec.json.encode([_LOGIN, body]).decode()
+
+
+def _traded(trade: _Trade, raw: Any) -> Change | None:
+    """One fill. Raises `ValueError` when its size cannot be read: the sum would be wrong from there on."""
+    if not trade.order_id:
+        return None
+    fill = _fill(trade)
+    if fill.size is None:
+        raise ValueError("a trade without a size")
+    pair = f"{trade.numerator_symbol}{trade.denominator_symbol}"
+    return Change(
+        order_id=str(trade.order_id),
+        client_order_id=_text(trade.order_client_id),
+        symbol=pair if re.fullmatch(r"[A-Z0-9]{2,40}", pair) else None,
+        side=_side(trade.order_type),
+        last_fill=fill,
+        venue_time=_time(trade.timestamp),
+        raw=_raw(raw),
+    )
+
+
+def _fill(trade: _Trade) -> Fill:
+    """Drop the sign that a sell's amounts carry. A sell's fee is in what it brought."""
+    amount = _signed(trade.precise_amount) or _signed(trade.amount)
+    fee, sold = _signed(trade.fee), _side(trade.order_type) == "sell"
+    if fee is not None and amount is not None and amount.startswith("-"):
+        fee = fee[1:] if fee.startswith("-") else f"-{fee}"
+    return Fill(
+        execution_id=str(trade.id),
+        price=_positive(trade.price),
+        size=None if amount is None else amount.removeprefix("-"),
+        fee=fee,
+        fee_asset=_text(trade.denominator_symbol) if fee is not None and sold else None,
+    )
+
+
+def _booked(row: _Booked, deleted: bool, raw: Any) -> Change | None:
+    """On the book, or off it: canceled, unless nothing was left of it."""
+    if not row.id:
+        return None
+    size, left = _positive(row.amount), _signed(row.num_left)
+    filled = deleted and size is not None and left is not None and not Decimal(left)
+    gone: OrderStatus = "filled" if filled else "canceled"
+    symbol = _text(row.symbol)
+    return Change(
+        order_id=str(row.id),
+        client_order_id=_text(row.new_order_client_id),
+        symbol=symbol if symbol and re.fullmatch(r"[A-Za-z0-9_]{2,40}", symbol) else None,
+        side=_side(row.order_type),
+        order_type=_order_type(row.method),
+        status=gone if deleted else "working",
+        price=_positive(row.price),
+        size=size,
+        filled_size=size if filled else None,
+        raw=_raw(raw),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value[:64] if isinstance(value, str) and value else None
+
+
+def _side(value: Any) -> Side | None:
+    return _SIDES.get(value.lower() if isinstance(value, str) else value) if isinstance(value, str | int) else None
+
+
+def _order_type(value: Any) -> OrderType | None:
+    known = value.lower() if isinstance(value, str) else value
+    return _ORDER_TYPES.get(known) if isinstance(known, str | int) else None
+
+
+def _signed(value: Any) -> str | None:
+    """Return a number's own text, without exponent; `None` for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    found = re.fullmatch(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", str(value)[:100])
+    if found is None:
+        return None
+    return format(_EXACT.create_decimal(found[0]), "f") if found[2] else found[0]
+
+
+def _positive(value: Any) -> str | None:
+    text = _signed(value)
+    return text if text is not None and Decimal(text) > 0 else None
+
+
+def _time(value: Any) -> str | None:
+    """Return milliseconds, as number or text, as RFC 3339; 0 is no time."""
+    try:
+        at = datetime.datetime.fromtimestamp(int(value) / 1000, datetime.UTC) if value else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _raw(said: Any) -> Any:
+    """Return the venue's own object, unless it holds what no codec of ours can carry on."""
+    try:
+        msgspec.msgpack.encode(said)
+    except _UNREADABLE:
+        return None
+    return said
+
+
+def _trades(since_ms: int) -> _Reading[list[Any]]:
+    """Read the account's trades, whatever the pair, from a little before then (User Transactions)."""
+    start = str(max(since_ms - _OVERLAP_MS, 1))
+    response = yield _get("/api/v1/users/transactions/trade", "trades", (("startDate", start),))
+    answer = _decoded(response)
+    data = answer if isinstance(answer, Unknown) else _data(response, answer)
+    if isinstance(data, Unknown):
+        return data
+    return data if isinstance(data, list) else Unknown(message="trades: no list")
+
+
+def _take_trades(rows: Iterable[Any], trades: dict[int, list[_Trade]]) -> bool:
+    """Note each trade under its order; `False` when one cannot be read."""
+    readable = True
+    for row in rows:
+        try:
+            trade = msgspec.convert(row, _Trade, strict=False)
+        except _UNREADABLE:
+            readable = False
+            continue
+        if trade.order_id:
+            trades.setdefault(trade.order_id, []).append(trade)
+    return readable
+
+
+def _take_order(row: Any, orders: dict[int, Change]) -> bool:
+    """Note what a row of an order says; `False` when it cannot be read."""
+    order = _order(row)
+    if isinstance(order, Unknown):
+        return False
+    state = _state(order)
+    untouched = state.filled_size is not None and not Decimal(state.filled_size)
+    orders[order.id] = Change(
+        order_id=str(order.id),
+        client_order_id=_text(order.client_id),
+        symbol=order.pair_symbol or None,
+        side=_side(order.type),
+        order_type=_order_type(order.method),
+        status=None if state.status == "unknown" else state.status,
+        price=_positive(order.price) if untouched else None,  # once executed it is the price of the first part
+        size=state.size,
+        filled_size=state.filled_size,
+        venue_time=_time(order.update_time),
+        raw=_raw(row),
+    )
+    return True
+
+
+def _with_trades(change: Change, trades: list[_Trade]) -> list[Change]:
+    """Tell an order's way there trade by trade: what was filled after each, counted back from what is filled now.
+
+    So every fill of the gap is told under its id, and one that the stream tells later is known.
+    """
+    if change.filled_size is None:
+        return [change]
+    left, told_of = Decimal(change.filled_size), list[Change]()
+    for trade in sorted(trades, key=lambda each: each.id, reverse=True):
+        fill = _fill(trade)
+        if fill.size is None or left <= 0:
+            return [change]
+        status = change.status if not told_of else "partially_filled"
+        filled = format(left, "f")
+        told_of.append(msgspec.structs.replace(change, status=status, filled_size=filled, last_fill=fill))
+        left = _EXACT.subtract(left, Decimal(fill.size))
+    return told_of[::-1] if told_of and left >= 0 else [change]
 
 
 EXCHANGE = BtcTurk

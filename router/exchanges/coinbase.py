@@ -15,6 +15,12 @@ Answers   a refusal is HTTP 200 with success = false. A cancel's success only me
 Looking   there is no lookup by client id: orders since the send are listed and compared here, once for the default
           placement source and once for RETAIL_SIMPLE (unverified: which one a close carries); then fills and position.
           A new order may be unreadable for seconds: a 404 proves nothing.
+Events    wss://advanced-trade-ws-user.coinbase.com, channels heartbeats and user, each subscribed with a token of its
+          own (no `uri`) within 5 s; "WebSocket Channels" in the same documentation. A refusal is a frame of another
+          shape and may leave the socket open. Orders come whole, with cumulative quantities and no executions; first
+          those that are OPEN, in batches of 50, the first smaller one being the last: what ended meanwhile is never
+          shown, so it is read. unverified: what follows a batch of exactly 50; that `sequence_num` counts per
+          connection ("per product" in the text), as clients measured; that OPEN may be asked for beside other statuses.
 Limits    30 requests a second per user (unverified: from a retired page, still what clients use).
 Quirks    the close is a market order, immediate or cancel (unverified): it may fill partly and end CANCELLED; accepted
           does not mean flat. A 401 may be plain text. A token dated a second ahead was refused once: ours is backdated.
@@ -24,8 +30,9 @@ Quirks    the close is a market order, immediate or cancel (unverified): it may 
 import base64
 import binascii
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Context, Decimal, localcontext
 from typing import Annotated, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -62,7 +69,9 @@ from router.exchange import (
     retry_after_s,
     told,
 )
+from router.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Want
 from schemas.commands import Cancel, Close, Command
+from schemas.fields import OrderType, Side, TimeInForce
 from schemas.results import OrderState, OrderStatus
 
 SigningKey = EllipticCurvePrivateKey | Ed25519PrivateKey
@@ -71,10 +80,17 @@ _API: Final = "/api/v3/brokerage"
 _LIFETIME_S: Final = 120
 _BACKDATED_S: Final = 5
 _MAX_PAGES: Final = 20
+_MAX_GAP_PAGES: Final = 100
 _MAX_ORDERS: Final = 20
 _LOOK_BACK_MS: Final = 120_000  # beyond the window: a client id attributes, so looking far back costs nothing
 _EXISTS: Final = "DUPLICATE_CLIENT_ORDER_ID"
 _EXISTS_BACK_MS: Final = 7 * 86_400_000
+_LIST_ORDERS: Final = "/orders/historical/batch"
+_LIST_FILLS: Final = "/orders/historical/fills"
+_SOURCES: Final[tuple[tuple[tuple[str, str], ...], ...]] = ((), (("order_placement_source", "RETAIL_SIMPLE"),))
+_SILENCE_MS: Final = 10_000
+_BATCH: Final = 50
+_BATCH_WAIT_MS: Final = 3_000
 
 
 class CoinbaseOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,9 +115,11 @@ class Coinbase:
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": NoParams, "cancel": NoParams}
     limits: ClassVar[tuple[Limit, ...]] = (Limit("private", 30, 1.0),)
+    poll_s: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, options: CoinbaseOptions) -> None:
         self._resend_close = options.resend_close
+        self._ws_url = options.ws_url
         self._rest_url = options.rest_url.rstrip("/")
         called = urlsplit(self._rest_url)
         self._called = called.netloc.rpartition("@")[2] + called.path
@@ -175,6 +193,176 @@ class Coinbase:
         if response.status == 403:
             return Refused(code="account_restricted", venue_code="403", message="the key may not read", alert=True)
         return Refused(code="venue_unavailable", venue_code=str(response.status), message="no readable answer")
+
+    def stream(self, secrets: Secrets) -> "CoinbaseStream":
+        """Begin the protocol of one connection. Raises `ValueError` for a key that cannot be used."""
+        return CoinbaseStream(self._ws_url, signing_key(secrets.api_secret), secrets.api_key)
+
+    def reconcile(self, known: Known) -> Generator[Request, Response, Missed]:
+        """Read the open orders, those made since, what was filled since, and each open one that these do not show.
+
+        An order that the venue denies is left out: it shows nothing of it, and its next report is told as any other.
+        """
+        since = _rfc3339(known.since_ms)
+        changes: dict[str, Change] = {}
+        complete = True
+        for source in _SOURCES:
+            # OPEN is asked for alone (see above): what is PENDING or QUEUED is new, and found by its date.
+            for wanted in (("order_status", "OPEN"), ("start_date", since)):
+                orders = yield from _listed("orders", _LIST_ORDERS, (wanted, *source), _MAX_GAP_PAGES)
+                complete &= _collect(orders, changes)
+        fills = yield from _listed("fills", _LIST_FILLS, (("start_sequence_timestamp", since),), _MAX_GAP_PAGES)
+        complete &= not isinstance(fills, Unknown)
+        last = _last_fills(fills)
+        for order_id in dict.fromkeys([*(order_id for order_id, _ in known.open_orders), *last]):
+            if order_id not in changes:
+                row = yield from _order_row(order_id)
+                complete &= row is None or _collect([row] if isinstance(row, dict) else row, changes)
+        told_now = (msgspec.structs.replace(change, last_fill=last.get(change.order_id)) for change in changes.values())
+        return Missed(changes=tuple(told_now), complete=complete)
+
+
+class _Progress(Struct, frozen=True, kw_only=True):
+    """How far an order has come, as one frame says it."""
+
+    size: str | None = None
+    filled: Decimal = Decimal(0)
+    average: str | None = None
+    fees: Decimal | None = Decimal(0)
+
+
+class CoinbaseStream:
+    """One connection to the channels `heartbeats` and `user`.
+
+    https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-channels
+    It breaks on a refusal, a hole in `sequence_num`, ten seconds without a heartbeat, and on what may be an order's
+    report and cannot be read. A repeated number loses nothing, so it is no hole; frames of other kinds are ignored,
+    as the documentation asks.
+    """
+
+    def __init__(self, url: str, key: SigningKey, key_name: str) -> None:
+        self._url = url
+        self._key = key
+        self._key_name = key_name
+        self._opened_ms: int | None = None
+        self._beat_ms = 0
+        self._asked_ms: int | None = None
+        self._sequence: int | None = None
+        self._ready = False
+        self._orders: dict[str, _Progress] = {}
+
+    def begin(self, stamp: Stamp) -> Sequence[Want]:
+        """Open the socket: its address is no secret here."""
+        return (Connect(self._url),)
+
+    def answered(self, request: Request, response: Response | None, stamp: Stamp) -> Sequence[Want]:
+        """Nothing is asked over REST."""
+        return ()
+
+    def opened(self, stamp: Stamp) -> Sequence[Want]:
+        """Subscribe both channels at once: whoever says nothing for 5 s is disconnected."""
+        self._opened_ms = self._beat_ms = stamp.now_ms
+        # Two tokens of one stamp differ by the nonce alone, and each message needs one of its own.
+        return (
+            self._subscribe("heartbeats", stamp.now_ms, stamp.nonce),
+            self._subscribe("user", stamp.now_ms, f"{stamp.nonce}1"),
+        )
+
+    def heard(self, frame: str | bytes, stamp: Stamp) -> Sequence[Want]:
+        """Take a frame: check its number, then read it by its channel."""
+        try:
+            message = _frame_decoder.decode(frame)
+        except (ValueError, RecursionError):
+            return (Broken("a frame that cannot be read"),)
+        if message.get("type") == "error":
+            return (Broken(f"the venue says: {_text(message.get('message')) or 'error'}"[:100]),)
+        number = _whole(message.get("sequence_num"))
+        if number is not None:
+            if self._sequence is not None and number not in {self._sequence, self._sequence + 1}:
+                return (Broken(f"message {self._sequence} was followed by {number}"),)
+            self._sequence = number
+        channel = message.get("channel")
+        if channel == "user":
+            return self._user(message, stamp.now_ms)
+        if channel == "heartbeats":
+            self._beat_ms = stamp.now_ms
+        elif channel == "subscriptions" and self._asked_ms is None and _names_user(message.get("events")):
+            self._asked_ms = stamp.now_ms
+        return ()
+
+    def tick(self, stamp: Stamp) -> Sequence[Want]:
+        """Check for silence, and stop waiting for a snapshot that does not go on.
+
+        A last batch of exactly 50 may have no successor, and what is missing is read by the reconciliation anyway.
+        """
+        if self._opened_ms is None:
+            return ()
+        if stamp.now_ms - self._beat_ms > _SILENCE_MS:
+            return (Broken("no heartbeat for 10 s"),)
+        if self._asked_ms is not None and stamp.now_ms - self._asked_ms >= _BATCH_WAIT_MS:
+            return self._begun()
+        if not self._ready and stamp.now_ms - self._opened_ms > _SILENCE_MS:
+            return (Broken("the user channel does not answer"),)
+        return ()
+
+    def end(self, stamp: Stamp) -> Sequence[Want]:
+        """Closing the socket is all there is to say."""
+        return ()
+
+    def _subscribe(self, channel: str, now_ms: int, nonce: str) -> Say:
+        jws = token(self._key, self._key_name, None, now_ms // 1000 - _BACKDATED_S, nonce)
+        return Say(msgspec.json.encode({"type": "subscribe", "channel": channel, "jwt": jws}).decode())
+
+    def _begun(self) -> Sequence[Want]:
+        if self._ready:
+            return ()
+        self._ready = True
+        return (Ready(),)
+
+    def _user(self, message: dict[str, Any], now_ms: int) -> Sequence[Want]:
+        """Read orders; a kind of event that is no snapshot is an update, and the first of these ends the snapshot."""
+        wants: list[Want] = []
+        events = message.get("events")
+        for event in events if isinstance(events, list) else [None]:
+            rows = (event.get("orders") or []) if isinstance(event, dict) else None
+            snapshot = isinstance(event, dict) and event.get("type") == "snapshot"
+            at = None if snapshot else _time(message.get("timestamp"))
+            changes = [self._change(row, at) for row in rows] if isinstance(rows, list) else [None]
+            readable = tuple(change for change in changes if change is not None)
+            if readable:
+                wants.append(Changes(readable))
+            if len(readable) < len(changes):
+                return (*wants, Broken("an order that cannot be read"))
+            if snapshot and len(changes) >= _BATCH:
+                self._asked_ms = now_ms
+            else:
+                wants += self._begun()
+        return wants
+
+    def _change(self, row: Any, at: str | None) -> Change | None:
+        """Translate one order; what it still has to fill is zeroed at its end, so its size is remembered."""
+        if not isinstance(row, dict) or not (order_id := _text(row.get("order_id"))):
+            return None
+        filled, left = _decimal(row.get("cumulative_quantity")), _decimal(row.get("leaves_quantity"))
+        status = _status(row.get("status"), filled)
+        before = self._orders.get(order_id)
+        size = filled if status == "filled" else before.size if before else None
+        if filled and left and status in {"working", "partially_filled"}:
+            size = _sum(filled, left)
+        fees = _decimal(row.get("total_fees"))
+        now = _Progress(
+            size=size,
+            filled=Decimal(filled) if filled else before.filled if before else Decimal(0),
+            average=_decimal(row.get("avg_price")),
+            fees=Decimal(fees) if fees else None,
+        )
+        fill = _fill_between(before, now, _whole(row.get("number_of_fills"))) if filled else None
+        if status in {"filled", "canceled", "expired", "rejected"}:
+            self._orders.pop(order_id, None)
+        elif before is None or now.filled >= before.filled:
+            self._orders[order_id] = now
+        price = _price(row.get("limit_price"), row.get("stop_price"))
+        return _changed(row, status=status, price=price, size=size, filled_size=filled, last_fill=fill, venue_time=at)
 
 
 def signing_key(secret: str) -> SigningKey:
@@ -313,12 +501,8 @@ class _Reply(Struct, frozen=True, kw_only=True):
     error: str | None = None
     message: str | None = None
     error_details: str | None = None
-    order: _Order | None = None
-    orders: tuple[_Order, ...] | None = None
-    fills: tuple[_Order, ...] | None = None
+    order: dict[str, Any] | None = None
     positions: tuple[_Position, ...] | None = None
-    has_next: bool | None = None
-    cursor: str | None = None
     can_trade: bool | None = None
 
     def made_id(self) -> str | None:
@@ -330,7 +514,19 @@ class _Reply(Struct, frozen=True, kw_only=True):
         return bool(self.success or self.made_id() or any(row.success for row in self.results or ()))
 
 
-_decoder = msgspec.json.Decoder(_Reply, float_hook=str)  # a number where a string is due keeps its text
+class _Page(Struct, frozen=True, kw_only=True):
+    """A page of a list: of orders or of fills."""
+
+    orders: tuple[dict[str, Any], ...] | None = None
+    fills: tuple[dict[str, Any], ...] | None = None
+    has_next: bool | None = None
+    cursor: str | None = None
+
+
+# A number where a string is due keeps its text.
+_decoder = msgspec.json.Decoder(_Reply, float_hook=str)
+_page_decoder = msgspec.json.Decoder(_Page, float_hook=str)
+_frame_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=str)
 
 
 def _decoded(response: Response) -> _Reply | None:
@@ -424,9 +620,9 @@ def _find_close(command: Close, attempt: Attempt) -> Flow:
     nameless = False
     others: set[str] = set()
     back_ms = _EXISTS_BACK_MS if attempt.venue_code == _EXISTS else attempt.window_ms + _LOOK_BACK_MS
-    query = (("product_ids", command.symbol), ("start_date", _since(attempt.sent_ms - back_ms)))
-    for source in ((), (("order_placement_source", "RETAIL_SIMPLE"),)):
-        orders = yield from _rows("orders", "/orders/historical/batch", (*query, *source))
+    query = (("product_ids", command.symbol), ("start_date", _rfc3339(attempt.sent_ms - back_ms)))
+    for source in _SOURCES:
+        orders = yield from _rows("orders", _LIST_ORDERS, (*query, *source))
         if isinstance(orders, Unknown):
             return msgspec.structs.replace(orders, seen=nameless or bool(ours))
         ours.update((order.order_id, order) for order in orders if order.client_order_id == attempt.client_order_id)
@@ -453,8 +649,8 @@ def _find_fill(command: Close, attempt: Attempt, others: set[str]) -> Flow:
     were listed with a client id, and it is not ours: their fills need no further look.
     """
     since_ms = attempt.sent_ms - attempt.window_ms
-    query = (("product_ids", command.symbol), ("start_sequence_timestamp", _since(since_ms)))
-    fills = yield from _rows("fills", "/orders/historical/fills", query)
+    query = (("product_ids", command.symbol), ("start_sequence_timestamp", _rfc3339(since_ms)))
+    fills = yield from _rows("fills", _LIST_FILLS, query)
     if isinstance(fills, Unknown):
         return fills
     here = [fill for fill in fills if fill.product_id in (None, "", command.symbol)]
@@ -505,6 +701,18 @@ def _find_canceled(order_id: str) -> Flow:
 
 
 def _order(order_id: str) -> Generator[Request, Response, _Order | Unknown | None]:
+    row = yield from _order_row(order_id)
+    return _typed(row, "get_order") if isinstance(row, dict) else row
+
+
+def _typed(row: dict[str, Any], kind: str) -> _Order | Unknown:
+    try:
+        return msgspec.convert(row, _Order)
+    except msgspec.ValidationError:
+        return Unknown(venue_code="200", message=f"{kind} cannot be read")
+
+
+def _order_row(order_id: str) -> Generator[Request, Response, dict[str, Any] | Unknown | None]:
     """Read one order; `None` when the venue does not know it, which proves nothing in its first seconds."""
     if not _is_path_segment(order_id):
         return Unknown(message="an order id that cannot be asked for")
@@ -515,7 +723,7 @@ def _order(order_id: str) -> Generator[Request, Response, _Order | Unknown | Non
     if response.status == 400 and reply is not None and reply.error == "INVALID_ARGUMENT":  # no order has such an id
         return None
     order = reply.order if reply is not None and response.status == 200 else None
-    if order is None or order.order_id != order_id:
+    if order is None or order.get("order_id") != order_id:
         return _doubt(response, "get_order cannot be read")
     return order
 
@@ -523,12 +731,28 @@ def _order(order_id: str) -> Generator[Request, Response, _Order | Unknown | Non
 def _rows(
     kind: Literal["orders", "fills"], path: str, query: tuple[tuple[str, str], ...]
 ) -> Generator[Request, Response, list[_Order] | Unknown]:
+    """Read a list to its end, or say that it or one of its rows could not be read."""
+    rows = yield from _listed(kind, path, query)
+    if isinstance(rows, Unknown):
+        return rows
+    orders: list[_Order] = []
+    for row in rows:
+        order = _typed(row, f"list_{kind}")
+        if isinstance(order, Unknown):
+            return order
+        orders.append(order)
+    return orders
+
+
+def _listed(
+    kind: Literal["orders", "fills"], path: str, query: tuple[tuple[str, str], ...], most_pages: int = _MAX_PAGES
+) -> Generator[Request, Response, list[dict[str, Any]] | Unknown]:
     """Read a list to its end, or say that it could not be read whole."""
-    rows: list[_Order] = []
+    rows: list[dict[str, Any]] = []
     cursor = ""
-    for _ in range(_MAX_PAGES):
+    for _ in range(most_pages):
         response = yield _get(path, f"list_{kind}", (*query, ("cursor", cursor)) if cursor else query)
-        reply = (_decoded(response) if response.status == 200 else None) or _Reply()
+        reply = _page(response)
         page = reply.orders if kind == "orders" else reply.fills
         if page is None:
             return _doubt(response, f"list_{kind} cannot be read")
@@ -540,19 +764,154 @@ def _rows(
         if not reply.cursor or reply.cursor == cursor:
             return Unknown(message=f"list_{kind} has more but names no next page")
         cursor = reply.cursor
-    return Unknown(message=f"list_{kind} has more than {_MAX_PAGES} pages")
+    return Unknown(message=f"list_{kind} has more than {most_pages} pages")
 
 
-def _since(at_ms: int) -> str:
+def _page(response: Response) -> _Page:
+    try:
+        return _page_decoder.decode(response.body) if response.status == 200 else _Page()
+    except (ValueError, RecursionError):
+        return _Page()
+
+
+def _collect(rows: list[dict[str, Any]] | Unknown, changes: dict[str, Change]) -> bool:
+    """Add what these rows say; whatever was read later replaces it. `False` when something could not be read."""
+    orders = [] if isinstance(rows, Unknown) else [(row, _typed(row, "order")) for row in rows]
+    for row, order in orders:
+        if isinstance(order, _Order):
+            state = _state(order)
+            changes[order.order_id] = _changed(
+                row,
+                status=None if state.status == "unknown" else state.status,
+                price=_price(_configured(order, "limit_price"), _configured(order, "stop_price")),
+                size=state.size,
+                filled_size=state.filled_size,
+                last_fill=None,
+                venue_time=_time(row.get("last_update_time")),
+            )
+    return not isinstance(rows, Unknown) and all(isinstance(order, _Order) for _, order in orders)
+
+
+def _last_fills(rows: list[dict[str, Any]] | Unknown) -> dict[str, Fill]:
+    """Return the newest execution of each order. `commission` comes without its currency."""
+    newest: dict[str, dict[str, Any]] = {}
+    for row in [] if isinstance(rows, Unknown) else rows:
+        order_id = _text(row.get("order_id"))
+        if not order_id:
+            continue
+        held = newest.setdefault(order_id, row)  # of two in one instant the first: lists begin with the newest
+        if _time_ms(row.get("trade_time")) > _time_ms(held.get("trade_time")):
+            newest[order_id] = row
+    return {
+        order_id: Fill(
+            execution_id=_text(row.get("trade_id")),
+            price=_decimal(row.get("price")),
+            size=_decimal(row.get("size")),
+            fee=_decimal(row.get("commission")),
+        )
+        for order_id, row in newest.items()
+    }
+
+
+def _changed(row: dict[str, Any], *, status: OrderStatus | None, **fields: Any) -> Change:
+    """Return what an order and a report of it word alike, and `fields`, where they differ."""
+    tif: TimeInForce | None = _TIMES_IN_FORCE.get(_word(row.get("time_in_force")))
+    named = _REASON_FIELDS.get(status or "", ())
+    reasons = (_text(row.get(name)) for name in named)
+    return Change(
+        order_id=row["order_id"],
+        client_order_id=_text(row.get("client_order_id")),
+        symbol=_text(row.get("product_id")),
+        side=_SIDES.get(_word(row.get("order_side") or row.get("side"))),
+        order_type=_ORDER_TYPES.get(_word(row.get("order_type"))),
+        time_in_force="post_only" if _word(row.get("post_only")) == "TRUE" else tif,
+        status=status,
+        cancel_reason=next((why[:200] for why in reasons if why and why != "REJECT_REASON_UNSPECIFIED"), None),
+        raw=row,
+        **fields,
+    )
+
+
+def _fill_between(before: _Progress | None, now: _Progress, fills: int | None) -> Fill | None:
+    """Return what was filled between two reports of an order; the stream names no executions.
+
+    Without an earlier report only a first fill can be told from a sum. The price is the average of what came
+    between, rounded to 8 decimals, because averages are rounded, too.
+    """
+    if before is None and fills != 1:
+        return None
+    before = before or _Progress()
+    with localcontext(_EXACT):
+        size = now.filled - before.filled
+        if size <= 0:
+            return None
+        price = now.average
+        if before.filled:
+            price = None
+            if now.average is not None and before.average is not None:
+                value = Decimal(now.average) * now.filled - Decimal(before.average) * before.filled
+                price = _plain((value / size).quantize(Decimal("1e-8")))
+        fee = now.fees - before.fees if now.fees is not None and before.fees is not None else Decimal(-1)
+        return Fill(price=_price(price, None), size=_plain(size), fee=_plain(fee) if fee >= 0 else None)
+
+
+def _sum(first: str, second: str) -> str:
+    with localcontext(_EXACT):
+        return _plain(Decimal(first) + Decimal(second))
+
+
+def _plain(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _status(word: object, filled: str | None) -> OrderStatus | None:
+    """Return our status; a word that is not documented says nothing, and a read will tell."""
+    status = _ORDER_STATUSES.get(_word(word))
+    return "partially_filled" if status == "working" and _positive(filled) else status
+
+
+def _price(limit: object, stop: object) -> str | None:
+    return next((price for price in (_decimal(limit), _decimal(stop)) if _positive(price)), None)
+
+
+def _names_user(events: object) -> bool:
+    """Say whether an acknowledgement counts `user` among the subscriptions."""
+    rows = (
+        [event.get("subscriptions") for event in events if isinstance(event, dict)] if isinstance(events, list) else []
+    )
+    return any(isinstance(row, dict) and "user" in row for row in rows)
+
+
+def _word(value: object) -> str:
+    """Return an enumeration's name: frames write `Stop Limit` for STOP_LIMIT."""
+    return str(value).upper().replace(" ", "_") if isinstance(value, str | bool) else ""
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _whole(value: object) -> int | None:
+    text = str(value) if type(value) in {int, str} else ""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def _time(value: object) -> str | None:
+    """Return a time of the venue; year 1 stands for none."""
+    return value if isinstance(value, str) and _time_ms(value) > 0 else None
+
+
+def _rfc3339(at_ms: int) -> str:
     """Return a time of ours less five seconds of clock difference, as RFC 3339."""
     at = datetime.fromtimestamp(max(at_ms / 1000 - 5, 0), UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
 
 
-def _time_ms(text: str | None) -> float:
+def _time_ms(text: object) -> float:
     """Return a time of the venue in milliseconds since 1970; zero when there is none to read."""
     try:
-        time = datetime.fromisoformat(text or "")
+        time = datetime.fromisoformat(text if isinstance(text, str) else "")
     except ValueError:
         return 0.0
     return time.timestamp() * 1000 if time.tzinfo else 0.0
@@ -580,9 +939,13 @@ def _state(order: _Order) -> OrderState:
 
 def _ordered_size(order: _Order) -> str | None:
     """Return the contracts asked for; the configuration has one key, the kind of order."""
+    return _configured(order, "base_size")
+
+
+def _configured(order: _Order, name: str) -> str | None:
     kinds = order.order_configuration.values() if isinstance(order.order_configuration, dict) else ()
-    sizes = [_decimal(kind.get("base_size")) for kind in kinds if isinstance(kind, dict)]
-    return sizes[0] if len(sizes) == 1 else None
+    found = [_decimal(kind.get(name)) for kind in kinds if isinstance(kind, dict)]
+    return found[0] if len(found) == 1 else None
 
 
 def _decimal(value: object) -> str | None:
@@ -727,5 +1090,19 @@ _ORDER_STATUSES: Final[dict[str, OrderStatus]] = {
     "EXPIRED": "expired",
     "FAILED": "rejected",
 }
+
+_SIDES: Final[dict[str, Side]] = {"BUY": "buy", "SELL": "sell"}
+_ORDER_TYPES: Final[dict[str, OrderType]] = {"MARKET": "market", "LIMIT": "limit", "STOP": "stop", "STOP_LIMIT": "stop"}
+_TIMES_IN_FORCE: Final[dict[str, TimeInForce]] = {
+    "GOOD_UNTIL_CANCELLED": "gtc",
+    "IMMEDIATE_OR_CANCEL": "ioc",
+    "FILL_OR_KILL": "fok",
+}
+# The first of each pair is a report's, the others an order's; one table in the documentation writes `reject_Reason`.
+_REASON_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "canceled": ("cancel_reason", "cancel_message"),
+    "rejected": ("reject_reason", "reject_Reason", "reject_message"),
+}
+_EXACT: Final = Context(prec=200)  # quantities have at most 80 digits, their products 160
 
 EXCHANGE = Coinbase

@@ -1,7 +1,8 @@
 """GMO Coin, margin positions and orders: the private REST API of api.coin.z.com, version 1.
 
 Read 2026-11-21: https://api.coin.z.com/docs/en/ (Authentication-Private, Close Order, Cancel Order, Orders,
-Active Orders, Latest Executions, Open Positions, Error Codes).
+Active Orders, Latest Executions, Open Positions, Error Codes; Private WebSocket API: Access Token, Order Events,
+Execution Events, Position Events).
 
 Commands: `close` is `POST /v1/closeOrder`: one position by id, wholly or in part. `cancel` is `POST
 /v1/cancelOrder`: success means "being cancelled", a fill can still win. `time_in_force`: gtc FAS, ioc FAK, fok FOK,
@@ -18,21 +19,31 @@ the codes that say "not processed" are believed. A closing order's id is text, e
 `"data": {}`. Maintenance answers lack `responsetime`. It is `orderdSize`, not orderedSize. ERR-151 says "Service
 Unavailable" and means an unknown order. Only executions tell which position an order closed, and only for a day.
 
-unverified: the timestamp window (taken as 60 s); whether /v1/orders forgets old orders (an empty answer is `Absent`);
-whether a throttled close can exist (taken as not, like the venue's words); ERR-5203 for a cancel; the order of
-latestExecutions (so it is always read to the end); clock skew between venue and router (up to 1 s is allowed for, up
-to the timestamp window is left undecided); that ERR-5106 can mean a position too young to close (taken as final);
-whether a request without an `Accept` header is refused (the HTTP client sends one).
+Stream: a token (60 minutes, five at most, a sixth ends the one nearest its end) is part of the socket's address;
+it is extended every 15 minutes and deleted at the end. One subscription a second and IP, never acknowledged; a refused
+one leaves an error frame and a silent socket. Nothing is numbered, nothing is sent again after a reconnect, and an
+account without orders is silent for days: the venue's ping, once a minute, is the only regular sign of life, and the
+socket answers it. A full execution is told by executionEvents alone; the channels are not in step with each other.
+orderEvents carry the time of the order, not of the event.
+
+unverified: whether a token's end ends its open socket (the extension that fails then breaks the stream); what an
+ERR-5003 frame refuses, as it names no channel (all three are said again); the timestamp window (taken as 60 s);
+whether /v1/orders forgets old orders (an empty answer is `Absent`); whether a throttled close can exist (taken as
+not, like the venue's words); ERR-5203 for a cancel; the order of latestExecutions (so it is always read to the end);
+clock skew between venue and router (up to 1 s is allowed for, up to the timestamp window is left undecided); that
+ERR-5106 can mean a position too young to close (taken as final); whether a request without an `Accept` header is
+refused (the HTTP client sends one).
 """
 
 import datetime
 import hashlib
 import hmac
 import re
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from decimal import Context, Decimal
-from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
-from urllib.parse import urlencode
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -61,7 +72,9 @@ from router.exchange import (
     Working,
     told,
 )
+from router.stream import Ask, Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Stream, Want
 from schemas.commands import Cancel, Close, Command
+from schemas.fields import OrderType, Side, Symbol, TimeInForce
 from schemas.results import OrderState, OrderStatus
 
 _BOTH: Final[dict[str, Outcome]] = {
@@ -123,6 +136,18 @@ _STATUS: Final[dict[str, OrderStatus]] = {
     "EXPIRED": "expired",
     "EXECUTED": "filled",
 }
+_SIDES: Final[dict[str, Side]] = {"BUY": "buy", "SELL": "sell"}
+_ORDER_TYPES: Final[dict[str, OrderType]] = {"MARKET": "market", "LIMIT": "limit", "STOP": "stop"}
+_FORCES: Final[dict[str, TimeInForce]] = {"FAS": "gtc", "FAK": "ioc", "FOK": "fok", "SOK": "post_only"}
+_CHANNELS: Final = ("orderEvents", "executionEvents", "positionEvents")
+_PACE_S: Final = 1.3  # "once per second per IP"; a second exactly is refused now and then
+_SETTLE_MS: Final = 5_400  # three subscriptions at that pace, and how long the last one's refusal may take to come
+_ROUNDS: Final = 3
+_CLOCKS_MS: Final = 5_000
+_EXTEND_MS: Final = 15 * 60_000  # of the 60 minutes
+_EXTEND_AGAIN_MS: Final = 60_000
+_STALE_MS: Final = 45 * 60_000
+_DAY_MS: Final = 24 * 3_600_000  # what latestExecutions shows
 _SKEW_MS: Final = 1_000
 _SHOWN_MS: Final = 23 * 3_600_000  # latestExecutions shows a day, less a margin
 _PAGE_ROWS: Final = 100
@@ -135,6 +160,7 @@ _AVERAGE: Final = Context(prec=20)
 T = TypeVar("T")
 _Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 _Text = Annotated[str, Meta(pattern=r"\A[0-9]{1,40}(\.[0-9]{1,40})?\Z")]
+_Signed = Annotated[str, Meta(pattern=r"\A-?[0-9]{1,40}(\.[0-9]{1,40})?\Z")]
 _Number = Annotated[int, Meta(ge=-(2**31), le=2**31)]
 _Time = Annotated[datetime.datetime, Meta(tz=True)]
 
@@ -206,6 +232,8 @@ class _Order(_Row, frozen=True, kw_only=True, rename="camel"):
     executed_size: _Text
     price: _Text = "0"
     status: str
+    time_in_force: str | None = None
+    cancel_type: str | None = None
 
 
 class _Execution(_Row, frozen=True, kw_only=True, rename="camel"):
@@ -215,6 +243,7 @@ class _Execution(_Row, frozen=True, kw_only=True, rename="camel"):
     settle_type: str
     size: _Text
     price: _Text
+    fee: Any = None  # nothing is decided on it, so whatever it is the row can be read
 
 
 class _Position(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -222,10 +251,40 @@ class _Position(Struct, frozen=True, kw_only=True, rename="camel"):
     orderd_size: _Text | None = None
 
 
+class _Event(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A row of orderEvents or executionEvents; what only the latter have comes last."""
+
+    order_id: _Id
+    symbol: Symbol
+    side: str
+    execution_type: str
+    order_price: _Text
+    order_size: _Text
+    order_executed_size: _Text
+    time_in_force: str
+    order_status: str = ""
+    cancel_type: str | None = None
+    execution_id: _Id | None = None
+    execution_price: _Text | None = None
+    execution_size: _Text | None = None
+    execution_timestamp: str | None = None
+    position_id: _Id | None = None
+    fee: _Signed | None = None
+
+
+class _TokenRequest(Request, frozen=True, kw_only=True):
+    """Extends or deletes a token, which is a bearer credential in the body: it never prints."""
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.path} …)"
+
+
 _Reading = Generator[Request, Response, T | Unknown]
 _any: Final[Decoder[_Answer[Any]]] = Decoder(_Answer[Any])
 _orders: Final[Decoder[_Answer[_Page[_Order]]]] = Decoder(_Answer[_Page[_Order]])
 _executions: Final[Decoder[_Answer[_Page[_Execution]]]] = Decoder(_Answer[_Page[_Execution]])
+_rows: Final[Decoder[_Answer[_Page[dict[str, Any]]]]] = Decoder(_Answer[_Page[dict[str, Any]]])
+_frame: Final[Decoder[Any]] = Decoder()
 _positions: Final[Decoder[_Answer[_Page[_Position]]]] = Decoder(_Answer[_Page[_Position]])
 
 
@@ -237,8 +296,10 @@ class GmoCoin:
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": CloseParams, "cancel": NoParams}
     limits: ClassVar[tuple[Limit, ...]] = (Limit("get", 20, 1.0), Limit("post", 20, 1.0))
+    poll_s: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, options: GmoCoinOptions) -> None:
+        self._ws_url = options.ws_url.rstrip("/")
         self._rest_url = options.rest_url.rstrip("/")
         self._public_url = options.public_url.rstrip("/")
 
@@ -321,6 +382,28 @@ class GmoCoin:
         if isinstance(known, Refused | Retry):
             return Refused(code=known.code, venue_code=read.venue_code, message=read.message, alert=True)
         return Refused(code="venue_unavailable", venue_code=read.venue_code, message=read.message)
+
+    def stream(self, secrets: Secrets) -> Stream | None:
+        """Begin one connection under a token of its own."""
+        return _Stream(self._ws_url)
+
+    def reconcile(self, known: Known) -> Generator[Request, Response, Missed]:
+        """Read active orders and executions of every symbol, then each order that was open or executed.
+
+        An order that nobody knew and that ended without an execution is shown nowhere. Not complete when
+        `known.since_ms` is further back than executions are shown, a day; 0 claims nothing.
+        """
+        flow, late = _reconcile(known), False
+        try:
+            request = next(flow)
+            while True:
+                response = yield request
+                if known.since_ms and request.endpoint == "latestExecutions":
+                    late = late or _date_ms(response) > known.since_ms + _DAY_MS
+                request = flow.send(response)
+        except StopIteration as stop:
+            missed: Missed = stop.value
+        return msgspec.structs.replace(missed, complete=missed.complete and not late)
 
 
 def _close_request(command: Close) -> Request | Refused:
@@ -600,6 +683,265 @@ def _average_price(order: _Order, executions: Collection[_Execution]) -> str | N
     if not size or size != Decimal(order.executed_size):
         return None
     return format(_AVERAGE.divide(value, size), "f")
+
+
+class _Stream:
+    """One connection: token, socket, three subscriptions, a while without a refusal, then `Ready`.
+
+    `Ready` stands in line behind the subscriptions. When other accounts make those wait, a refusal may still come
+    after it; that breaks the stream, as any error does then.
+    """
+
+    def __init__(self, ws_url: str) -> None:
+        self._ws_url = ws_url
+        self._token = ""
+        self._extended_ms = 0
+        self._extend_at_ms = 0
+        self._settled_ms: int | None = None  # while subscribing
+        self._refused = False
+        self._rounds = 0
+
+    def begin(self, stamp: Stamp) -> Sequence[Want]:
+        """Ask for a token: a new one each time, as the last may have been evicted or have died in a maintenance."""
+        return (Ask(Request(method="POST", path="/v1/ws-auth", endpoint="ws_auth", body=b"{}", scopes=("post",))),)
+
+    def answered(self, request: Request, response: Response | None, stamp: Stamp) -> Sequence[Want]:
+        """Open the socket with the token; notice an extension that the venue refuses, or that takes too long."""
+        if request.method == "DELETE":
+            return ()
+        answer, why, passing = _read_token_answer(response)
+        if request.method == "POST":
+            if answer is None or not isinstance(answer.data, str) or not re.fullmatch(r"[!-~]{1,1000}", answer.data):
+                return (Broken(f"ws_auth: {why or 'no token'}"),)
+            self._token = answer.data
+            self._extended(stamp)
+            return (Connect(f"{self._ws_url}/v1/{quote(self._token, safe='')}"),)
+        if answer is not None:
+            self._extended(stamp)
+        elif not passing or stamp.now_ms - self._extended_ms >= _STALE_MS:
+            return (Broken(f"ws_auth: the token was not extended: {why}"),)
+        return ()
+
+    def opened(self, stamp: Stamp) -> Sequence[Want]:
+        """Subscribe."""
+        return self._subscribe(stamp)
+
+    def heard(self, frame: str | bytes, stamp: Stamp) -> Sequence[Want]:
+        """Translate an order or execution event; positions are only a sign of life."""
+        try:
+            said = _frame.decode(frame)
+        except _UNREADABLE:
+            return (Broken("a frame that cannot be read"),)
+        if not isinstance(said, dict):
+            return ()
+        if "error" in said:
+            return self._complained(said["error"])
+        channel = said.get("channel")
+        if channel not in _CHANNELS[:2]:
+            return ()
+        try:
+            event = msgspec.convert(said, _Event)
+        except _UNREADABLE:
+            return (Broken(f"{channel}: an event that cannot be read"),)
+        if channel == "orderEvents":
+            return (Changes((_order_event(event, _raw(said)),)),)
+        if event.execution_id is None or event.execution_size is None:
+            return (Broken("executionEvents: an execution without id or size"),)
+        return (Changes((_execution_event(event, _raw(said)),)),)
+
+    def tick(self, stamp: Stamp) -> Sequence[Want]:
+        """Become ready, or subscribe again what was refused; extend the token."""
+        if self._settled_ms is not None and stamp.now_ms >= self._settled_ms:
+            if self._refused:
+                return self._subscribe(stamp)
+            self._settled_ms = None
+            return (Ready(),)
+        if self._token and stamp.now_ms >= self._extend_at_ms:
+            self._extend_at_ms = stamp.now_ms + _EXTEND_AGAIN_MS
+            return (Ask(self._token_request("PUT")),)
+        return ()
+
+    def end(self, stamp: Stamp) -> Sequence[Want]:
+        """Delete the token: an account has five."""
+        return (Ask(self._token_request("DELETE")),) if self._token else ()
+
+    def _subscribe(self, stamp: Stamp) -> Sequence[Want]:
+        if self._rounds >= _ROUNDS:
+            return (Broken("subscriptions are refused: ERR-5003"),)
+        self._rounds += 1
+        self._settled_ms, self._refused = stamp.now_ms + _SETTLE_MS, False
+        return tuple(Say(f'{{"command":"subscribe","channel":"{name}"}}', _PACE_S) for name in _CHANNELS)
+
+    def _complained(self, error: object) -> Sequence[Want]:
+        """The socket stays open after an error, and whatever was refused stays silent."""
+        text = error if isinstance(error, str) else "an error"
+        if text.startswith("ERR-5003") and self._settled_ms is not None:
+            self._refused = True
+            return ()
+        shown = text.replace(self._token, "…") if self._token else text
+        return (Broken(shown[:100]),)
+
+    def _extended(self, stamp: Stamp) -> None:
+        self._extended_ms = stamp.now_ms
+        self._extend_at_ms = stamp.now_ms + _EXTEND_MS
+
+    def _token_request(self, method: Literal["PUT", "DELETE"]) -> Request:
+        body = msgspec.json.encode({"token": self._token})
+        return _TokenRequest(method=method, path="/v1/ws-auth", endpoint="ws_auth", body=body, scopes=("post",))
+
+
+def _read_token_answer(response: Response | None) -> tuple[_Answer[Any] | None, str, bool]:
+    """Return the answer if it is a success, else why not and whether that may pass."""
+    if response is None:
+        return None, "no answer", True
+    try:
+        answer = _any.decode(response.body)
+    except _UNREADABLE:
+        return None, f"HTTP {response.status} with an unreadable body", True
+    if answer.status == 0 and response.status == 200 and not answer.messages:
+        return answer, "", False
+    code = answer.messages[0].message_code[:32] if answer.messages else f"status {answer.status}"
+    return None, code, response.status >= 500 or isinstance(_BOTH.get(code), Retry)
+
+
+def _raw(said: Any) -> Any:
+    """Return the venue's own object, unless it holds what no codec of ours can carry on."""
+    try:
+        msgspec.msgpack.encode(said)
+    except _UNREADABLE:
+        return None
+    return said
+
+
+def _reported(status: str, size: str, filled: str) -> OrderStatus | None:
+    """The sizes decide first: what is fully executed was neither canceled nor does it work any more."""
+    known = _STATUS.get(status)
+    if Decimal(filled) >= Decimal(size) > 0:
+        return "filled"
+    return "partially_filled" if known == "working" and Decimal(filled) else known
+
+
+def _order_event(event: _Event, raw: Any) -> Change:
+    """`cancelType` of an order that goes on (SOK_TAKER, PRICE_LIMIT) is no reason of its end."""
+    status = _reported(event.order_status, event.order_size, event.order_executed_size)
+    return Change(
+        order_id=str(event.order_id),
+        symbol=event.symbol,
+        side=_SIDES.get(event.side),
+        order_type=_ORDER_TYPES.get(event.execution_type),
+        time_in_force=_FORCES.get(event.time_in_force),
+        status=status,
+        price=event.order_price if Decimal(event.order_price) else None,
+        size=event.order_size,
+        filled_size=event.order_executed_size,
+        cancel_reason=event.cancel_type if status in {"canceled", "expired"} else None,
+        raw=raw,
+    )
+
+
+def _execution_event(event: _Event, raw: Any) -> Change:
+    """`orderExecutedSize` is the venue's own sum, so nothing is added up here."""
+    fill = Fill(
+        execution_id=str(event.execution_id),
+        price=event.execution_price,
+        size=event.execution_size,
+        fee=event.fee,
+        fee_asset=None if event.fee is None else "JPY",
+        position_id=None if event.position_id is None else str(event.position_id),
+    )
+    status = _reported("ORDERED", event.order_size, event.order_executed_size)
+    change = _order_event(event, raw)
+    return msgspec.structs.replace(change, status=status, last_fill=fill, venue_time=event.execution_timestamp)
+
+
+def _reconcile(known: Known) -> Generator[Request, Response, Missed]:
+    """Active orders are read before executions: an order that fills in between is seen twice, not missed."""
+    orders: dict[int, Change] = {}
+    fills: dict[int, _Execution] = {}
+    complete = True
+    for symbol in sorted({*known.symbols, *(symbol for _, symbol in known.open_orders if symbol)}):
+        active = yield from _pages("/v1/activeOrders", symbol, _rows)
+        latest = yield from _pages("/v1/latestExecutions", symbol, _rows)
+        complete &= not isinstance(active, Unknown) and not isinstance(latest, Unknown)
+        complete &= _take_orders([] if isinstance(active, Unknown) else active, orders)
+        complete &= _take_fills([] if isinstance(latest, Unknown) else latest, known.since_ms, fills)
+    wanted = sorted({int(order_id) for order_id, _ in known.open_orders if _is_id(order_id)} | fills.keys())
+    for start in range(0, len(wanted), _MAX_IDS):
+        csv = ",".join(map(str, wanted[start : start + _MAX_IDS]))
+        read = yield from _read("/v1/orders", (("orderId", csv),), _rows)
+        complete &= not isinstance(read, Unknown)
+        complete &= _take_orders([] if isinstance(read, Unknown) else read.rows, orders)
+    # An execution's order is there, so a read that lacks it is stale. A known order may be forgotten for good.
+    complete &= fills.keys() <= orders.keys()
+    changes = (_with_fill(change, fills.get(order_id)) for order_id, change in sorted(orders.items()))
+    return Missed(changes=tuple(changes), complete=complete)
+
+
+def _take_orders(rows: Iterable[dict[str, Any]], orders: dict[int, Change]) -> bool:
+    """Note what rows of orders or activeOrders say; `False` when one cannot be read."""
+    readable = True
+    for row in rows:
+        try:
+            order = msgspec.convert(row, _Order)
+        except _UNREADABLE:
+            readable = False
+            continue
+        status = _reported(order.status, order.size, order.executed_size)
+        orders[order.order_id] = Change(
+            order_id=str(order.order_id),
+            symbol=order.symbol,
+            side=_SIDES.get(order.side),
+            order_type=_ORDER_TYPES.get(order.execution_type),
+            time_in_force=_FORCES.get(order.time_in_force or ""),
+            status=status,
+            price=order.price if Decimal(order.price) else None,
+            size=order.size,
+            filled_size=order.executed_size,
+            cancel_reason=order.cancel_type if status in {"canceled", "expired"} else None,
+            raw=_raw(row),
+        )
+    return readable
+
+
+def _take_fills(rows: Iterable[dict[str, Any]], since_ms: int, fills: dict[int, _Execution]) -> bool:
+    """Note the newest execution of each order since then; `False` when a row cannot be read."""
+    readable = True
+    for row in rows:
+        try:
+            fill = msgspec.convert(row, _Execution)
+        except _UNREADABLE:
+            readable = False
+            continue
+        newest = fills.get(fill.order_id, fill)
+        late_enough = fill.time_ms >= since_ms - _CLOCKS_MS
+        if late_enough and (fill.time_ms, fill.execution_id) >= (newest.time_ms, newest.execution_id):
+            fills[fill.order_id] = fill
+    return readable
+
+
+def _with_fill(change: Change, found: _Execution | None) -> Change:
+    if found is None:
+        return change
+    fee = found.fee if isinstance(found.fee, str) else None
+    fill = Fill(
+        execution_id=str(found.execution_id),
+        price=found.price,
+        size=found.size,
+        fee=fee,
+        fee_asset=None if fee is None else "JPY",
+        position_id=None if found.position_id is None else str(found.position_id),
+    )
+    by_fill = change.status in {"partially_filled", "filled"}
+    time = found.timestamp.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return msgspec.structs.replace(change, last_fill=fill, venue_time=time if by_fill else None)
+
+
+def _date_ms(response: Response) -> int:
+    """Read the venue's clock off the answer; 0 when it is not there."""
+    try:
+        return int(parsedate_to_datetime(response.headers.get("date", "")).timestamp() * 1000)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return 0
 
 
 EXCHANGE = GmoCoin

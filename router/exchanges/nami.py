@@ -16,6 +16,10 @@ Answers   the innermost `status` of the envelope decides; unverified: replies wr
 Looking   no read by id: open orders (unfiltered: the pages differ on the filter's form), then history, then open
           orders again, since an order moves from the first to the second. unverified: that history pages start at 1,
           so page 0 is asked for as well.
+Events    unverified: no private stream that takes an API key, so orders are polled: open orders, then the history since
+          the last poll, then trades if anything was filled; an open order that is in neither is sought further back.
+          unverified: which time `timeFrom` means; nothing here depends on it. The pages show orders or executions
+          under "Get Order Trades": rows without `orderId` are passed over.
 Limits    unverified for v4: 60 calls a minute and address in v1, and a ban for an hour; we stay at 50, 20 for cancels.
 Quirks    numbers are JSON floats, read as text. Orders are mirrored to a broker: BROKER_ERROR says nothing. Answers
           show whose order it is, so messages quote only a status word and a request id.
@@ -24,6 +28,7 @@ Quirks    numbers are JSON floats, read as text. Orders are mirrored to a broker
 import hmac
 import re
 from collections.abc import Generator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import quote_plus
@@ -54,13 +59,18 @@ from router.exchange import (
     retry_after_s,
     told,
 )
+from router.stream import Change, Fill, Known, Missed
 from schemas.commands import Cancel, Close, Command
+from schemas.fields import OrderType, Side
 from schemas.results import OrderState, OrderStatus
 
 _API: Final = "/api/v4/spot"
 _PAGE_SIZE: Final = 100
 _MAX_PAGES: Final = 10
 _NO_ORDER: Final = frozenset({"NOT_FOUND_ORDER", "NO_SUCH_ORDER"})
+_WHOLE_PAGE: Final = 10
+_LAG_MS: Final = 60_000
+_SKEW_MS: Final = 5_000
 _NO_POSITIONS: Final = "Nami trades spot only: there is no position to close"
 
 _CANCEL_CODES: Final[dict[str, Outcome]] = {
@@ -109,6 +119,8 @@ _ORDER_STATUSES: Final[dict[str, OrderStatus]] = {
     "CANCELED": "canceled",
     "FAILED": "rejected",
 }
+_SIDES: Final[dict[object, Side]] = {"BUY": "buy", "SELL": "sell"}
+_ORDER_TYPES: Final[dict[object, OrderType]] = {"MARKET": "market", "LIMIT": "limit", "STOP_LIMIT": "stop"}
 
 
 class NamiOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,6 +144,7 @@ class Nami:
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"cancel": CancelParams}
     limits: ClassVar[tuple[Limit, ...]] = (Limit("ip", 50, 60.0, "ip", cancels_only=20),)
+    poll_s: ClassVar[tuple[float, float] | None] = (20.0, 3.0)
 
     def __init__(self, options: NamiOptions) -> None:
         self._placement = options.placement
@@ -233,6 +246,34 @@ class Nami:
             return Refused(code="account_restricted", venue_code="418", message="this address is banned", alert=True)
         return Refused(code="venue_unavailable", venue_code=str(status), message="no readable answer")
 
+    def stream(self, secrets: Secrets) -> None:
+        """Return `None`: orders have to be polled."""
+        return
+
+    def reconcile(self, known: Known) -> Generator[Request, Response, Missed]:
+        """Poll: two reads when nothing happened, a third when something was filled, more for an order that vanished.
+
+        Open orders come first: an order moves from there to the history. The history is asked for a minute more than
+        was missed, because it may lag; an order in neither is sought again by the next poll. After a read that failed
+        none follows: an address that goes on while it is refused is banned. Executions are detail: without them the
+        poll is complete.
+        """
+        changes: dict[str, Change] = {}
+        response = yield _get("open", "open_orders")
+        complete = _collect(response, changes)
+        if _rows(response) is None or not (yield from _past(changes, None, known.since_ms - _LAG_MS, set())):
+            return Missed(changes=tuple(changes.values()), complete=False)
+        vanished = {order_id: symbol for order_id, symbol in known.open_orders if order_id not in changes}
+        if vanished:
+            # `timeFrom` may mean when an order was made: one that is older and ended now is not in that history.
+            symbols = set(vanished.values())
+            complete &= yield from _past(changes, symbols.pop() if len(symbols) == 1 else None, None, set(vanished))
+        if any(_is_fresh(change, known.since_ms - _SKEW_MS) for change in changes.values()):
+            fills = _last_fills((yield _get("trade", "trades", _window(None, known.since_ms - _LAG_MS, 1))))
+            for order_id in fills.keys() & changes.keys():
+                changes[order_id] = msgspec.structs.replace(changes[order_id], last_fill=fills[order_id])
+        return Missed(changes=tuple(changes.values()), complete=complete)
+
 
 def signed_text(pairs: tuple[tuple[str, str], ...]) -> str:
     """Render parameters as JavaScript's `new URLSearchParams(params).toString()`.
@@ -261,11 +302,12 @@ def _get(path: str, endpoint: str, query: tuple[tuple[str, str], ...] = ()) -> R
 
 
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=str)  # str keeps the digits the venue wrote
+_plain_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-def _decoded(response: Response) -> dict[str, Any] | None:
+def _decoded(response: Response, decoder: msgspec.json.Decoder[dict[str, Any]] = _decoder) -> dict[str, Any] | None:
     try:
-        return _decoder.decode(response.body)
+        return decoder.decode(response.body)
     except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors, and so is broken UTF-8
         return None
 
@@ -357,9 +399,124 @@ def _is_no_page(response: Response) -> bool:
     return reply is not None and refused and not isinstance(_CANCEL_CODES.get(word or ""), Unknown)
 
 
-def _rows(response: Response) -> list[dict[str, Any]] | None:
+def _window(symbol: str | None, since_ms: int | None, page: int) -> tuple[tuple[str, str], ...]:
+    """Return the parameters of a page of history or trades, in the order of the documents' table."""
+    since = None if since_ms is None else f"{datetime.fromtimestamp(max(since_ms, 0) / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    asked = (
+        ("symbol", symbol),
+        ("hideCanceled", "false"),
+        ("pageSize", str(_PAGE_SIZE)),
+        ("page", str(page)),
+        ("timeFrom", since),
+    )
+    return tuple((name, value) for name, value in asked if value is not None)
+
+
+def _past(
+    changes: dict[str, Change], symbol: str | None, since_ms: int | None, wanted: set[str]
+) -> Generator[Request, Response, bool]:
+    """Add the history to `changes`: to its end, or until all that is wanted was seen. `False` when it was not whole.
+
+    A page may be cut shorter than asked for, but hardly below the ten of the documents' example: so few end it.
+    """
+    seen: set[str] = set()
+    for page in range(1, _MAX_PAGES + 1):
+        response = yield _get("history", "order_history", _window(symbol, since_ms, page))
+        found: dict[str, Change] = {}
+        if not _collect(response, found):
+            changes.update(found)
+            return False
+        # Further back there is only what was told long ago: of that, what was asked for.
+        changes.update(found if since_ms is not None else {key: found[key] for key in wanted & found.keys()})
+        if len(found) < _WHOLE_PAGE or found.keys() <= seen or (wanted and wanted <= changes.keys()):
+            return True
+        seen |= found.keys()
+    return False
+
+
+def _collect(response: Response, changes: dict[str, Change]) -> bool:
+    """Add the orders of a read; what was read later replaces them. `False` when something could not be read."""
+    rows = _rows(response)
+    own = _rows(response, _plain_decoder) or rows or []
+    found = [_change(row, raw) for row, raw in zip(rows or [], own, strict=True)]
+    changes.update((change.order_id, change) for change in found if change is not None)
+    return rows is not None and None not in found
+
+
+def _change(row: dict[str, Any], raw: dict[str, Any]) -> Change | None:
+    """Translate one order; `None` when it does not say which. `raw` is the same with its numbers as numbers."""
+    order_id, state = _decimal(row.get("displayingId")), _state(row)
+    if order_id is None:
+        return None
+    filled = state.filled_size if state.filled_size and state.filled_size.strip("0.") else None
+    status = "partially_filled" if state.status == "working" and filled else state.status
+    return Change(
+        order_id=order_id,
+        symbol=_text(row.get("symbol")),
+        side=_SIDES.get(_text(row.get("side"))),
+        order_type=_ORDER_TYPES.get(_text(row.get("type"))),
+        status=None if status == "unknown" else status,
+        price=_positive(row.get("price")),
+        size=_positive(row.get("quantity")),
+        filled_size=state.filled_size,
+        venue_time=_text(row.get("updatedAt")) if _time_ms(row.get("updatedAt")) else None,
+        raw=raw,
+    )
+
+
+def _is_fresh(change: Change, since_ms: int) -> bool:
+    """Say whether executions of the order may be news: some of it is filled, and it changed since."""
+    filled = _positive(change.filled_size) is not None
+    return filled and (change.venue_time is None or _time_ms(change.venue_time) >= since_ms)
+
+
+def _last_fills(response: Response) -> dict[str, Fill]:
+    """Return the newest execution of each order. Without an answer the orders still say how much was filled."""
+    newest: dict[str, dict[str, Any]] = {}
+    for row in _rows(response) or []:
+        order_id = _decimal(row.get("orderId"))
+        if not order_id:
+            continue
+        held = newest.setdefault(order_id, row)  # of two in one instant the first: lists begin with the newest
+        if _time_ms(row.get("createdAt")) > _time_ms(held.get("createdAt")):
+            newest[order_id] = row
+    return {order_id: _fill(row) for order_id, row in newest.items()}
+
+
+def _fill(row: dict[str, Any]) -> Fill:
+    """Translate one execution; its `displayingId` is its own."""
+    fee = row.get("feeMetadata")
+    charged = fee if isinstance(fee, dict) else {}
+    return Fill(
+        execution_id=_decimal(row.get("displayingId")),
+        price=_positive(row.get("price")),
+        size=_positive(row.get("baseQty")),
+        fee=_decimal(charged.get("feeValue")),
+        fee_asset=_text(charged.get("feeAsset")),
+    )
+
+
+def _positive(value: object) -> str | None:
+    text = _decimal(value)
+    return text if text and text.strip("0.") else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _time_ms(value: object) -> float:
+    """Return a time of the venue in milliseconds since 1970; zero when there is none to read."""
+    try:
+        time = datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        return 0.0
+    return max(time.timestamp() * 1000, 0.0) if time.tzinfo else 0.0
+
+
+def _rows(response: Response, decoder: msgspec.json.Decoder[dict[str, Any]] = _decoder) -> list[dict[str, Any]] | None:
     """Return the orders of a read: `data` or `data.orders`; `None` when it is no such answer."""
-    reply = _decoded(response)
+    reply = _decoded(response, decoder)
     if reply is None or response.status != 200:
         return None
     word, data = _peeled(reply)

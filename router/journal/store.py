@@ -7,11 +7,13 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
+from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.job import Admission, AttemptEnd, AttemptStart, Job, Outgoing, Reply, State
-from router.journal import admission, commands, outbox, retention, story
+from router.journal import admission, commands, feeds, outbox, retention, story
 from router.journal.later import FLUSH_S, Later
 from router.journal.migrations import Epoch
 from router.journal.statements import Operation, T
+from router.stream import Change, Known
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -147,12 +149,65 @@ class Store(ABC):
     async def retire(self, days: float) -> int:
         """Delete commands without any change for that long, settled and published; return how many.
 
-        A command that is open, in doubt or unresolved stays, however old.
+        A command that is open, in doubt or unresolved stays, however old. Ended orders and published events of that
+        age go as well.
         """
         retired = 0
         while count := await self._write(partial(retention.retire, int(days * _DAY_US))):
             retired += count
+        while await self._write(partial(feeds.retire, int(days * _DAY_US))):
+            pass
         return retired
+
+    async def take_lease(self, venue: str, account: str, owner: str, valid_us: int) -> Lease | None:
+        """Take an account's feed if nobody holds it. See `router.ports.EventJournal`."""
+        return await self._write(partial(feeds.take, venue, account, owner, valid_us))
+
+    async def renew_leases(self, owner: str, valid_us: int) -> tuple[Lease, ...]:
+        """Renew everything an owner still holds, and return that."""
+        return await self._write(partial(feeds.renew, owner, valid_us))
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Let go of a lease, if it is still held."""
+        await self._write(partial(feeds.release, lease))
+
+    async def lease_holders(self) -> tuple[Holder, ...]:
+        """Return who holds what, by the database's clock."""
+        return await self._read(feeds.holders)
+
+    async def pace(self, venue: str, pace_us: int) -> int:
+        """Take the next turn to send a paced frame to a venue; return in how many microseconds it is."""
+        return await self._write(partial(feeds.pace, venue, pace_us))
+
+    async def record(self, lease: Lease, sightings: Sequence[Sighting], *, published_seq: int = 0) -> Recorded:
+        """Number and store what is news in some sightings. See `router.ports.EventJournal`."""
+        return await self._write(partial(feeds.record, lease, sightings, published_seq=published_seq))
+
+    async def feed_progress(self, lease: Lease, *, published_seq: int = 0, complete_us: int = 0) -> Position:
+        """Move an account's marks ahead and return where it stands. Raises `LeaseLost`."""
+        return await self._write(partial(feeds.progress, lease, published_seq=published_seq, complete_us=complete_us))
+
+    async def stored_events(self, venue: str, account: str, after_seq: int, limit: int) -> tuple[StoredEvent, ...]:
+        """Return stored events after a number, in order."""
+        return await self._read(partial(feeds.stored, venue, account, after_seq, limit))
+
+    async def copies_for(
+        self, venue: str, account: str, orders: Sequence[tuple[str, str | None]]
+    ) -> dict[str, tuple[Copy, ...]]:
+        """Return who hears of each of some orders, for those that anybody does."""
+        return await self._read(partial(feeds.copies_for, venue, account, orders))
+
+    async def news(self, venue: str, account: str, changes: Sequence[Change]) -> tuple[Change, ...]:
+        """Return those changes that would be events if they were recorded now."""
+        return await self._read(partial(feeds.news, venue, account, changes))
+
+    async def known_orders(self, venue: str, account: str, since_us: int) -> Known:
+        """Return what a reconciliation starts from."""
+        return await self._read(partial(feeds.known, venue, account, since_us))
+
+    async def busy(self, venue: str, account: str) -> bool:
+        """Say whether a command is open, or was settled a moment ago and the end of its order is not recorded."""
+        return await self._read(partial(feeds.busy, venue, account))
 
     def _remember(self) -> None:
         if self._flush is None:

@@ -4,6 +4,7 @@ Rows are frozen and replaced, so a snapshot is three shallow copies: that is how
 matching. Sizes and prices are `Decimal`, which keeps the text they were written with.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -89,10 +90,19 @@ class Fill(Struct, frozen=True, kw_only=True):
     closes: str = ""
 
 
-class Book:
-    """The rows of one account. Reads go through `view`, which leaves out what the venue does not show yet."""
+OrderWatch = Callable[[Order | None, Order], None]
+PositionWatch = Callable[[Position | None, Position | None], None]
 
-    def __init__(self) -> None:
+
+class Book:
+    """The rows of one account. Reads go through `view`, which leaves out what the venue does not show yet.
+
+    `on_order` and `on_position` are called with the row before and after each change; `None` is no row.
+    """
+
+    def __init__(self, on_order: OrderWatch | None = None, on_position: PositionWatch | None = None) -> None:
+        self._on_order = on_order
+        self._on_position = on_position
         self.orders: dict[str, Order] = {}
         self.positions: dict[str, Position] = {}
         self.fills: list[Fill] = []
@@ -102,11 +112,14 @@ class Book:
 
     def put(self, order: Order) -> Order:
         """Store an order, new or changed. Every change of an order passes here."""
+        before = self.orders.get(order.order_id)
         self.orders[order.order_id] = order
         if order.status in LIVE:
             self._live[order.order_id] = None
         else:
             self._live.pop(order.order_id, None)
+        if self._on_order is not None:
+            self._on_order(before, order)
         return order
 
     def change(self, order: Order, **fields: object) -> Order:
@@ -134,13 +147,22 @@ class Book:
                 reserved[order.closes] = reserved.get(order.closes, ZERO) + order.left
         return reserved
 
+    def open(self, position: Position) -> None:
+        """Store a position, new or in place of the one under its id."""
+        before = self.positions.get(position.position_id)
+        self.positions[position.position_id] = position
+        if self._on_position is not None:
+            self._on_position(before, position)
+
     def shrink(self, position_id: str, size: Decimal) -> None:
         """Take `size` off a position; it goes when nothing is left."""
         position = self.positions[position_id]
         if size < position.size:
-            self.positions[position_id] = msgspec.structs.replace(position, size=position.size - size)
-        else:
-            del self.positions[position_id]
+            self.open(msgspec.structs.replace(position, size=position.size - size))
+            return
+        del self.positions[position_id]
+        if self._on_position is not None:
+            self._on_position(position, None)
 
     def hide(self, order_id: str, until_ms: int) -> None:
         """Keep an order and its fills out of every view until a moment of the real clock."""

@@ -1,5 +1,7 @@
 """One request as a venue sees it, and one answer as it gives it."""
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from http import HTTPStatus
@@ -7,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
+from aiohttp import web
 from msgspec import Struct
 
 from router.simulator.book import Book
@@ -18,6 +21,7 @@ Action = Literal["close", "cancel", "read", "session"]
 JSON: Final[Mapping[str, str]] = MappingProxyType({"Content-Type": "application/json"})
 HTML: Final[Mapping[str, str]] = MappingProxyType({"Content-Type": "text/html; charset=UTF-8"})
 
+_SIGNATURE: Final = re.compile(r"(?<![^&])signature=[^&]*&?")
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -117,3 +121,34 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     handler: Callable[[Call], Answer]
     scope: str = ""
     public: bool = False
+
+
+def read_call(endpoint: Endpoint, http: web.Request, body: bytes, account: Account) -> Call:
+    """Return a request as the venue sees it."""
+    return Call(
+        endpoint=endpoint,
+        method=http.method,
+        path=http.rel_url.raw_path,
+        host=http.host,
+        ip=http.remote or "",
+        query=http.rel_url.raw_query_string,
+        params=http.query,
+        path_ids=http.match_info,
+        headers=http.headers,
+        body=body,
+        account=account,
+        origin=origin_of(endpoint, http, body, account.name),
+        now_ms=0,
+    )
+
+
+def origin_of(endpoint: Endpoint, http: web.Request, body: bytes, account: str) -> Origin:
+    """Return what the ledger says of a request: no signature, and of the body only its digest."""
+    return Origin(
+        endpoint=endpoint.name,
+        account=account,
+        method=http.method,
+        path=http.rel_url.raw_path,
+        query=_SIGNATURE.sub("", http.rel_url.raw_query_string),
+        body_sha256=hashlib.sha256(body).hexdigest(),
+    )

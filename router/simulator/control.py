@@ -8,6 +8,11 @@
     DELETE /_sim/ledger                                   → {}
     POST   /_sim/positions   a PositionSeed               → the positions
     POST   /_sim/orders      an OrderSeed                 → the orders
+    GET    /_sim/truth       ?account=main                → what every order of the account is now, by its id
+    POST   /_sim/feed/faults a FeedFault                  → {"armed": n, "struck": n}
+    DELETE /_sim/feed/faults                              → {"armed": 0}; ends stalls, too
+    GET    /_sim/feed                                     → the sockets that are open, the faults that wait
+    POST   /_sim/load        a Load                       → {"events", "seconds"}, at its end
     POST   /_sim/accounts    {"name", "api_key", "api_secret", "permissions"?}
     POST   /_sim/market      a Move                       → {}
     POST   /_sim/clock       {"offset_ms": n}             → {"now_ms", "offset_ms"}
@@ -27,6 +32,7 @@ from msgspec import Struct
 
 from router.simulator.call import Action
 from router.simulator.faults import Fault
+from router.simulator.feed import FeedFault, Load
 from router.simulator.ledger import Entry, EntryKind
 from router.simulator.market import Move
 from router.simulator.seeds import OrderSeed, PositionSeed
@@ -69,6 +75,11 @@ class Control:
             ("DELETE", "/ledger", self._clear_ledger),
             ("POST", "/positions", self._add_positions),
             ("POST", "/orders", self._add_orders),
+            ("GET", "/truth", self._truth),
+            ("POST", "/feed/faults", self._add_feed_fault),
+            ("DELETE", "/feed/faults", self._clear_feed_faults),
+            ("GET", "/feed", self._feed),
+            ("POST", "/load", self._load),
             ("POST", "/accounts", self._add_account),
             ("POST", "/market", self._move),
             ("POST", "/clock", self._set_clock),
@@ -114,6 +125,26 @@ class Control:
 
     async def _add_orders(self, http: web.Request) -> web.Response:
         return _json(self._simulator.add_orders(await _read(http, OrderSeed)))
+
+    async def _truth(self, http: web.Request) -> web.Response:
+        return _json(self._simulator.truth(http.query.get("account", "main")))
+
+    async def _add_feed_fault(self, http: web.Request) -> web.Response:
+        armed = self._simulator.disturb(await _read(http, FeedFault))
+        feed = self._simulator.feed
+        return _json({"armed": len(feed.faults.armed) if feed else 0, "struck": armed.struck})
+
+    async def _clear_feed_faults(self, http: web.Request) -> web.Response:
+        if self._simulator.feed is not None:
+            self._simulator.feed.faults.clear()
+        return _json({"armed": 0})
+
+    async def _feed(self, http: web.Request) -> web.Response:
+        feed = self._simulator.feed
+        return _json(feed.state() if feed is not None else {"sockets": [], "faults": []})
+
+    async def _load(self, http: web.Request) -> web.Response:
+        return _json(await self._simulator.load(await _read(http, Load)))
 
     async def _add_account(self, http: web.Request) -> web.Response:
         seed = await _read(http, AccountSeed)

@@ -10,7 +10,8 @@ Kinds of entry:
     refused        the venue said no
     throttled      the venue said no because of its rate limit
     bad_signature  the venue said no because of key, signature or timestamp
-    fault          a scripted fault was used up by this request
+    fault          a scripted fault was used up by this request, or by a frame of a feed
+    feed           what became of a connection to a private feed: connected, subscribed, disconnected …
 
 So `count("execution", position_id="1000342") <= 1` says that a position was closed at most once.
 """
@@ -23,12 +24,13 @@ import msgspec
 from msgspec import Struct
 
 EntryKind = Literal[
-    "request", "execution", "cancel", "replayed", "fill", "refused", "throttled", "bad_signature", "fault"
+    "request", "execution", "cancel", "replayed", "fill", "refused", "throttled", "bad_signature", "fault", "feed"
 ]
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """The request an entry stems from, without its secrets. `endpoint` is `market` when no request caused it."""
+    """The request an entry stems from, without its secrets. `endpoint` is `market` when no request caused it,
+    and `feed` for what a private feed does."""
 
     endpoint: str
     account: str = ""

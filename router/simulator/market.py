@@ -22,10 +22,11 @@ class Move(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that happens without a request.
 
     `fill` (`size` left out: all that is left), `cancel`, `expire`, `fail`, `modify` and `trigger` name an `order_id`;
-    `liquidate` names a `position_id`; `price` names a `symbol` and a `price`; `reveal` ends every hiding.
+    `replace` gives an order another `price`; `liquidate` names a `position_id`; `price` names a `symbol` and a `price`;
+    `reveal` ends every hiding.
     """
 
-    do: Literal["fill", "cancel", "expire", "fail", "modify", "trigger", "liquidate", "price", "reveal"]
+    do: Literal["fill", "cancel", "expire", "fail", "modify", "replace", "trigger", "liquidate", "price", "reveal"]
     account: str = "main"
     order_id: str = ""
     position_id: str = ""
@@ -106,8 +107,6 @@ class Market:
         price = self.price(order, book) if price is None else price
         if size <= ZERO:
             return order
-        if position:
-            book.shrink(position.position_id, size)
         book.add_fill(self._fill(order, position, size, price, at_ms))
         order = book.change(
             order,
@@ -116,6 +115,8 @@ class Market:
             status="filled" if order.left == size else order.status,
             updated_ms=at_ms,
         )
+        if position:
+            book.shrink(position.position_id, size)
         self.record("fill", account, order, origin, note=f"{plain(size)} at {plain(price)}")
         return order
 
@@ -156,6 +157,8 @@ class Market:
         ends: dict[str, Status] = {"cancel": "canceled", "expire": "expired", "fail": "failed", "modify": "modifying"}
         if move.do == "fill":
             self.fill(account, order, size=move.size, price=move.price)
+        elif move.do == "replace":
+            account.book.change(order, status="working", price=move.price or order.price, updated_ms=self._now_ms())
         elif move.do == "trigger":
             self._trigger(account, order)
         else:
@@ -164,9 +167,9 @@ class Market:
     def _trigger(self, account: Account, order: Order) -> None:
         now_ms = self._now_ms()
         if self._siblings:
-            old, kind = order, "market" if order.kind == "stop_market" else "limit"
+            kind = "market" if order.kind == "stop_market" else "limit"
+            self.end(account, order, "canceled", "triggered")
             order = account.book.change(order, order_id=next(self._order_ids), kind=kind, created_ms=now_ms)
-            self.end(account, old, "canceled", "triggered")
         order = account.book.change(order, status="working", updated_ms=now_ms)
         if order.kind in {"market", "stop_market"}:
             self.fill(account, order)

@@ -11,12 +11,14 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Switches of a venue, set by `VenueSimulator.behave`. A venue subclasses it with its own.
 
     `cancel_delay_s` is how long an accepted cancel takes; `timestamp_window_s` how far a request's clock may be off.
+    `ping_s` is the time between two pings of a feed's socket, which is closed when three of them had no answer.
     """
 
     rate_limits: bool = True
     maintenance: bool = False
     cancel_delay_s: float = 0.0
     timestamp_window_s: float = 5.0
+    ping_s: float = 60.0
 
 
 class PositionSeed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

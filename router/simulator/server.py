@@ -86,6 +86,8 @@ class Simulators:
         app.router.add_routes(Control(simulator).routes())
         for endpoint in simulator.endpoints():
             app.router.add_route(endpoint.method, endpoint.path, partial(simulator.serve, endpoint))
+        if simulator.feed is not None:
+            app.router.add_get(simulator.feed.path, simulator.feed.connect, allow_head=False)
         app.router.add_route("*", "/{tail:.*}", simulator.unknown)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()

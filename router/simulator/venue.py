@@ -6,21 +6,20 @@ says how its venue words things; it owns every route of its server except the co
 """
 
 import asyncio
-import hashlib
 import itertools
 import math
-import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import formatdate
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import msgspec
 from aiohttp import web
 
 from router.simulator import wire
-from router.simulator.book import Book, Order, Position
+from router.simulator.book import Book, Order, Position, Status
 from router.simulator.call import (
     Account,
     Action,
@@ -30,15 +29,18 @@ from router.simulator.call import (
     Refusal,
     html_answer,
     json_answer,
+    origin_of,
+    read_call,
     with_headers,
 )
 from router.simulator.faults import Armed, Fault, FaultQueue
-from router.simulator.ledger import EntryKind, Ledger, Origin, Subject
+from router.simulator.feed import ArmedFeedFault, FeedFault, Load, LoadReport, VenueFeed, run_load
+from router.simulator.ledger import EntryKind, Ledger, Subject
 from router.simulator.market import Market, Move
 from router.simulator.rates import Breach, Meter, Rate
 from router.simulator.seeds import Behaviour, OrderSeed, PositionSeed
+from router.simulator.truth import ENDINGS, Ending, Truth, truth_of
 
-_SIGNATURE: Final = re.compile(r"(?<![^&])signature=[^&]*&?")
 _NOBODY: Final = Account(name="", api_key="", api_secret="", book=Book())
 
 
@@ -50,6 +52,7 @@ class VenueSimulator(ABC):
     behaviour_type: ClassVar[type[Behaviour]] = Behaviour
     siblings: ClassVar[bool] = False
     tells_retry_after: ClassVar[bool] = False
+    endings: ClassVar[Mapping[Status, Ending]] = ENDINGS
     first_order_id: ClassVar[int] = 1
     first_fill_id: ClassVar[int] = 1
     first_position_id: ClassVar[int] = 1
@@ -71,6 +74,8 @@ class VenueSimulator(ABC):
         self.accounts = self.market.accounts
         self._by_key: dict[str, Account] = {}
         self._closing = asyncio.Event()
+        self._meter = Meter(self.rates)
+        self.feed = self.private_feed()
         self.create_accounts()
         self.reset()
 
@@ -139,6 +144,10 @@ class VenueSimulator(ABC):
         """Return the configuration of an account."""
         return {"api_key": account.api_key, "api_secret": account.api_secret}
 
+    def private_feed(self) -> VenueFeed[Any] | None:
+        """Return the venue's private feed, or `None` where it has none."""
+        return None
+
     # What tests and the control routes do.
 
     def now_ms(self) -> int:
@@ -146,15 +155,17 @@ class VenueSimulator(ABC):
         return int(time.time() * 1000) + self.clock_offset_ms
 
     def reset(self) -> None:
-        """Go back to the seeds: books, ledger, faults, behaviour, limits and clock."""
+        """Go back to the seeds: books, ledger, faults, behaviour, limits and clock. Every feed socket is dropped."""
         self.behaviour = self.behaviour_type(rate_limits=self._rate_limits)
         self.clock_offset_ms = 0
         self.ledger.clear()
         self.faults.clear()
         self.market.prices.clear()
         self._meter = Meter(self.rates)
+        if self.feed is not None:
+            self.feed.reset()
         for account in self.accounts.values():
-            account.book = Book()
+            account.book = self._new_book(account.name)
         self.seed()
 
     def behave(self, **switches: object) -> Any:
@@ -165,7 +176,7 @@ class VenueSimulator(ABC):
 
     def add_account(self, name: str, *, api_key: str, api_secret: str, permissions: Sequence[Action] = ()) -> Account:
         """Open an account with empty books; no permissions named means all."""
-        account = Account(name=name, api_key=api_key, api_secret=api_secret, book=Book())
+        account = Account(name=name, api_key=api_key, api_secret=api_secret, book=self._new_book(name))
         if permissions:
             account.permissions = frozenset(permissions)
         self.accounts[name] = self._by_key[api_key] = account
@@ -177,6 +188,20 @@ class VenueSimulator(ABC):
         snapshots = {name: account.book.snapshot() for name, account in self.accounts.items()} if stale else {}
         return self.faults.add(fault, snapshots)
 
+    def disturb(self, fault: FeedFault) -> ArmedFeedFault:
+        """Script a fault of the private feed. Raises `ValueError` for one that the venue cannot have."""
+        if self.feed is None:
+            raise ValueError(f"{self.venue} has no private feed")
+        return self.feed.inject(fault)
+
+    async def load(self, load: Load) -> LoadReport:
+        """Publish many events on an account's feed and return at their end."""
+        return await run_load(self, load)
+
+    def truth(self, account: str = "main") -> dict[str, Truth]:
+        """Return what every order of an account is now, by its id."""
+        return truth_of(self.accounts[account].book, self.endings)
+
     def add_positions(self, seed: PositionSeed) -> list[Position]:
         """Open positions nobody traded for."""
         book, opened_ms = self.accounts[seed.account].book, self.now_ms()
@@ -185,7 +210,7 @@ class VenueSimulator(ABC):
             position_id = self.position_id(seed)
             added.append(Position(position_id=position_id, symbol=seed.symbol, side=seed.side, size=seed.size,
                                   price=seed.price, opened_ms=opened_ms))  # fmt: skip
-            book.positions[position_id] = added[-1]
+            book.open(added[-1])
         return added
 
     def add_orders(self, seed: OrderSeed) -> list[Order]:
@@ -202,10 +227,16 @@ class VenueSimulator(ABC):
         self.market.move(move)
 
     def stop(self) -> None:
-        """Let go of every request that hangs."""
+        """Let go of every request that hangs and of every feed socket."""
         self._closing.set()
+        if self.feed is not None:
+            self.feed.hang_up()
 
     # What endpoints use.
+
+    def keyholder(self, api_key: str) -> Account | None:
+        """Return the account of an API key."""
+        return self._by_key.get(api_key)
 
     def next_order_id(self) -> str:
         """Return an id for a new order."""
@@ -225,6 +256,12 @@ class VenueSimulator(ABC):
         """Write a ledger entry about a request."""
         self.ledger.add(kind, call.origin, self.subject(call), at_ms=self.now_ms(), note=note)
 
+    def take(self, scope: str, *, account: str, ip: str) -> Breach | None:
+        """Draw from a rate limit; return the one that refuses."""
+        if not self.behaviour.rate_limits:
+            return None
+        return self._meter.take(scope, account=account or ip, ip=ip, now_s=time.time())
+
     def refusal(self, call: Call, code: str) -> Refusal:
         """Return the refusal with a code, to be raised."""
         return Refusal(self.error(call, code), code)
@@ -233,7 +270,8 @@ class VenueSimulator(ABC):
 
     async def serve(self, endpoint: Endpoint, http: web.Request) -> web.StreamResponse:
         """Answer one request, or do to it what the next fault says."""
-        call = self._call(endpoint, http, await http.read())
+        account = self.keyholder(self.key_of(http.headers)) or _NOBODY
+        call = read_call(endpoint, http, await http.read(), account)
         self.record("request", call)
         armed = self.faults.take(endpoint.name, endpoint.action, call.account.name)
         if armed is None:
@@ -245,7 +283,7 @@ class VenueSimulator(ABC):
     async def unknown(self, http: web.Request) -> web.StreamResponse:
         """Answer a request for a route that does not exist; recorded as endpoint `unknown`."""
         endpoint = Endpoint(method=http.method, path=http.path, name="unknown", action="read", handler=self.answer)
-        self.ledger.add("request", self._origin(endpoint, http, b"", ""), Subject(), at_ms=self.now_ms())
+        self.ledger.add("request", origin_of(endpoint, http, b"", ""), Subject(), at_ms=self.now_ms())
         return self._response(self.unknown_route())
 
     def answer(self, call: Call) -> Answer:
@@ -262,7 +300,7 @@ class VenueSimulator(ABC):
         endpoint = call.endpoint
         if self.behaviour.maintenance and not endpoint.public:
             raise Refusal(self.under_maintenance(), "maintenance")
-        if self.behaviour.rate_limits and endpoint.scope:
+        if endpoint.scope:
             self._meter_in(endpoint.scope, call)
         if not endpoint.public:
             self.authenticate(call)
@@ -270,10 +308,21 @@ class VenueSimulator(ABC):
                 raise Refusal(self.forbidden(call), "permission")
 
     def _meter_in(self, scope: str, call: Call) -> None:
-        breach = self._meter.take(scope, account=call.account.name or call.ip, ip=call.ip, now_s=time.time())
+        breach = self.take(scope, account=call.account.name, ip=call.ip)
         if breach is not None:
             headers = self._retry_after(breach.wait_s if self.tells_retry_after else None, date=False)
             raise Refusal(with_headers(self.throttled(breach), headers), scope, "throttled")
+
+    def _new_book(self, name: str) -> Book:
+        return Book(partial(self._order_changed, name), partial(self._position_changed, name))
+
+    def _order_changed(self, name: str, before: Order | None, after: Order) -> None:
+        if self.feed is not None and name in self.accounts:
+            self.feed.order_changed(self.accounts[name], before, after)
+
+    def _position_changed(self, name: str, before: Position | None, after: Position | None) -> None:
+        if self.feed is not None and name in self.accounts:
+            self.feed.position_changed(self.accounts[name], before, after)
 
     async def _fail(self, http: web.Request, call: Call, fault: Fault) -> web.StreamResponse:
         if fault.when == "before":
@@ -323,31 +372,3 @@ class VenueSimulator(ABC):
         if self.clock_offset_ms:
             headers["Date"] = formatdate(self.now_ms() / 1000, usegmt=True)
         return web.Response(status=answer.status, body=answer.body, headers=headers)
-
-    def _call(self, endpoint: Endpoint, http: web.Request, body: bytes) -> Call:
-        account = self._by_key.get(self.key_of(http.headers), _NOBODY)
-        return Call(
-            endpoint=endpoint,
-            method=http.method,
-            path=http.rel_url.raw_path,
-            host=http.host,
-            ip=http.remote or "",
-            query=http.rel_url.raw_query_string,
-            params=http.query,
-            path_ids=http.match_info,
-            headers=http.headers,
-            body=body,
-            account=account,
-            origin=self._origin(endpoint, http, body, account.name),
-            now_ms=0,
-        )
-
-    def _origin(self, endpoint: Endpoint, http: web.Request, body: bytes, account: str) -> Origin:
-        return Origin(
-            endpoint=endpoint.name,
-            account=account,
-            method=http.method,
-            path=http.rel_url.raw_path,
-            query=_SIGNATURE.sub("", http.rel_url.raw_query_string),
-            body_sha256=hashlib.sha256(body).hexdigest(),
-        )

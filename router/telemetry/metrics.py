@@ -86,6 +86,7 @@ class Metrics:
         prometheus_client.GCCollector(registry=self.registry)
         self._define_commands()
         self._define_venues()
+        self._define_feeds()
         self._define_process()
 
     def _define_commands(self) -> None:
@@ -126,6 +127,17 @@ class Metrics:
         for venue in self._venues:
             for gauge in (self._in_flight, self._in_doubt, self._oldest, self._halted):
                 gauge[venue,].set(0)
+
+    def _define_feeds(self) -> None:
+        self._events = _Labelled(self._counter("order_events", "Changes of orders, numbered", "venue", "status"))
+        self._feed_up = _Labelled(
+            self._gauge("feed_up", "1 while an account's events are complete", "venue", "account")
+        )
+        self._feed_heard = _Labelled(
+            self._gauge("feed_last_message_timestamp_seconds", "When the venue was last heard", "venue", "account")
+        )
+        self._gaps = _Labelled(self._counter("feed_gaps", "Gaps announced", "venue"))
+        self._reconnects = _Labelled(self._counter("feed_reconnects", "Streams begun again", "venue"))
 
     def _define_process(self) -> None:
         self._commit_seconds = self._histogram("journal_commit_seconds", "One commit of the journal")
@@ -209,6 +221,26 @@ class Metrics:
     def halted(self, venue: str, *, halted: bool) -> None:
         """Say whether sending to a venue is stopped."""
         self._halted[self._known(venue),].set(halted)
+
+    def order_event(self, venue: str, status: str) -> None:
+        """Count a change of an order."""
+        self._events[self._known(venue), status].inc()
+
+    def feed_up(self, venue: str, account: str, *, up: bool) -> None:
+        """Say whether an account's events are complete. Accounts are configured, never taken from the wire."""
+        self._feed_up[self._known(venue), account].set(up)
+
+    def feed_heard(self, venue: str, account: str, at_s: float) -> None:
+        """Say when (seconds since 1970) a venue's feed was last heard."""
+        self._feed_heard[self._known(venue), account].set(at_s)
+
+    def feed_gap(self, venue: str) -> None:
+        """Count a gap that was announced."""
+        self._gaps[self._known(venue),].inc()
+
+    def feed_reconnected(self, venue: str) -> None:
+        """Count a stream that is begun again."""
+        self._reconnects[self._known(venue),].inc()
 
     def journal_commit(self, seconds: float) -> None:
         """Time one commit."""

@@ -1,4 +1,4 @@
-"""The simulated venues, one file each. A file placed here is a venue; nothing else names it."""
+"""The simulated venues, one file or folder each. What is placed here is a venue; nothing else names it."""
 
 import importlib
 import pkgutil

@@ -16,14 +16,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 from urllib.parse import parse_qsl, quote_plus
 
-from router.simulator.book import Book, Fill, Order
+from router.simulator.book import Book, Fill, Order, Status
 from router.simulator.call import Answer, Call, Endpoint, Refusal, json_answer
 from router.simulator.ledger import Subject
 from router.simulator.rates import Breach, Rate
 from router.simulator.seeds import Behaviour, OrderSeed
+from router.simulator.truth import ENDINGS, Ending
 from router.simulator.venue import VenueSimulator
 
 KEY: Final = "N3LbmwMAXcObdVYdP8KTMYjsi94CUpEh8C3F2xhDKdxbkfQn8Bi3FQP7LudeN9Vb"
@@ -53,6 +54,9 @@ class NamiBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `error_status` is the HTTP status of business errors (the older pages say 200), `open_shape` what `data` of the open
     orders is (the pages show both).
+
+    There is no private stream. For who polls, `history_lag_s` is how long an order that has ended is in neither list,
+    and `history_time` what the history's `timeFrom` and `timeTo` are about (the pages do not say).
     """
 
     timestamp_window_s: float = 60.0
@@ -60,6 +64,8 @@ class NamiBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fields=
     wrapped: bool = False
     error_status: Literal[200, 400] = 400
     open_shape: Literal["object", "list"] = "object"
+    history_lag_s: float = 0.0
+    history_time: Literal["created", "updated"] = "created"
 
 
 class Nami(VenueSimulator):
@@ -69,6 +75,7 @@ class Nami(VenueSimulator):
     rates = (Rate(scope="all", count=60, period_s=60, per="ip", shape="clock"),)
     behaviour_type = NamiBehaviour
     behaviour: NamiBehaviour
+    endings: ClassVar[Mapping[Status, Ending]] = {**ENDINGS, "expired": "canceled"}
     first_order_id = 435373
     first_fill_id = 8415
 
@@ -165,6 +172,10 @@ class Nami(VenueSimulator):
         params, book = call.params, self.view(call)
         side, symbol, shown = params.get("side"), params.get("symbol"), params.get("hideCanceled") != "true"
         since_ms, until_ms = self._time(call, "timeFrom", 0), self._time(call, "timeTo", 1 << 62)
+        by_change, shown_ms = (
+            self.behaviour.history_time == "updated",
+            call.now_ms - self.behaviour.history_lag_s * 1000,
+        )
         found = (
             order_row(order, book)
             for order in reversed(book.orders.values())
@@ -172,7 +183,8 @@ class Nami(VenueSimulator):
             and side in {None, order.side}
             and symbol in {None, order.symbol}
             and (shown or _STATUSES[order.status] != "CANCELED")
-            and since_ms <= order.created_ms <= until_ms
+            and since_ms <= (order.updated_ms if by_change else order.created_ms) <= until_ms
+            and order.updated_ms <= shown_ms
         )
         return self._ok(list(islice(found, *self._page(call))))
 

@@ -24,6 +24,7 @@ from router.simulator.venues.coinbase.answers import (
     unauthorized,
 )
 from router.simulator.venues.coinbase.bearer import PublicKey, fault_of, key_id, public_key
+from router.simulator.venues.coinbase.feed import CoinbaseFeed
 from router.simulator.venues.coinbase.keys import ED25519_KEY, ES256_KEY, KEY_NAME
 from router.simulator.venues.coinbase.rows import STATUSES, configuration, fill_row, iso, order_row, position_row
 
@@ -37,6 +38,9 @@ class CoinbaseBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fie
     """`reuse`: what a client_order_id that has an order already does; `oversize`: what a size beyond the position does.
 
     `page_size` is the most rows a page has. `source` is the placement source of orders from now on.
+
+    Of the user endpoint: `subscribe_within_s` and `heartbeat_s` are its times; `fresh_jwt`: a token counts once;
+    `late_ack`: data comes before the acknowledgement; `empty_last_batch`: an empty batch follows a full last one.
     """
 
     cancel_delay_s: float = 0.02
@@ -44,6 +48,11 @@ class CoinbaseBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fie
     oversize: Literal["reject", "clamp"] = "reject"
     page_size: int = 5
     source: str = "RETAIL_ADVANCED"
+    subscribe_within_s: float = 5.0
+    heartbeat_s: float = 1.0
+    fresh_jwt: bool = True
+    late_ack: bool = False
+    empty_last_batch: bool = True
 
 
 class Coinbase(VenueSimulator):
@@ -53,6 +62,7 @@ class Coinbase(VenueSimulator):
     rates = (Rate(scope="private", count=30, period_s=1), Rate(scope="public", count=10, period_s=1, per="ip"))
     behaviour_type = CoinbaseBehaviour
     behaviour: CoinbaseBehaviour
+    feed: CoinbaseFeed
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return the routes below the brokerage API."""
@@ -72,6 +82,10 @@ class Coinbase(VenueSimulator):
             Endpoint(method="GET", path=BASE + "/time", name="time", action="read", scope="public", public=True,
                      handler=self._time),
         ]  # fmt: skip
+
+    def private_feed(self) -> CoinbaseFeed:
+        """Return the user endpoint."""
+        return CoinbaseFeed(self)
 
     def order_ids(self) -> Iterator[str]:
         """Iterate over UUIDs."""
@@ -115,6 +129,14 @@ class Coinbase(VenueSimulator):
         fault = fault_of(token, key, kid=account.api_key, uri=wanted, now_s=call.now_ms / 1000) if key else "kid"
         if fault:
             raise Refusal(unauthorized(), fault, "bad_signature")
+
+    def holder(self, token: str) -> Account | None:
+        """Return whose token of the user endpoint this is, if it is good now."""
+        account = self.keyholder(key_id(token))
+        key = self._keys.get(account.api_key) if account else None
+        if account is None or key is None:
+            return None
+        return None if fault_of(token, key, kid=account.api_key, uri=None, now_s=self.now_ms() / 1000) else account
 
     def subject(self, call: Call) -> Subject:
         """Read ids from the body or the path."""

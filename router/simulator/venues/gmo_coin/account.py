@@ -6,16 +6,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
-from router.simulator.book import ZERO, Order, Position, opposite
+from router.simulator.book import ZERO, Order, Position, Status, opposite
 from router.simulator.call import Account, Answer, Call, Endpoint, Refusal, json_answer
 from router.simulator.ledger import Subject
 from router.simulator.market import part_of, reached
 from router.simulator.rates import Breach, Rate
 from router.simulator.seeds import Behaviour, OrderSeed, PositionSeed
+from router.simulator.truth import ENDINGS, Ending
 from router.simulator.venue import VenueSimulator
 from router.simulator.venues.gmo_coin.close import Close, read_close
+from router.simulator.venues.gmo_coin.feed import SUBSCRIBE_RATE, GmoFeed
+from router.simulator.venues.gmo_coin.frames import CHANNELS
 from router.simulator.venues.gmo_coin.rows import SYMBOLS, WORDS, fill_row, iso, order_row, position_row
 from router.simulator.venues.gmo_coin.tokens import Tokens
 
@@ -27,25 +30,30 @@ class GmoBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fields=T
     """`unknown_order` is what a cancel of an order that does not exist gets.
 
     `reserves`: orders at work reserve what they close, as documented; without it only the position's size counts, as
-    was measured at the same vendor's FX venue.
+    was measured at the same vendor's FX venue. `denied_channels` are those that tokens issued from now on may not hear.
+    `expiry`: what the end of a token does to its open socket.
     """
 
     cancel_delay_s: float = 0.02
     service: Literal["OPEN", "PREOPEN", "MAINTENANCE"] = "OPEN"
     unknown_order: str = "ERR-151"
     reserves: bool = True
+    denied_channels: tuple[str, ...] = ()
+    expiry: Literal["kick", "silent", "ignore"] = "kick"
 
 
 class GmoCoin(VenueSimulator):
     """A margin account with positions that are closed one by one."""
 
     venue = "gmo_coin"
-    rates = (Rate(scope="get", count=20, period_s=1), Rate(scope="post", count=20, period_s=1))
+    rates = (Rate(scope="get", count=20, period_s=1), Rate(scope="post", count=20, period_s=1), SUBSCRIBE_RATE)
+    endings: ClassVar[Mapping[Status, Ending]] = {**ENDINGS, "failed": "expired"}
     behaviour_type = GmoBehaviour
     behaviour: GmoBehaviour
     first_order_id = 637001
     first_fill_id = 72123
     first_position_id = 1000343
+    feed: GmoFeed
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return the private and public routes."""
@@ -67,6 +75,10 @@ class GmoCoin(VenueSimulator):
             Endpoint(method="GET", path="/public/v1/symbols", name="symbols", action="read", public=True,
                      handler=self._symbols),
         ]  # fmt: skip
+
+    def private_feed(self) -> GmoFeed:
+        """Return the private WebSocket."""
+        return GmoFeed(self)
 
     def urls(self, root: str) -> dict[str, str]:
         """Return the three base addresses."""
@@ -270,7 +282,8 @@ class GmoCoin(VenueSimulator):
     def _token(self, call: Call) -> Answer:
         name, token = call.account.name, str((call.object() or {}).get("token"))
         if call.method == "POST":
-            return self._ok(self.tokens.issue(name, call.now_ms))
+            deaf = CHANNELS if "read" not in call.account.permissions else self.behaviour.denied_channels
+            return self._ok(self.tokens.issue(name, call.now_ms, frozenset(deaf)))
         act = self.tokens.extend if call.method == "PUT" else self.tokens.revoke
         if not act(name, token, call.now_ms):
             raise self.refusal(call, "ERR-5106")

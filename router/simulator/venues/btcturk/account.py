@@ -1,39 +1,27 @@
-"""BtcTurk (https://docs.btcturk.com/, read 2026-11), spot: cancelling is all there is.
-
-Signature: base64 HMAC-SHA256, keyed with the decoded secret, of key and stamp; nothing else of a request is signed. A
-stamp is good for five seconds and once per key; a refused one is HTTP 401 with `success: true`.
-`DELETE /order?id=` only queues: HTTP 200, no data, and the order is canceled a moment later unless it fills first; an
-order that is canceled already is answered alike. An id anywhere but in the query is no id. A stop that fires becomes
-`Canceled`, and a new order with the same client id executes.
-unverified: the HTTP status of an unknown order at `GET /order/{id}`, the code of most 401s.
-"""
+"""The BtcTurk account and its endpoints."""
 
 import base64
 import hashlib
 import hmac
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Final
+from typing import ClassVar, Final
 
-from router.simulator.book import Fill, Kind, Order, plain
-from router.simulator.call import Answer, Call, Endpoint, Refusal, json_answer
+from router.simulator.book import Status
+from router.simulator.call import Account, Answer, Call, Endpoint, Refusal, json_answer
 from router.simulator.ledger import Subject
 from router.simulator.rates import Breach, Rate
 from router.simulator.seeds import Behaviour, OrderSeed
+from router.simulator.truth import ENDINGS, Ending
 from router.simulator.venue import VenueSimulator
+from router.simulator.venues.btcturk.feed import CONNECT_RATE, BtcTurkFeed
+from router.simulator.venues.btcturk.rows import order_row, trade_rows
 
 KEY: Final = "7d1c0a52-3f0b-4e6a-9a51-0c2d4e8f1b22"
 KEY_TEXT: Final = base64.b64encode(b"secret-key-for-tests-0123456789").decode()
+WS_SUFFIX: Final = "-ws"
 
-_STATUSES: Final = {"canceled": "Canceled", "filled": "Closed", "expired": "Canceled", "failed": "Canceled"}
-_METHODS: Final[dict[Kind, str]] = {
-    "market": "market",
-    "limit": "limit",
-    "stop_market": "stopmarket",
-    "stop_limit": "stoplimit",
-}
 _CODES: Final = {
     "ORDER_COULD_NOT_BE_CANCELED": (400, 1051),
     "NO_ORDER_MATCHES_YOUR_REQUEST": (400, 1052),
@@ -46,7 +34,6 @@ _CODES: Final = {
     "Unauthorized - Invalid Request": (401, 1037),
     "INTERNAL_ERROR": (500, 500),
 }
-_PAIR: Final = re.compile(r"(\w+?)_?(TRY|USDT|BTC)")
 
 
 def _rates(scope: str, count: int, minute: int) -> list[Rate]:
@@ -63,10 +50,15 @@ def _minute(scope: str, count: int) -> Rate:
 
 
 class BtcTurkBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`pair_required`: whether openOrders insists on `pairSymbol`, as the current page reads; older ones do not."""
+    """`pair_required`: whether openOrders insists on `pairSymbol`, as the current page reads; older ones do not.
+
+    Of the WebSocket: `login_within_s` is its time; `filled_is_deleted`: whether an order that is filled gets a 452.
+    """
 
     cancel_delay_s: float = 0.05
     pair_required: bool = False
+    login_within_s: float = 40.0
+    filled_is_deleted: bool = False
 
 
 class BtcTurk(VenueSimulator):
@@ -79,9 +71,12 @@ class BtcTurk(VenueSimulator):
         _minute("open_orders", 300),
         _minute("all_orders", 300),
         _minute("trades", 120),
+        CONNECT_RATE,
     )
+    endings: ClassVar[Mapping[Status, Ending]] = {**ENDINGS, "expired": "canceled", "failed": "canceled"}
     behaviour_type = BtcTurkBehaviour
     behaviour: BtcTurkBehaviour
+    feed: BtcTurkFeed
     siblings = True
     tells_retry_after = True
     first_order_id = 123456790
@@ -104,15 +99,24 @@ class BtcTurk(VenueSimulator):
                      handler=self._server_time),
         ]  # fmt: skip
 
+    def private_feed(self) -> BtcTurkFeed:
+        """Return the WebSocket."""
+        return BtcTurkFeed(self)
+
     def create_accounts(self) -> None:
         """Add `main`."""
         self._stamps: dict[str, dict[int, None]] = {}
         self.add_account("main", api_key=KEY, api_secret=KEY_TEXT)
 
-    def secrets(self, account: Any) -> dict[str, str]:
-        """Return the two key pairs; the WebSocket has its own, here with the same values."""
+    def secrets(self, account: Account) -> dict[str, str]:
+        """Return the two key pairs: the WebSocket has its own, and neither opens the other's door."""
         pair = super().secrets(account)
-        return {**pair, **{f"ws_{name}": value for name, value in pair.items()}}
+        return {**pair, **{f"ws_{name}": value for name, value in ws_pair(account).items()}}
+
+    def ws_login(self, key: str) -> tuple[Account, str] | None:
+        """Return the account and the secret of a WebSocket key."""
+        account = self.keyholder(key.removesuffix(WS_SUFFIX)) if key.endswith(WS_SUFFIX) else None
+        return (account, ws_pair(account)["api_secret"]) if account else None
 
     def seed(self) -> None:
         """Put the document's order on the book."""
@@ -219,12 +223,12 @@ class BtcTurk(VenueSimulator):
         if order_id is not None:
             if set(call.params) != {"orderId"}:
                 raise self.refusal(call, "INVALID_PARAMETERS")
-            return _ok(list(_trade_rows(book.fills_of(order_id), book.orders)))
+            return _ok(list(trade_rows(book.fills_of(order_id), book.orders)))
         pair = call.params.get("pairSymbol", "").replace("_", "")
         since_ms, until_ms = self._number(call, "startDate", 0), self._number(call, "endDate", 1 << 62)
         fills = (fill for fill in reversed(book.fills)
                  if pair in {"", fill.symbol} and since_ms <= fill.at_ms <= until_ms)  # fmt: skip
-        return _ok(list(_trade_rows(islice(fills, 1000), book.orders)))
+        return _ok(list(trade_rows(islice(fills, 1000), book.orders)))
 
     def _server_time(self, _call: Call) -> Answer:
         now_ms = self.now_ms()
@@ -251,60 +255,18 @@ class BtcTurk(VenueSimulator):
         return Refusal(json_answer(401, {"success": nonce, "message": message, "code": 1037}), why, "bad_signature")
 
 
+def ws_pair(account: Account) -> dict[str, str]:
+    """Return the WebSocket's key pair of an account."""
+    secret = base64.b64encode(b"ws " + base64.b64decode(account.api_secret)).decode()
+    return {"api_key": account.api_key + WS_SUFFIX, "api_secret": secret}
+
+
 def signature(key: str, secret: str, stamp: str) -> str:
     """Sign key and stamp, keyed with the bytes the secret encodes."""
     digest = hmac.new(base64.b64decode(secret), f"{key}{stamp}".encode(), hashlib.sha256).digest()
     return base64.b64encode(digest).decode()
 
 
-def order_row(order: Order) -> dict[str, object]:
-    """Return an order; what is filled is `amount` less `leftAmount`."""
-    return {
-        "id": int(order.order_id),
-        "price": plain(order.price),
-        "amount": plain(order.size),
-        "quantity": plain(order.size),
-        "stopPrice": plain(order.stop_price),
-        "leftAmount": plain(order.left),
-        "pairSymbol": order.symbol,
-        "pairSymbolNormalized": "_".join(_split(order.symbol)),
-        "type": order.side.lower(),
-        "method": _METHODS[order.kind],
-        "orderClientId": order.client_order_id,
-        "time": order.created_ms,
-        "updateTime": order.updated_ms,
-        "status": _STATUSES.get(order.status) or ("Partial" if order.filled else "Untouched"),
-    }
-
-
-def _trade_rows(fills: Iterable[Fill], orders: Mapping[str, Order]) -> Iterable[dict[str, object]]:
-    for fill in fills:
-        numerator, denominator = _split(fill.symbol)
-        amount = fill.size if fill.side == "BUY" else -fill.size
-        yield {
-            "id": fill.fill_id,
-            "timestamp": fill.at_ms,
-            "amount": plain(amount),
-            "preciseAmount": float(amount),
-            "price": plain(fill.price),
-            "fee": "0",
-            "tax": "0",
-            "numeratorSymbol": numerator,
-            "denominatorSymbol": denominator,
-            "orderType": fill.side.lower(),
-            "orderId": int(fill.order_id),
-            "orderClientId": orders[fill.order_id].client_order_id,
-        }
-
-
-def _split(symbol: str) -> tuple[str, str]:
-    pair = _PAIR.fullmatch(symbol)
-    return (pair[1], pair[2]) if pair else (symbol, "")
-
-
 def _ok(data: object = None) -> Answer:
     content: dict[str, object] = {"success": True, "message": "SUCCESS", "code": 0}
     return json_answer(200, content if data is None else {**content, "data": data})
-
-
-SIMULATOR = BtcTurk

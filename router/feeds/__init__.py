@@ -1,0 +1,16 @@
+"""What became of every order: one private feed per account, its events recorded, numbered and published.
+
+owner       which accounts this process feeds: leases, taken over when an owner dies
+account     one account's loop: connect or poll, announce a gap, reconcile, live, watch for silence
+connection  one stream's protocol on one socket
+recorder    what is sighted goes to the journal, which says what of it is news
+outflow     what the journal has numbered goes to the broker, in order
+evidence    what an event proves about a command in doubt or a cancel that waits
+pacer       how often frames may leave for a venue from this address
+"""
+
+from router.feeds.account import Parts
+from router.feeds.evidence import Settler
+from router.feeds.owner import Fed, Feeds
+
+__all__ = ["Fed", "Feeds", "Parts", "Settler"]

@@ -1,0 +1,332 @@
+"""One account's feed, from the moment its lease is ours until it is not.
+
+    gap        announced first: at the beginning, and whenever something may have been missed
+    connect    the stream begins, or there is none and the account is polled
+    reconcile  once the stream is ready, REST tells what it did not; recorded and published
+    live       announced then, and only then
+    watch      from time to time REST is asked whether the stream is silent for nothing
+
+A stream that is told to be alive by heartbeats can still be deaf. So what REST shows and the stream has not told after
+`STALL_S` is a stall: a gap like any other.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from msgspec import Struct
+
+from router.answers import to_time
+from router.errors import JournalUnavailable, LeaseLost, SendError
+from router.events import Lease, Recorded
+from router.feeds.claims import LateClaims
+from router.feeds.connection import Connection, Outside
+from router.feeds.evidence import Settler
+from router.feeds.outflow import Outflow
+from router.feeds.recorder import Recorder
+from router.lookup import Sweep
+from router.ports import EventJournal, EventPublisher
+from router.stream import Change, Feed, Missed
+from router.venue import Account, Venue
+from schemas.events import FeedState, FeedStatus, Source
+
+WATCH_S: Final = 60.0
+WATCH_BUSY_S: Final = 10.0
+"""How often REST is asked, and how often while a command is open."""
+STALL_S: Final = 5.0
+DOUBT_S: Final = 2.0
+READY_S: Final = 120.0
+DOWN_AFTER_US: Final = 60_000_000
+OVERLAP_US: Final = 30_000_000
+"""A reconciliation looks this much further back than what was complete: clocks differ, and reads lag behind."""
+SHOWN_US: Final = 86_100_000_000
+"""Just under a day. GMO Coin's latestExecutions, for one, shows no more (https://api.coin.z.com/docs/)."""
+FAREWELL_S: Final = 3.0
+MAX_PAUSE_S: Final = 30.0
+READ_AGAIN_S: Final = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What the feeds of all accounts share."""
+
+    journal: EventJournal
+    publisher: EventPublisher
+    settler: Settler
+    sweep: Callable[[], Sweep]
+
+
+class AccountFeed:
+    """One account's feed under one lease. `owned` says, by our own clock, whether that still holds."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        venue: Venue,
+        account: Account,
+        feed: Feed,
+        secrets: Any,
+        parts: Parts,
+        outside: Outside,
+        owned: Callable[[], bool],
+    ) -> None:
+        self._lease = lease
+        self._venue = venue
+        self._account = account
+        self._feed = feed
+        self._secrets = secrets
+        self._parts = parts
+        self._outside = outside
+        self._clock = outside.clock
+        self._metrics = outside.metrics
+        self._owned = owned
+        self._place = (venue.name, account.name)
+        self._status: FeedState | None = None
+        self._since_us = 0
+        self._announced_us = 0
+        self._complete_us = 0
+        self._doubtful: set[str] = set()
+        self._look_soon = asyncio.Event()
+        self._connected = False
+        self._goodbyes: set[asyncio.Task[None]] = set()
+        self._recorder: Recorder
+        self._outflow: Outflow
+        self._claims = LateClaims(self._place, parts.journal, parts.publisher, outside.clock)
+
+    async def run(self) -> None:
+        """Feed until cancelled. Raises `LeaseLost` when the account has another owner."""
+        parts = self._parts
+        position = await parts.journal.feed_progress(self._lease)
+        self._complete_us = position.complete_us
+        self._outflow = Outflow(
+            self._place,
+            parts.journal,
+            parts.publisher,
+            self._clock,
+            seq=position.seq,
+            published_seq=position.published_seq,
+            owned=self._owned,
+        )
+        self._recorder = Recorder(
+            self._lease,
+            parts.journal,
+            self._outflow,
+            self._clock,
+            self._metrics,
+            owned=self._owned,
+            on_recorded=self._note_recorded,
+        )
+        self._announce("gap", position.complete_us, "this process has taken the account over")
+        work = [self._recorder.run(), self._outflow.run(), self._claims.run(), self._session()]
+        tasks = [asyncio.create_task(body) for body in work]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
+        except asyncio.CancelledError:
+            await self._farewell(tasks)
+            raise
+        finally:
+            self._metrics.feed_up(*self._place, up=False)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._goodbyes, return_exceptions=True)
+
+    async def _farewell(self, tasks: "list[asyncio.Task[None]]") -> None:
+        """Stop listening, say so, and publish what is left, if that is soon done."""
+        tasks[-1].cancel()
+        await asyncio.wait([tasks[-1]])
+        if not self._owned():
+            return
+        self._announce("down", self._clock.now_us(), "this process ends")
+        with suppress(TimeoutError, LeaseLost):
+            async with asyncio.timeout(FAREWELL_S):
+                await self._outflow.emptied()
+                await self._recorder.mark()
+
+    async def _session(self) -> None:
+        if self._feed.poll_s is not None:
+            await self._poll(*self._feed.poll_s)
+        failures = 0
+        while True:
+            self._connected = False
+            reason = await self._follow()
+            if self._status == "live":
+                self._announce("gap", self._since_us, reason)
+            elif self._clock.now_us() - self._announced_us > DOWN_AFTER_US:
+                self._announce("down", self._since_us, reason)
+            _log.warning("a feed is broken", venue=self._place[0], account=self._place[1], reason=reason)
+            failures = 0 if self._connected else failures + 1
+            await self._clock.sleep(min(2.0**failures, MAX_PAUSE_S) * random.uniform(0.5, 1.0))
+            self._metrics.feed_reconnected(self._place[0])
+
+    async def _follow(self) -> str:
+        """Live through one connection, and return why it ended."""
+        stream = self._feed.stream(self._secrets)
+        if stream is None:
+            return "the venue offers neither a stream nor polling"
+        connection = Connection(
+            stream, self._venue, self._account, self._outside, self._sight_streamed, self._recorder.room
+        )
+        run = asyncio.create_task(connection.run())
+        watch = asyncio.create_task(self._accompany(connection))
+        try:
+            done, _ = await asyncio.wait([run, watch], return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            if self._status == "live":
+                self._since_us = connection.heard_us
+            run.cancel()
+            watch.cancel()
+            await asyncio.gather(run, watch, return_exceptions=True)
+            goodbye = asyncio.create_task(connection.goodbye())
+            self._goodbyes.add(goodbye)
+            goodbye.add_done_callback(self._goodbyes.discard)
+
+    async def _accompany(self, connection: Connection) -> str:
+        """Reconcile once the stream is ready, go live, and watch. Returns why the stream must begin again."""
+        try:
+            async with asyncio.timeout(READY_S):
+                await connection.ready.wait()
+        except TimeoutError:
+            return "the stream did not become ready"
+        pause_s = 1.0
+        while not await self._reconcile("reconcile"):
+            await self._clock.sleep(pause_s)
+            pause_s = min(pause_s * 2, READ_AGAIN_S)
+        self._connected = True
+        self._go_live()
+        while True:
+            await self._until_next_watch()
+            reason = await self._watch()
+            if reason:
+                return reason
+
+    async def _poll(self, idle_s: float, busy_s: float) -> None:
+        """Read again and again; the faster pace is for while a command is open."""
+        heard_us = self._clock.now_us()
+        while True:
+            if await self._reconcile("poll" if self._status == "live" else "reconcile"):
+                heard_us = self._clock.now_us()
+                self._metrics.feed_heard(*self._place, heard_us / 1e6)
+                self._go_live()
+            elif self._clock.now_us() - heard_us > 3 * idle_s * 1e6:
+                self._announce("gap" if self._status == "live" else "down", heard_us, "the polls get no answer")
+            waited_s = 0.0
+            while True:
+                nap_s = busy_s * random.uniform(0.9, 1.1)
+                await self._clock.sleep(nap_s)
+                waited_s += nap_s
+                if waited_s >= idle_s or self._look_soon.is_set() or await self._busy():
+                    break
+            self._look_soon.clear()
+
+    async def _reconcile(self, source: Source) -> bool:
+        """Read what may have been missed, and record and publish it. `False`: not everything could be read."""
+        began_us = self._clock.now_us()
+        missed = await self._missed()
+        if missed is None:
+            return False
+        self._recorder.sight(missed.changes, source)
+        if missed.complete:
+            await self._recorder.settled()
+            await self._complete(began_us)
+        return missed.complete
+
+    async def _watch(self) -> str:
+        """Ask REST whether the stream has kept something back. Returns the reason to begin again, else nothing."""
+        began_us = self._clock.now_us()
+        missed = await self._missed()
+        if missed is None:
+            return ""
+        doubtful, self._doubtful = self._doubtful, set()
+        # Of these the stream is known not to tell all.
+        self._recorder.sight([change for change in missed.changes if change.order_id in doubtful], "reconcile")
+        others = [change for change in missed.changes if change.order_id not in doubtful]
+        if others and await self._news(others):
+            await self._clock.sleep(STALL_S)
+            kept_back = await self._news(others)
+            if kept_back:
+                self._announce("gap", self._complete_us, "REST shows what the stream has not told")
+                self._recorder.sight(kept_back, "reconcile")
+                return "REST showed what the stream had not told"
+        if missed.complete:
+            await self._complete(began_us)
+        return ""
+
+    async def _missed(self) -> Missed | None:
+        since_us = max(self._complete_us - OVERLAP_US, self._clock.now_us() - SHOWN_US)
+        try:
+            known = await self._parts.journal.known_orders(*self._place, since_us)
+            return await self._parts.sweep().run(self._venue, self._account, self._feed.reconcile(known))
+        except (SendError, JournalUnavailable) as error:
+            _log.info("a reconciliation has failed", venue=self._place[0], account=self._place[1], error=str(error))
+            return None
+
+    async def _news(self, changes: Sequence[Change]) -> tuple[Change, ...]:
+        try:
+            return await self._parts.journal.news(*self._place, changes)
+        except JournalUnavailable:
+            return ()
+
+    async def _complete(self, at_us: int) -> None:
+        with suppress(JournalUnavailable):
+            await self._parts.journal.feed_progress(self._lease, complete_us=at_us)
+        self._complete_us = at_us
+
+    async def _busy(self) -> bool:
+        try:
+            return await self._parts.journal.busy(*self._place)
+        except JournalUnavailable:
+            return False
+
+    async def _until_next_watch(self) -> None:
+        over_s = WATCH_S * random.uniform(0.8, 1.2)
+        while over_s > 0:
+            nap_s = min(WATCH_BUSY_S, over_s)
+            over_s -= nap_s
+            try:
+                async with asyncio.timeout(nap_s):
+                    await self._look_soon.wait()
+                self._look_soon.clear()
+                return await self._clock.sleep(DOUBT_S)
+            except TimeoutError:
+                if await self._busy():
+                    return None
+        return None
+
+    def _sight_streamed(self, changes: Sequence[Change]) -> None:
+        self._recorder.sight(changes, "stream")
+
+    def _note_recorded(self, recorded: Recorded) -> None:
+        for evidence in recorded.evidence:
+            self._parts.settler.consider(evidence)
+        if recorded.woken:
+            self._parts.settler.look()
+        if recorded.doubtful:
+            self._doubtful.update(recorded.doubtful)
+            self._look_soon.set()
+        self._claims.hope(recorded.unclaimed)
+        for stored in recorded.events:
+            if not stored.copies:
+                self._claims.add(stored)
+
+    def _go_live(self) -> None:
+        self._announce("live", self._clock.now_us(), "")
+
+    def _announce(self, status: FeedState, since_us: int, reason: str) -> None:
+        """Publish a status that is new."""
+        if status == self._status:
+            return
+        if status == "gap":
+            self._metrics.feed_gap(self._place[0])
+        self._metrics.feed_up(*self._place, up=status == "live")
+        self._status, self._since_us, self._announced_us = status, since_us, self._clock.now_us()
+        venue, account = self._place
+        _log.info("feed status", venue=venue, account=account, status=status, reason=reason)
+        self._outflow.put(
+            FeedStatus(venue=venue, account=account, status=status, since=to_time(since_us), reason=reason)
+        )
