@@ -148,7 +148,7 @@ def after_look(
     match seen:
         case Done() if isinstance(job.command, Close) and job.unanswered and not proven:
             # A position that one read shows as flat: the read may be stale, and our request still on its way.
-            return LookLater(later_us, fresh, absent=fresh)
+            return LookLater(later_us, fresh, absent=fresh, seen=True)
         case Accepted() | Done():
             return Settle(seen)
         case Refused():

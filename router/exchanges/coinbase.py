@@ -662,8 +662,10 @@ def _find_fill(command: Close, attempt: Attempt, others: set[str]) -> Flow:
     nameless = False
     for order_id in unread:
         order = yield from _order(order_id)
-        if order is None or isinstance(order, Unknown):
-            return order or Unknown(message="the order of a fill cannot be read", seen=True)
+        if isinstance(order, Unknown):
+            return msgspec.structs.replace(order, seen=nameless)
+        if order is None:
+            return Unknown(message="the order of a fill cannot be read", seen=True)
         if order.client_order_id == attempt.client_order_id:
             return _close_sight(order)
         nameless |= not order.client_order_id

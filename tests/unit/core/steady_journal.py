@@ -22,8 +22,8 @@ class SteadyJournal(SqliteJournal):
     """One worker's journal. `prepare` must follow `open`."""
 
     fault: JournalFault | None = None
-    began_us = BEGAN_US
-    """When this journal claims to have begun."""
+    began_us = BEGAN_US - 3600 * 1_000_000
+    """When this journal claims to have begun: long before anything in a test."""
     first = True
 
     def prepare(
@@ -38,7 +38,7 @@ class SteadyJournal(SqliteJournal):
 
         The ids of commands whose early rows were lost are added to `forgotten`.
         """
-        self._virtual, self._clock, self._turn, self._at = loop, clock, turn, at
+        self._virtual, self._clock, self._turn, self.at = loop, clock, turn, at
         self._forgotten = forgotten
 
     @property
@@ -74,19 +74,19 @@ class SteadyJournal(SqliteJournal):
 
     async def _write(self, operation: Operation[T], *, key: Key | None = None, early: bool = False) -> T:
         idle = operation is _nothing or key is None  # marks, and looking for results left behind
-        await self._at("" if idle else "before write")
+        await self.at("" if idle else "before write")
         if self.fault == "down":
             raise JournalUnavailable("down")
         async with self._turn:
             with self._virtual.thread_works():
                 value = await super()._write(self._in_virtual_time(operation), key=key, early=early)
-        await self._at("" if idle and not value else "after write")
+        await self.at("" if idle and not value else "after write")
         if self.fault == "answer lost":
             raise JournalUnavailable("the answer was lost")
         return value
 
     async def _read(self, operation: Operation[T], *, key: Key | None = None) -> T:
-        await self._at("")
+        await self.at("")
         if self.fault in {"down", "unreadable"}:
             raise JournalUnavailable("unreadable")
         async with self._turn:

@@ -1,6 +1,5 @@
 """Two workers on one journal, frozen processes, lost journals, and many commands at once."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,16 @@ from tests.unit.core.world import Core, World, coid
 
 
 def freeze(core: Core, point: str, seconds: float) -> None:
-    """Stop a worker's request at a place for a while, as a frozen process would."""
+    """Stop a worker at a place for a while, once, as a frozen process would."""
     frozen: list[str] = []
 
-    def at(original: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
-        async def freezing(here: str) -> None:
-            await original(here)
-            if here == point and not frozen:
-                frozen.append(here)
-                await core.clock.sleep(seconds)
+    async def at(here: str) -> None:
+        await core.at(here)
+        if here == point and not frozen:
+            frozen.append(here)
+            await core.clock.sleep(seconds)
 
-        return freezing
-
-    core.transport.at = at(core.at)
+    core.transport.at = core.journal.at = at
 
 
 @pytest.mark.parametrize("seconds", [1.5, 3.0, 30.0])
@@ -39,6 +35,20 @@ def test_an_intent_that_went_stale_sends_nothing(world: World, seconds: float) -
     result = world.final("c1", 120)
     world.run(30)
     taken_up = seconds > 10
+    assert (result.outcome, len(world.acme.arrivals)) == (("rejected", 0) if taken_up else ("accepted", 1))
+    promises.check(world)
+
+
+@pytest.mark.parametrize("seconds", [3.0, 8.0, 30.0])
+def test_an_intent_that_went_stale_before_it_was_signed_sends_nothing(world: World, seconds: float) -> None:
+    """Frozen right after the intent is stored: its signature would be fresh, but others may have taken it for sent."""
+    freeze(world.cores[0], "after write", seconds)
+    world.publish(world.close(ttl_s=60))
+    world.run(0)
+    world.start()
+    result = world.final("c1", 120)
+    world.run(30)
+    taken_up = seconds > 7
     assert (result.outcome, len(world.acme.arrivals)) == (("rejected", 0) if taken_up else ("accepted", 1))
     promises.check(world)
 

@@ -875,6 +875,8 @@ def test_what_was_seen_stays_seen_when_the_next_read_fails() -> None:
     nameless_fill = (fills("B-2"), reply({"order": order("B-2", "")}))
     for broken in (reply({}, 503), positions({"value": 3})):
         assert is_seen(look(close(), orders(), orders(), *nameless_fill, broken))
+    two = (fills("B-2", "C-3"), reply({"order": order("B-2", "")}), reply({}, 503))
+    assert is_seen(look(close(), orders(), orders(), *two))
     sight = look(close(), orders(), reply({}, 503))
     assert isinstance(sight, Unknown)
     assert not sight.seen
