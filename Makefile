@@ -14,7 +14,7 @@ demo: setup ## broker, simulated exchanges and a worker on this machine; command
 	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/order-router demo
 
 test: setup ## every test that is not marked slow, on a real RabbitMQ and a real PostgreSQL
-	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -n 2 --dist loadfile
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -n 4 --dist loadfile
 
 test-faults: setup ## the whole fault table and every crash point, about seven minutes
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults or slow" tests/faults

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from router.rabbitmq_node import free_ports
 from router.simulator import Simulators
 
 READY_S = 60.0
@@ -127,7 +127,7 @@ class Stack:
 
         `url` is its own way to the broker, if any.
         """
-        port = free_port()
+        (port,) = free_ports(1)
         log = self.directory / f"worker-{len(self.workers)}.log"
         own = {"ORDER_ROUTER_BROKER__URL": url} if url else {}
         with log.open("wb") as out:
@@ -152,13 +152,6 @@ class Stack:
         for worker in self.workers:
             worker.signal(signal.SIGCONT)
             await worker.kill()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(holds: Any, timeout_s: float = READY_S) -> None:

@@ -1,9 +1,8 @@
-"""The sender's side: publish a command and hear its results. For `order-router send` and the demo."""
+"""The sender's side: publish a command and hear its results and order events. For `order-router send` and the demo."""
 
 import asyncio
 import datetime
 import uuid
-from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
@@ -30,9 +29,7 @@ class Caller:
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._queue: AbstractQueue | None = None
-        self._heard: asyncio.Queue[Result] = asyncio.Queue()
-        self.events: list[OrderEvent] = []
-        """The order events heard so far, of all commands."""
+        self._heard: asyncio.Queue[Result | OrderEvent] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
         self._connection = await connect(self._config, "send")
@@ -77,22 +74,18 @@ class Caller:
             why = " ".join(str(error).split())[:200] or type(error).__name__
             raise PublishFailed(f"the command was not taken: {why}") from None
 
-    async def results(self, timeout_s: float) -> AsyncIterator[Result]:
-        """Yield results as they arrive, until `timeout_s` has passed since the call."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + timeout_s
-        while True:
-            try:
-                async with asyncio.timeout_at(ends):
-                    result = await self._heard.get()
-            except TimeoutError:
-                return
-            yield result
+    async def hear(self, timeout_s: float) -> Result | OrderEvent | None:
+        """Return the next result or order event, of any command, in the order of arrival; `None` after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._heard.get()
+        except TimeoutError:
+            return None
 
     async def _hear(self, message: AbstractIncomingMessage) -> None:
-        if message.type == "order.event":
+        if message.type == "order.result":
+            self._heard.put_nowait(decode_result(message.body, message.content_type))
+        elif message.type == "order.event":
             event = decode_event(message.body, message.content_type)
             if isinstance(event, OrderEvent):
-                self.events.append(event)
-        else:
-            self._heard.put_nowait(decode_result(message.body, message.content_type))
+                self._heard.put_nowait(event)

@@ -14,18 +14,22 @@ if TYPE_CHECKING:
     from router.cli.stage import Stage
     from router.cli.witness import Exchanged
     from router.config import Broker
+    from schemas.events import OrderEvent
     from schemas.results import Result
 
 ANSWER_S: Final = 40.0
+EVENTS_S: Final = 3.5
+"""How long after its result a command's order events are waited for; Nami is polled every 3 s or so."""
 HEADINGS: Final = ("command", "request", "answer", "result", "latency")
 
 
 class Step(NamedTuple):
-    """One command, with the values of the venue's own document, and the outcome it describes."""
+    """One command, with the values of the venue's own document, the outcome it describes, and the order's status."""
 
     action: str
     fields: dict[str, Any]
     outcome: str
+    status: str
 
     def __str__(self) -> str:
         target = self.fields.get("order_id") or self.fields.get("position_id") or self.fields["symbol"]
@@ -43,13 +47,25 @@ GMO_CLOSE: Final = {
     "time_in_force": "gtc",
 }
 STEPS: Final = (
-    Step("close", GMO_CLOSE, "accepted"),
-    Step("cancel", {"venue": "gmo_coin", "order_id": "637000"}, "accepted"),
-    Step("close", {"venue": "coinbase", "symbol": "BIT-28JUL23-CDE", "size": "3"}, "accepted"),
-    Step("cancel", {"venue": "coinbase", "order_id": "11111-00000-000000"}, "accepted"),
-    Step("cancel", {"venue": "btcturk", "order_id": "123456789"}, "accepted"),
-    Step("cancel", {"venue": "nami", "symbol": "BTCUSDT", "order_id": "435372"}, "done"),
+    Step("close", GMO_CLOSE, "accepted", "working"),
+    Step("cancel", {"venue": "gmo_coin", "order_id": "637000"}, "accepted", "canceled"),
+    Step("close", {"venue": "coinbase", "symbol": "BIT-28JUL23-CDE", "size": "3"}, "accepted", "filled"),
+    Step("cancel", {"venue": "coinbase", "order_id": "11111-00000-000000"}, "accepted", "canceled"),
+    Step("cancel", {"venue": "btcturk", "order_id": "123456789"}, "accepted", "canceled"),
+    Step("cancel", {"venue": "nami", "symbol": "BTCUSDT", "order_id": "435372"}, "done", "canceled"),
 )
+
+
+class Heard(NamedTuple):
+    """An order event, and when after the final result it came; less than zero when it came before."""
+
+    event: "OrderEvent"
+    after_ms: float
+
+    def __str__(self) -> str:
+        from router.cli.lines import event_line
+
+        return f"{event_line(self.event)}  {self.after_ms:+.0f} ms after the result"
 
 
 class Row(NamedTuple):
@@ -59,6 +75,7 @@ class Row(NamedTuple):
     ms: float
     sent: "tuple[Exchanged, ...]"
     result: "Result | None"
+    events: tuple[Heard, ...]
 
     @property
     def right(self) -> bool:
@@ -88,7 +105,10 @@ class Row(NamedTuple):
         import msgspec
 
         plain = {"command": {"type": self.step.action, **self.step.fields}, "sent": self.sent, "result": self.result}
-        found: dict[str, Any] = msgspec.to_builtins({**plain, "ms": round(self.ms, 1), "right": self.right})
+        events = [{**msgspec.to_builtins(heard.event), "after_ms": round(heard.after_ms, 1)} for heard in self.events]
+        found: dict[str, Any] = msgspec.to_builtins(
+            {**plain, "events": events, "ms": round(self.ms, 1), "right": self.right}
+        )
         return found
 
 
@@ -99,7 +119,8 @@ def demo(
 ) -> None:
     """Show six commands over four simulated venues.
 
-    Each goes from RabbitMQ through a worker to the venue and back. Runs a RabbitMQ node of its own, or uses the
+    Each goes from RabbitMQ through a worker to the venue and back, and what the venue then reports of the order comes
+    after it as events, which the exit status does not depend on. Runs a RabbitMQ node of its own, or uses the
     broker of --config or ORDER_ROUTER_BROKER__URL under a prefix that is removed afterwards.
     """
     with _progress() as tell:
@@ -137,16 +158,36 @@ async def _demo(broker: "Broker", tell: Callable[[str], None], *, stay: bool, js
 
 async def _play(step: Step, stage: "Stage") -> Row:
     from router.cli.send import build
+    from schemas.events import OrderEvent
 
     command = build(step.action, {"account": "main", **step.fields})
     seen = stage.witness.seen[step.fields["venue"]]
     before, began = len(seen), time.perf_counter()
     await stage.caller.publish(command)
-    result = None
-    async for result in stage.caller.results(ANSWER_S):
-        if result.final:
+    result, answered, ends = None, began, began + ANSWER_S
+    events: list[tuple[OrderEvent, float]] = []
+    final = reported = False
+    while not (final and reported):
+        heard = await stage.caller.hear(ends - time.perf_counter())
+        now = time.perf_counter()
+        if heard is None:
             break
-    return Row(step, (time.perf_counter() - began) * 1000, tuple(seen[before:]), result)
+        if heard.command_id != command.command_id:
+            continue  # an earlier step's, late
+        if isinstance(heard, OrderEvent):
+            events.append((heard, now))
+            reported = reported or heard.status == step.status
+        else:
+            result, answered, final = heard, now, heard.final
+            if final:
+                ends = now + (EVENTS_S if heard.venue in stage.live else 0)
+    return Row(
+        step,
+        ((answered if result else time.perf_counter()) - began) * 1000,
+        tuple(seen[before:]),
+        result,
+        tuple(Heard(event, (at - answered) * 1000) for event, at in events),
+    )
 
 
 def _show(rows: list[Row], *, json: bool) -> None:
@@ -163,11 +204,16 @@ def _show(rows: list[Row], *, json: bool) -> None:
         for heading in HEADINGS:
             table.add_column(heading, overflow="fold")
         for row in rows:
-            table.add_row(*map(Text, row.cells()), end_section=True)
+            table.add_row(*map(Text, row.cells()))
+            for heard in row.events:
+                table.add_row("", "", "", str(heard), "")
+            table.add_section()
         Console().print(table)
     else:
         for row in rows:
             typer.echo("  →  ".join(row.cells()))
+            for line in map(str, row.events or ("no event",)):
+                typer.echo(f"   {line}")
 
 
 async def _stay(stage: "Stage", tell: Callable[[str], None]) -> None:

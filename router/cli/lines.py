@@ -1,5 +1,6 @@
-"""One readable line for a result."""
+"""One readable line for a result, and one for an order event."""
 
+from schemas.events import OrderEvent
 from schemas.results import Result
 
 
@@ -19,4 +20,17 @@ def result_line(result: Result) -> str:
     parts.append(f"by {result.evidence}")
     notes = {"dry run": result.dry_run, "repeated": result.duplicate, "not final": not result.final}
     parts += [note for note, holds in notes.items() if holds]
+    return "  ".join(parts)
+
+
+def event_line(event: OrderEvent) -> str:
+    """Say what became of an order: its number among the account's, the state, at which price, and how that is known."""
+    parts = [f"event seq {event.seq}", f"{event.venue}/{event.account}", f"order {event.order_id}"]
+    price = event.last_fill.price if event.last_fill else None
+    at = f" at {price}" if price else ""
+    status = "" if event.status == "filled" else f"{event.status}, "
+    parts.append(f"{status}filled {event.filled_size} of {event.size or '?'}{at}")
+    if event.cancel_reason:
+        parts.append(event.cancel_reason)
+    parts.append(f"by {event.source}")
     return "  ".join(parts)

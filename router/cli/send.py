@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 GRACE_S: Final = 15.0
 """An answer is due by `not_after`; this is for its way back."""
 
-app = typer.Typer(no_args_is_help=True, help="Publish one command, wait for its results and print them.")
+app = typer.Typer(
+    no_args_is_help=True, help="Publish one command, and print its results and order events until the last result."
+)
 
 Venue = Annotated[str, typer.Option(help="The venue, such as gmo_coin.")]
 Account = Annotated[str, typer.Option(help="The account at the venue.")]
@@ -166,17 +169,22 @@ async def _deliver(
     command: "Command", settings: "Config", *, ttl_s: float, msgpack: bool, user_id: str | None, json: bool
 ) -> bool:
     from router.broker import Caller
-    from router.cli.lines import result_line
-    from schemas.codec import JSON, MSGPACK, encode_result
+    from router.cli.lines import event_line, result_line
+    from schemas.codec import JSON, MSGPACK, encode_event, encode_result
+    from schemas.events import OrderEvent
 
     async with Caller(settings.broker) as caller:
         await caller.publish(command, content_type=MSGPACK if msgpack else JSON, user_id=user_id)
         wait_s = ttl_s + GRACE_S
-        while (result := await anext(caller.results(wait_s), None)) is not None:
-            typer.echo(encode_result(result).decode() if json else result_line(result))
-            if result.final:
-                return result.outcome in {"accepted", "done"}
+        began = time.monotonic()
+        while (heard := await caller.hear(began + wait_s - time.monotonic())) is not None:
+            if isinstance(heard, OrderEvent):
+                typer.echo(encode_event(heard).decode() if json else event_line(heard))
+                continue
+            typer.echo(encode_result(heard).decode() if json else result_line(heard))
+            if heard.final:
+                return heard.outcome in {"accepted", "done"}
             # A doubt is settled, one way or the other, within this.
-            wait_s = settings.worker.resolve_for_s + GRACE_S
+            began, wait_s = time.monotonic(), settings.worker.resolve_for_s + GRACE_S
     typer.echo(f"no answer within {wait_s:g} s: is a worker running?", err=True)
     return False

@@ -1,11 +1,13 @@
 """What the demo plays on: a broker, simulated venues and a worker, put up and taken away without a trace."""
 
 import asyncio
+import http.client
 import logging
 import os
 import signal
 import socket
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -14,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
 
 from router.app import run_worker
 from router.broker import Caller, Names, connect, open_channel
@@ -25,21 +28,26 @@ from router.rabbitmq_node import RabbitMQNode
 from router.simulator import Simulators
 from router.telemetry import configure_logging
 
+FEED_UP: Final = "order_router_feed_up"
 BROKER_VARIABLES: Final = "ORDER_ROUTER_BROKER__"
 OWN_VARIABLES: Final = "ORDER_ROUTER_"
 READY_S: Final = 60.0
 DRAIN_S: Final = 3.0
+FEEDS_S: Final = 15.0
+"""GMO Coin's feed alone takes some six: its wire allows one subscription a second
+(https://api.coin.z.com/docs/en/#restrictions)."""
 
 Tell = Callable[[str], None]
 
 
 class Stage(Struct, frozen=True, kw_only=True):
-    """Everything that is up."""
+    """Everything that is up; `live` names the venues whose order feed was when the first command was due."""
 
     config: Config
     simulators: Simulators
     witness: Witness
     caller: Caller
+    live: frozenset[str]
 
     def urls(self) -> dict[str, str]:
         """Return where a curious person may look."""
@@ -89,8 +97,9 @@ async def staged(broker: Broker, tell: Tell) -> AsyncIterator[Stage]:
             stack.push_async_callback(_remove, config)
         tell("starting the worker")
         await stack.enter_async_context(_working(config))
+        live = await _feeds_live(config, tell)
         caller = await stack.enter_async_context(Caller(broker))
-        yield Stage(config=config, simulators=simulators, witness=witness, caller=caller)
+        yield Stage(config=config, simulators=simulators, witness=witness, caller=caller, live=live)
 
 
 def _shared_broker(file: Path | None) -> Broker | None:
@@ -124,7 +133,7 @@ def _config(folder: Path, simulators: Simulators, broker: Broker) -> Config:
 @asynccontextmanager
 async def _working(config: Config) -> AsyncIterator[None]:
     stop, ready = asyncio.Event(), asyncio.Event()
-    worker = asyncio.create_task(run_worker(config, stop=stop, on_ready=ready.set))
+    worker = asyncio.create_task(run_worker(config, stop=stop, on_ready=ready.set, feed=True))
     waiting = asyncio.create_task(ready.wait())
     try:
         await asyncio.wait({worker, waiting}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
@@ -136,6 +145,38 @@ async def _working(config: Config) -> AsyncIterator[None]:
         waiting.cancel()
         stop.set()
         await worker
+
+
+async def _feeds_live(config: Config, tell: Tell) -> frozenset[str]:
+    """Wait until every venue's feed is live, but not for ever: the commands do not need them. Return which are."""
+    told = ""
+    ends = time.monotonic() + FEEDS_S
+    while True:
+        live = await asyncio.to_thread(_live, config)
+        missing = ", ".join(sorted(config.accounts.keys() - live))
+        if not missing or time.monotonic() >= ends:
+            break
+        if missing != told:
+            tell(f"waiting for the order feeds: {missing}")
+            told = missing
+        await asyncio.sleep(0.1)
+    if missing:
+        tell(f"going on without the order feeds of {missing}")
+    return live
+
+
+def _live(config: Config) -> frozenset[str]:
+    """Return the venues whose feed is live, by the worker's own metrics."""
+    connection = http.client.HTTPConnection(config.http.host, config.http.port, timeout=5)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    except (OSError, http.client.HTTPException):
+        return frozenset()
+    finally:
+        connection.close()
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return frozenset(sample.labels["venue"] for sample in samples if sample.name == FEED_UP and sample.value)
 
 
 async def _remove(config: Config) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from router.rabbitmq_node import RabbitMQNode
+from router.rabbitmq_node import RabbitMQNode, free_ports
 from router.simulator import Simulators
 from tests.faults.proxy import Proxy
 from tests.faults.trial import TIMEOUT_S, TRIES, Trial, trial
 from tests.sender import in_seconds
-from tests.stack import free_port, until
+from tests.stack import until
 
 BROKEN_ANSWERS: dict[str, dict[str, Any]] = {
     "reset after headers": {"what": "reset_after_headers"},
@@ -114,7 +114,7 @@ async def test_a_keep_alive_socket_that_died_is_not_written_to_twice(running: Tr
 async def test_a_refused_connection_is_tried_again_within_the_deadline(trials: Any) -> None:
     """Row 19: nothing listens, so nothing was sent, so even a close goes again until somebody does."""
     async with trials() as made:
-        port = free_port()
+        (port,) = free_ports(1)
         made.change("venues.gmo_coin", rest_url=f"http://127.0.0.1:{port}/private")
         worker = await made.worker()
         command_id = await made.publish(made.close())
@@ -145,7 +145,7 @@ async def test_a_venue_that_is_down_costs_neither_answers_nor_retries(trials: An
     """Row 24: with a hundred closes waiting for a dead venue all are answered by their deadlines, unsent."""
     commands, not_after_s = 100, 4.0
     async with trials() as made:
-        made.change("venues.gmo_coin", rest_url=f"http://127.0.0.1:{free_port()}/private", limits="off")
+        made.change("venues.gmo_coin", rest_url=f"http://127.0.0.1:{free_ports(1)[0]}/private", limits="off")
         worker = await made.worker()
         loop = asyncio.get_running_loop()
         began = loop.time()

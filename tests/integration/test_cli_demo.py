@@ -36,7 +36,7 @@ async def demonstrating(folder: Path, *options: str, broker: str = "") -> AsyncI
 
 
 async def test_six_commands_end_as_documented_on_a_given_broker(tmp_path: Path, rabbitmq: RabbitMQNode) -> None:
-    """Each is one signed request and one result; the topology it declared is gone afterwards."""
+    """Each is one signed request, one result and its order events; the topology it declared is gone afterwards."""
     async with demonstrating(tmp_path, "--json", broker=rabbitmq.url) as process:
         out, err = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode == 0, err.decode()
@@ -50,18 +50,39 @@ async def test_six_commands_end_as_documented_on_a_given_broker(tmp_path: Path, 
         ("nami", "cancel", "done"),
     ]
     assert all(len(row["sent"]) == 1 and row["right"] for row in rows)
+    seen = [{(event["status"], event["source"]) for event in row["events"]} for row in rows]
+    assert ("working", "stream") in seen[0]
+    assert ("canceled", "stream") in seen[1]
+    assert ("filled", "stream") in seen[2]
+    assert ("canceled", "stream") in seen[3]
+    assert all(
+        event["command_id"] == row["result"]["command_id"] and event["after_ms"] < 4000
+        for row in rows
+        for event in row["events"]
+    )
     assert not list(tmp_path.iterdir())
     if isinstance(rabbitmq, RabbitMQNode):
         assert "demo-" not in rabbitmq.ctl("list_queues", "name") + rabbitmq.ctl("list_exchanges", "name")
 
 
-async def test_without_a_terminal_it_prints_one_line_for_each_command(tmp_path: Path, rabbitmq: RabbitMQNode) -> None:
-    """Command, request, answer, result, latency; header names, never their values."""
+async def test_without_a_terminal_it_prints_lines_for_each_command(tmp_path: Path, rabbitmq: RabbitMQNode) -> None:
+    """Command, request, answer, result, latency, and the order events below; header names, never their values."""
     async with demonstrating(tmp_path, broker=rabbitmq.url) as process:
         out, err = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode == 0, err.decode()
-    lines = out.decode().splitlines()
+    below: list[list[str]] = []
+    lines = []
+    for line in out.decode().splitlines():
+        if line.startswith("   "):
+            below[-1].append(line)
+        else:
+            lines.append(line)
+            below.append([])
     assert len(lines) == 6
+    assert all(below)
+    assert below[2][-1].startswith("   event seq ")
+    assert "filled 3 of 3 at " in below[2][-1]
+    assert below[2][-1].endswith(" ms after the result")
     assert all(line.count("  →  ") == 4 and line.endswith(tuple("0123456789")) for line in lines)
     assert lines[0].startswith("close gmo_coin 1000342  →  POST /private/v1/closeOrder [API-KEY, ")
     assert "-simulated-" not in out.decode() + err.decode()

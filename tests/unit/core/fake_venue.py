@@ -39,15 +39,15 @@ from router.ports import Clock
 from schemas.commands import Cancel, Close, Command
 from schemas.results import OrderState, OrderStatus
 
-Kind = Literal["ok", "refuse", "retry", "look", "unknown", "reset", "hang", "unsent"]
+Kind = Literal["ok", "taken", "refuse", "ban", "retry", "throttle", "look", "unknown", "reset", "hang", "unsent"]
 
 
 class Answer(Struct, frozen=True, kw_only=True):
     """How the venue treats one request that acts.
 
     unsent: no connection. reset, hang: the request arrives, no answer does. look, unknown: an answer that does not
-    tell. `executes` says whether those four act, `late_s` how long after their arrival. An `ok` always acts, a
-    `refuse` and a `retry` never.
+    tell. taken: the answer of an `ok`. `executes` says whether those five act, `late_s` how long after their arrival.
+    An `ok` always acts; `refuse`, `ban`, `retry` and `throttle` (too many requests) never.
     """
 
     kind: Kind = "ok"
@@ -255,12 +255,16 @@ class FakeExchange:
         except msgspec.DecodeError:
             return Unknown(message=f"HTTP {response.status}")
         match told.kind:
-            case "ok":
+            case "ok" | "taken":
                 return Accepted(order_id=told.order_id)
             case "refuse":
                 return Refused(code="insufficient_position", venue_code="E-1", message="not that much")
             case "retry":
                 return Retry(code="venue_maintenance", venue_code="E-2", message="later", after_s=told.after_s)
+            case "throttle":
+                return Retry(code="rate_limited", venue_code="E-5", message="too many", after_s=told.after_s)
+            case "ban":
+                return Refused(code="account_restricted", venue_code="E-6", alert=True, pause_s=told.after_s)
             case "look":
                 return Look(venue_code="E-3", message="look")
             case _:

@@ -160,3 +160,43 @@ def test_cancels_pass_parked_closes(limited: World) -> None:
     result = world.final("x1", 10)
     assert result.outcome == "accepted"
     assert world.acme.sent("x1")[0].at_us - world.acme.arrivals[0].at_us < 11_000_000
+
+
+@pytest.mark.parametrize("limited", [{"limits": (Limit("act", 100, 1.0),)}], indirect=True)
+def test_a_throttle_holds_back_everybody(limited: World) -> None:
+    """The venue said too much to one: nobody of the account goes before its hint, other accounts do."""
+    world = limited
+    world.acme.script.append(Answer(kind="throttle", after_s=3))
+    world.publish(world.close("c1", position_id="p1"))
+    world.run(0.5)
+    world.publish(world.close("c2", position_id="p2"))
+    world.publish(world.close("c3", account="other"))
+    assert world.final("c3", 0.5).outcome == "accepted"
+    for command_id in ("c1", "c2"):
+        assert world.final(command_id, 10).outcome == "accepted"
+        assert world.acme.sent(coid(command_id))[-1].at_us >= world.acme.arrivals[0].at_us + 3_000_000
+
+
+@pytest.mark.parametrize("limited", [{"limits": (Limit("act", 100, 1.0),)}], indirect=True)
+def test_a_ban_is_not_argued_with(limited: World) -> None:
+    """Every request would make it longer: what cannot wait is refused unsent."""
+    world = limited
+    world.acme.script.append(Answer(kind="ban", after_s=600))
+    world.publish(world.close("c1", position_id="p1"))
+    assert world.final("c1", 1).outcome == "rejected"
+    world.publish(world.close("c2", position_id="p2", ttl_s=20))
+    result = world.final("c2", 25)
+    assert (result.outcome, result.attempts, len(world.acme.arrivals)) == ("rejected", 0, 1)
+
+
+def test_a_journal_that_goes_between_two_tries_ends_in_a_refusal(world: World) -> None:
+    """The first was not processed and the second cannot be stored: nothing leaves, and the cause is ours."""
+    world.acme.script.append(Answer(kind="retry", after_s=0.8))
+    world.publish(world.close(ttl_s=5))
+    world.run(0.4)
+    world.cores[0].journal.fault = "down"
+    world.run(4.8)
+    world.cores[0].journal.fault = None
+    result = world.final("c1", 20)
+    assert result.reason is not None
+    assert (result.outcome, len(world.acme.arrivals)) == ("rejected", 1)

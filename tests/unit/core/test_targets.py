@@ -136,6 +136,27 @@ def test_await_final_ends_with_the_deadline(world: World) -> None:
     assert len(world.results("x1")) == 1
 
 
+def test_await_final_cancels_again_what_goes_on_working(world: World) -> None:
+    """The venue takes the cancel and does nothing: it goes again, less and less often, until the order is gone."""
+    world.acme.rest("rest-1")
+    world.acme.script.extend([Answer(kind="taken")] * 3)
+    world.publish(world.cancel(await_final=True, ttl_s=120))
+    result = world.final("x1", 120)
+    sent = [arrival.at_us for arrival in world.acme.arrivals]
+    assert (result.outcome, len(sent), len(world.results("x1"))) == ("done", 4, 1)
+    assert sent[1] - sent[0] < sent[2] - sent[1] < sent[3] - sent[2]
+
+
+def test_await_final_does_not_cancel_for_ever(world: World) -> None:
+    """Ten requests at most, and at the deadline the order as it was last seen."""
+    world.acme.rest("rest-1")
+    world.acme.script.extend([Answer(kind="taken")] * 100)
+    world.publish(world.cancel(await_final=True, ttl_s=290))
+    result = world.final("x1", 295)
+    assert (result.outcome, result.order and result.order.status) == ("accepted", "working")
+    assert len(world.acme.arrivals) <= 10
+
+
 def test_await_final_by_target_is_watched_too(world: World) -> None:
     """Both ways of waiting in one command."""
     world.publish(world.cancel(target_command_id="c1", await_final=True))

@@ -134,6 +134,8 @@ class World:
         self.venues = {"acme": self.acme, "echo": self.echo}
         self.recognises_repeats = {"echo"}
         """What workers started from now on believe of these venues."""
+        self.accounts: tuple[str, ...] = ("main", "other")
+        """What they are configured with."""
         self.senders = senders or {}
         self.resolve_for_s = resolve_for_s
         self.cores: list[Core] = []
@@ -153,11 +155,11 @@ class World:
         self.loop.close()
 
     def configure(self, name: str) -> Venue:
-        """Return a venue as a worker knows it, with accounts `main` and `other`."""
+        """Return a venue as a worker knows it."""
         exchange = FakeExchange(name, recognises_repeats=name in self.recognises_repeats)
         options = Options(rest_url=f"https://{name}", timeout_s=TIMEOUT_S, timestamp_window_s=WINDOW_S)
         signer = exchange.signer(Secrets(api_key="key", api_secret="secret"))
-        accounts = {account: Account(account, signer) for account in ("main", "other")}
+        accounts = {account: Account(account, signer) for account in self.accounts}
         limiter = Limiter(self._limits, self.clock)
         return Venue(name=name, exchange=exchange, options=options, accounts=accounts, limiter=limiter)
 
