@@ -206,7 +206,7 @@ def _show(rows: list[Row], *, json: bool) -> None:
         for row in rows:
             table.add_row(*map(Text, row.cells()))
             for heard in row.events:
-                table.add_row("", "", "", str(heard), "")
+                table.add_row("", "", "", Text(str(heard)), "")
             table.add_section()
         Console().print(table)
     else:

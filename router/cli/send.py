@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 GRACE_S: Final = 15.0
 """An answer is due by `not_after`; this is for its way back."""
 
-app = typer.Typer(
-    no_args_is_help=True, help="Publish one command, and print its results and order events until the last result."
-)
+app = typer.Typer(no_args_is_help=True, help="Publish one command, wait for and print what comes of it.")
 
 Venue = Annotated[str, typer.Option(help="The venue, such as gmo_coin.")]
 Account = Annotated[str, typer.Option(help="The account at the venue.")]

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aio_pika
+import aio_pika.abc
 import pytest
 
 from router.rabbitmq_node import RabbitMQNode
@@ -127,6 +129,48 @@ async def test_send_publishes_and_says_when_nobody_answers(tmp_path: Path, rabbi
     assert (process.returncode, out) == (1, b"")
     assert err.startswith(b"order-router: ")
     assert len(err.splitlines()) == 1
+
+
+async def test_send_prints_the_order_events_that_come_before_the_last_result(
+    tmp_path: Path, rabbitmq: RabbitMQNode
+) -> None:
+    """What the AMQP type calls an event is one, what it calls neither event nor result is not printed."""
+    connection = await aio_pika.connect(rabbitmq.url)
+    try:
+        channel = await connection.channel()
+        exchange = await channel.declare_exchange("talk.commands", aio_pika.ExchangeType.TOPIC, auto_delete=True)
+        queue = await channel.declare_queue(exclusive=True)
+        await queue.bind(exchange, "#")
+
+        async def answer(command: aio_pika.abc.AbstractIncomingMessage) -> None:
+            at, about = "2026-01-01T00:00:00Z", {"venue": "nami", "account": "main", "order_id": "1"}
+            event = {
+                "type": "order_event", "event_id": "e", "seq": 1, "symbol": "s", "side": "buy", "order_type": "limit",
+                "status": "canceled", "size": "2", "filled_size": "0", "source": "stream", "received_at": at,
+            }  # fmt: skip
+            result = {
+                "type": "result", "result_id": "r", "seq": 1, "final": True, "command_id": command.correlation_id,
+                "action": "cancel", "outcome": "accepted", "received_at": at, "completed_at": at,
+            }  # fmt: skip
+            for kind, body in (("order.event", event), ("order.else", event), ("order.result", result)):
+                message = aio_pika.Message(json.dumps({**about, **body}).encode(), type=kind)
+                await channel.default_exchange.publish(message, command.reply_to or "")
+
+        await queue.consume(answer, no_ack=True)
+        environ = {**os.environ, "ORDER_ROUTER_BROKER__URL": rabbitmq.url, "ORDER_ROUTER_BROKER__PREFIX": "talk"}
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            ORDER_ROUTER, "send", "cancel", "--venue=nami", "--account=main", "--order-id=1",
+            env=environ, cwd=tmp_path, stdout=pipe, stderr=pipe,
+        )  # fmt: skip
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        await connection.close()
+    assert (process.returncode, err) == (0, b"")
+    assert out.decode().splitlines() == [
+        "event seq 1  nami/main  order 1  canceled, filled 0 of 2  by stream",
+        "accepted  cancel nami/main  order 1  by router",
+    ]
 
 
 def _command_lines() -> list[str]:

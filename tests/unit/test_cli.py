@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from router.cli.lines import result_line
+from router.cli.lines import event_line, result_line
 from router.cli.send import build
 from router.cli.witness import code_of
 from schemas.commands import Cancel, Close
+from schemas.events import LastFill, OrderEvent
 from schemas.results import OrderState, Reason, Result
 
 ORDER_ROUTER = str(Path(sys.executable).with_name("order-router"))
@@ -243,6 +244,35 @@ def _result(**changes: object) -> Result:
 def test_a_result_is_one_line(result: Result, line: str) -> None:
     """Outcome first, then what and why."""
     assert result_line(result) == line
+
+
+def _event(**changes: object) -> OrderEvent:
+    fields: dict[str, object] = {
+        "event_id": "e", "venue": "nami", "account": "main", "seq": 3, "order_id": "7", "symbol": "s", "side": "buy",
+        "order_type": "limit", "status": "working", "size": "2", "filled_size": "0", "source": "stream",
+        "received_at": build("close", {"venue": "x", "account": "y", "symbol": "z"}).not_after,
+    }  # fmt: skip
+    return OrderEvent(**fields | changes)  # type: ignore[arg-type]  # the test's own fields
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (_event(), "event seq 3  nami/main  order 7  working, filled 0 of 2  by stream"),
+        (
+            _event(status="filled", filled_size="2", last_fill=LastFill(price="1.50")),
+            "event seq 3  nami/main  order 7  filled 2 of 2 at 1.50  by stream",
+        ),
+        (
+            _event(status="canceled", filled_size="1", size=None, cancel_reason="USER", source="poll"),
+            "event seq 3  nami/main  order 7  canceled, filled 1 of ?  USER  by poll",
+        ),
+    ],
+    ids=["working", "filled", "canceled"],
+)
+def test_an_event_is_one_line(event: OrderEvent, line: str) -> None:
+    """Which change of which order, and how it became known."""
+    assert event_line(event) == line
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,21 @@ def test_a_repeated_cancel_whose_row_was_lost_is_not_believed_refused(world: Wor
     assert world.final("x1", 30).outcome == "done"
 
 
+def test_a_twin_of_a_cancel_whose_row_was_lost_is_answered_too(world: World) -> None:
+    """The twin's row is stored while the first is being sent: both addresses are owed the answer."""
+    (core,) = world.cores
+    world.acme.rest("rest-1")
+    world.acme.script.append(Answer(takes_s=1.0))
+    core.journal.fault = "early lost"
+    command = world.cancel()
+    first = world.publish(command)
+    world.run(0.1)
+    core.journal.fault = None
+    second = world.publish(command, reply_to="alpha.second")
+    world.run(20)
+    assert [world.heard_by(message) != [] for message in (first, second)] == [True, True]
+
+
 @pytest.mark.parametrize("fault", ["refused", "confirm lost"])
 def test_a_result_that_is_not_confirmed_is_published_again(world: World, fault: PublishFault) -> None:
     """The delivery waits for it, and it keeps its id."""
