@@ -167,9 +167,13 @@ class Publisher:
             delivery_mode=DeliveryMode.PERSISTENT,
             **properties,
         )
+        kind = kind or self._kind(exchange)
         try:
-            target = await self._exchange(exchange, kind or self._kind(exchange))
-            await target.publish(message, key, mandatory=mandatory, timeout=CONFIRM_S)
+            target = await self._exchange(exchange, kind)
+            if mandatory:
+                await target.publish(message, key, mandatory=True, timeout=CONFIRM_S)
+            else:
+                await self._publish_fast(exchange, kind, key, message)
         except PublishError as error:
             raise Unroutable(f"queue {key!r} is gone") from error
         except DeliveryError as error:
@@ -179,6 +183,26 @@ class Publisher:
         except (AMQPError, RuntimeError, OSError, TimeoutError, BrokerUnavailable) as error:
             # A timeout is not "not published": the same result may arrive twice, under the same id.
             raise PublishFailed(f"not confirmed: {type(error).__name__}") from error
+
+    async def _publish_fast(self, exchange: str, kind: str, key: str, message: Message) -> None:
+        """Publish without waiting for the socket in between, only for the confirm.
+
+        An exchange's own `publish` lets one message after another wait until its frames are written; without that, what
+        is published in one turn of the loop leaves in one write.
+        """
+        opened = self._channels.get(kind)
+        if opened is None:
+            raise BrokerUnavailable("the channel is gone")
+        channel = await opened.get_underlay_channel()
+        await channel.basic_publish(  # type: ignore[call-arg]  # aiormq's abstract channel does not declare `wait`
+            message.body,
+            exchange=exchange,
+            routing_key=key,
+            properties=message.properties,
+            mandatory=False,
+            timeout=CONFIRM_S,
+            wait=False,
+        )
 
     def _kind(self, exchange: str) -> str:
         """Return which channel an exchange is published to on."""

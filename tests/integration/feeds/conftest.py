@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from router.exchanges import gmo_coin
 from router.feeds import account
 from tests.integration.feeds.listening import Feeding, Topic
 from tests.sender import Sender
@@ -27,7 +28,12 @@ async def feeding(whole: Stack) -> AsyncIterator[Feeding]:
 
 
 @pytest.fixture
-def quick_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the watchdog look every second instead of every ten and sixty, and wait less for the stream."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the watchdog look every second instead of every ten and sixty, and subscribe without GMO Coin's pace.
+
+    The simulators' limits are off in these tests; that the pace is kept has a test of its own.
+    """
     for name, value in {"WATCH_S": 2.0, "WATCH_BUSY_S": 1.0, "STALL_S": 1.0, "DOUBT_S": 0.2}.items():
         monkeypatch.setattr(account, name, value)
+    monkeypatch.setattr(gmo_coin, "_PACE_S", 0.02)
+    monkeypatch.setattr(gmo_coin, "_SETTLE_MS", 300)

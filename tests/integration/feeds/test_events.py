@@ -11,7 +11,7 @@ from router.simulator.seeds import OrderSeed
 from tests.integration.feeds.listening import Feeding, only
 from tests.sender import cancel, close, in_seconds
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick_watch")]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick")]
 
 
 def coinbase_close(**fields: object) -> dict[str, object]:

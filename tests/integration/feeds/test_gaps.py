@@ -12,7 +12,7 @@ from router.simulator.seeds import OrderSeed
 from tests.integration.feeds.listening import Feeding, only, truth
 from tests.sender import cancel, close
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.usefixtures("quick_watch")]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.usefixtures("quick")]
 
 SYMBOLS = {"gmo_coin": "BTC_JPY", "coinbase": "BIT-28JUL23-CDE", "btcturk": "BTCTRY"}
 

@@ -13,7 +13,7 @@ from router.simulator.seeds import OrderSeed
 from tests.integration.feeds.listening import Feeding, truth
 from tests.sender import close
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.usefixtures("quick_watch")]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.usefixtures("quick")]
 
 SYMBOLS = {
     "gmo_coin": ("BTC_JPY", "ETH_JPY"),
