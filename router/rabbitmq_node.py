@@ -110,7 +110,7 @@ class RabbitMQNode:
         _end(self._epmd, signal.SIGTERM)
         self._node = self._epmd = None
         if self._given is None and self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            _remove(self._directory)
             self._directory = None
 
     def kill(self) -> None:
@@ -304,3 +304,12 @@ def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _remove(directory: Path) -> None:
+    """Remove a folder; a child of the node may still be writing in it for a moment."""
+    for _ in range(50):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(0.1)

@@ -227,19 +227,11 @@ class Worker:
             return None
         concluded = await self._dispatcher.send(job, plan.before)
         if concluded is None:
-            # Somebody else took the job up, and answers this delivery's address, which is on record; or the row of
-            # an early send never reached the disk, and then the request may have left all the same.
-            stored = not plan.early or await self._is_stored(job)
-            return None if stored else replace(job, version=0, step="send", next_us=None)
+            # Somebody else took the job up, and answers this delivery's address, which is on record. But the row of an
+            # early send may never have reached the disk, though the request may have left: that one begins again.
+            return replace(job, version=0, step="send", next_us=None) if plan.early else None
         await self._answer(concluded.outgoing)
         return None
-
-    async def _is_stored(self, job: Job) -> bool:
-        while True:
-            try:
-                return await self._journal.load(job.sender, job.command_id) is not None
-            except JournalUnavailable:
-                await self._clock.sleep(RETRY_S)
 
     async def _answer(self, outgoing: Sequence[Outgoing]) -> None:
         await self._outbox.deliver(outgoing)

@@ -212,6 +212,11 @@ def _use_all(metrics: Metrics, venue: str) -> None:
     metrics.halted(venue, halted=True)
     metrics.journal_commit(0.001)
     metrics.loop_lag(0.002)
+    metrics.feed_up(venue, "main", up=True)
+    metrics.feed_heard(venue, "main", 1_700_000_000.0)
+    metrics.feed_gap(venue)
+    metrics.feed_reconnected(venue)
+    metrics.order_event(venue, "filled")
 
 
 CONTRACT = {
@@ -222,9 +227,10 @@ CONTRACT = {
     "in_doubt_oldest_timestamp_seconds": ("venue",), "duplicates": ("venue",), "dead_letters": ("reason",),
     "redeliveries": (), "results_unroutable": (), "journal_commit_seconds": (), "clock_skew_seconds": ("venue",),
     "event_loop_lag_seconds": (), "halted": ("venue",), "build_info": ("version",),
+    "order_events": ("venue", "status"), "feed_up": ("venue", "account"),
+    "feed_last_message_timestamp_seconds": ("venue", "account"), "feed_gaps": ("venue",), "feed_reconnects": ("venue",),
 }  # fmt: skip
-"""Name → labels, typed from the contract; what is not offered yet (feeds) is left out. `build_info` is nothing without
-its version."""
+"""Name → labels, typed from the contract. `build_info` is nothing without its version."""
 
 
 def test_names_and_labels_are_the_contracts(metrics: Metrics) -> None:
