@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-faults check schema clean
+.PHONY: help setup demo test test-faults bench-feed bench-journal check schema clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,12 @@ test: setup ## every test that is not marked slow, on a real RabbitMQ and a real
 
 test-faults: setup ## the whole fault table and every crash point, about seven minutes
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults or slow" tests/faults
+
+bench-feed: setup ## 1,000 order events a second, and what the router adds to the venue's own stream
+	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/python -m tests.bench.feed_load
+
+bench-journal: setup ## the cost of a command with no and with a million rows in the journal
+	@$(PYTHON) deploy/ensure.py postgresql && $(BIN)/pytest -q -s -m slow tests/integration/journal/test_growth.py
 
 check: setup ## lint, format, types, layers, and that schemas/json is what the code says
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/order-router schema --check

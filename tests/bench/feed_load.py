@@ -18,7 +18,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +173,11 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--warm-up", type=float, default=3.0)
-    default = "amqp://guest:guest@127.0.0.1:5672/"
-    parser.add_argument("--broker", default=os.environ.get("ORDER_ROUTER_BROKER__URL", default))
+    parser.add_argument("--broker", default=os.environ.get("ORDER_ROUTER_BROKER__URL"), help="default: a private node")
     parser.add_argument("--journal", default="")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        options.broker = options.broker or stack.enter_context(RabbitMQNode()).url
         print(json.dumps(asyncio.run(measure(options, Path(directory)))))
 
 
