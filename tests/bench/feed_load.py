@@ -29,6 +29,8 @@ import msgspec
 from aio_pika.abc import AbstractIncomingMessage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from router.rabbitmq_node import RabbitMQNode
+
 VENUE, ACCOUNT = "coinbase", "main"
 SYMBOL = "BIT-28JUL23-CDE"
 ORDER_ROUTER = Path(sys.executable).with_name("order-router")
