@@ -1,0 +1,82 @@
+"""What is measured: the router on either journal, and what people would write instead. Each is a program of its own."""
+
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
+import msgspec
+from msgspec import Struct
+
+from tests.bench.process import Process, running
+
+ROOT: Final = Path(__file__).parents[2]
+ORDER_ROUTER: Final = Path(sys.executable).with_name("order-router")
+PEERS: Final = ROOT / ".tools" / "peers"
+"""The environment of the peers: `make bench` makes it from tests/bench/peers/requirements.txt."""
+PREFETCH: Final = 64
+"""Per queue, the router's default; every contestant gets the same."""
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """Where contestants run: a broker, a venue, a PostgreSQL, a folder for what they write."""
+
+    broker: str
+    venue: str
+    postgresql: str
+    directory: Path
+
+
+Start = Callable[[Course, str], AbstractAsyncContextManager[Process]]
+"""Starts a contestant on the queues under a prefix."""
+
+
+def router_config(course: Course, prefix: str, journal: str, accounts: int = 1) -> dict[str, Any]:
+    """Return the router's configuration. The first account is `main`; with more, the rest are `a1`, `a2`, …"""
+    names = ["main", *(f"a{number}" for number in range(1, accounts))]
+    return {
+        "broker": {"url": course.broker, "prefix": prefix, "prefetch": PREFETCH},
+        "journal": {"url": journal},
+        "http": {"port": 0},
+        "venues": {"gmo_coin": {"rest_url": course.venue, "limits": "off"}},
+        "accounts": {"gmo_coin": {name: {"api_key": f"key-{name}", "api_secret": "secret-of-it"} for name in names}},
+    }
+
+
+def run_router(
+    course: Course, prefix: str, journal: str, *, accounts: int = 1, environ: Mapping[str, str] | None = None
+) -> AbstractAsyncContextManager[Process]:
+    """Run `order-router worker` on a journal."""
+    file = course.directory / f"{uuid.uuid4().hex[:8]}.toml"
+    file.write_bytes(msgspec.toml.encode(router_config(course, prefix, journal, accounts)))
+    command = [str(ORDER_ROUTER), "worker", "--config", str(file)]
+    return running(command, course.directory / f"{prefix}.log", environ)
+
+
+def router_sqlite(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
+    """Run the router on a new SQLite journal."""
+    return run_router(course, prefix, f"sqlite:///{course.directory}/{prefix}.db")
+
+
+def bare(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
+    """Run the bare script."""
+    return running(_peer(course, prefix, sys.executable, "-m", "tests.bench.bare"), course.directory / f"{prefix}.log")
+
+
+def _peer(course: Course, prefix: str, *program: str) -> list[str]:
+    options = {"broker": course.broker, "venue": course.venue, "prefix": prefix, "prefetch": str(PREFETCH)}
+    return [*program, *(f"--{name}={value}" for name, value in options.items())]
+
+
+async def new_database(url: str) -> str:
+    """Make a database of its own in a PostgreSQL and return its URL."""
+    name = f"bench_{uuid.uuid4().hex[:8]}"
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"create database {name}")
+    finally:
+        await connection.close()
+    return f"{url.rpartition('/')[0]}/{name}"
