@@ -2,8 +2,8 @@
 
 import sys
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +61,13 @@ def router_sqlite(course: Course, prefix: str) -> AbstractAsyncContextManager[Pr
     return run_router(course, prefix, f"sqlite:///{course.directory}/{prefix}.db")
 
 
+@asynccontextmanager
+async def router_postgresql(course: Course, prefix: str) -> AsyncIterator[Process]:
+    """Run the router on a new PostgreSQL database, which is dropped afterwards."""
+    async with database(course.postgresql) as url, run_router(course, prefix, url) as process:
+        yield process
+
+
 def bare(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
     """Run the bare script."""
     return running(_peer(course, prefix, sys.executable, "-m", "tests.bench.bare"), course.directory / f"{prefix}.log")
@@ -69,6 +76,20 @@ def bare(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
 def _peer(course: Course, prefix: str, *program: str) -> list[str]:
     options = {"broker": course.broker, "venue": course.venue, "prefix": prefix, "prefetch": str(PREFETCH)}
     return [*program, *(f"--{name}={value}" for name, value in options.items())]
+
+
+@asynccontextmanager
+async def database(server: str) -> AsyncIterator[str]:
+    """Make a database that lasts as long as the context, and give its URL."""
+    url = await new_database(server)
+    try:
+        yield url
+    finally:
+        connection = await asyncpg.connect(server)
+        try:
+            await connection.execute(f"drop database {url.rpartition('/')[2]} with (force)")
+        finally:
+            await connection.close()
 
 
 async def new_database(url: str) -> str:
