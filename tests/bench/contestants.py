@@ -34,15 +34,23 @@ Start = Callable[[Course, str], AbstractAsyncContextManager[Process]]
 """Starts a contestant on the queues under a prefix."""
 
 
+def account_names(count: int) -> list[str]:
+    """Return the names of so many accounts: the first is `main`, the rest are `a1`, `a2`, …"""
+    return ["main", *(f"a{number}" for number in range(1, count))]
+
+
 def router_config(course: Course, prefix: str, journal: str, accounts: int = 1) -> dict[str, Any]:
-    """Return the router's configuration. The first account is `main`; with more, the rest are `a1`, `a2`, …"""
-    names = ["main", *(f"a{number}" for number in range(1, accounts))]
+    """Return the router's configuration, with so many accounts."""
     return {
         "broker": {"url": course.broker, "prefix": prefix, "prefetch": PREFETCH},
         "journal": {"url": journal},
         "http": {"port": 0},
         "venues": {"gmo_coin": {"rest_url": course.venue, "limits": "off"}},
-        "accounts": {"gmo_coin": {name: {"api_key": f"key-{name}", "api_secret": "secret-of-it"} for name in names}},
+        "accounts": {
+            "gmo_coin": {
+                name: {"api_key": f"key-{name}", "api_secret": "secret-of-it"} for name in account_names(accounts)
+            }
+        },
     }
 
 

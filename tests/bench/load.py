@@ -1,36 +1,24 @@
 """The sender of the benchmarks: fills queues, or publishes at a rate, and counts what comes back."""
 
 import asyncio
-import datetime
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import aio_pika
 import msgspec
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel
 
 from router.broker import Names, declare
-from tests.bench.process import Process, Usage
+from tests.bench.amqp import Line, connect
+from tests.bench.commands import LANES, TTL_S, VENUE, Patterns, Wrap, message
+from tests.bench.process import Usage, Watched
 
-VENUE: Final = "gmo_coin"
-LANES: Final = ("cancel", "close")
 POLL_S: Final = 0.02
-CHUNK: Final = 500
-
-_encode = msgspec.json.Encoder().encode
-
-
-def command(number: int, *, ttl_s: float = 240.0, account: str = "main") -> dict[str, Any]:
-    """Return the command of a number: an odd one closes that position, an even one cancels that order."""
-    deadline = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=ttl_s)
-    fields: dict[str, Any] = {"command_id": f"c-{number}", "venue": VENUE, "account": account, "symbol": "BTC_JPY"}
-    fields["not_after"] = deadline.isoformat()
-    if number % 2:
-        return fields | {"type": "close", "position_id": str(number), "side": "buy", "size": "0.01"}
-    return fields | {"type": "cancel", "order_id": str(number)}
+COLLECT_LIMIT_S: Final = 60.0
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -49,59 +37,90 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     peak_mib: float
 
 
-class Sender:
-    """Queues of its own under `prefix`, and a reply queue."""
+class Reason(msgspec.Struct, frozen=True):
+    """Why."""
 
-    def __init__(self, connection: AbstractConnection, channel: AbstractChannel, prefix: str) -> None:
+    code: str = ""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What every contestant answers, of what the router does."""
+
+    command_id: str
+    outcome: str
+    reason: Reason | None = None
+    final: bool = True
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """When a command's final result was heard, monotonic seconds, and what it says."""
+
+    at_s: float
+    outcome: str
+    reason: str = ""
+
+
+_decode = msgspec.json.Decoder(Result).decode
+
+
+class Sender:
+    """Queues of its own under `prefix`, and a reply queue.
+
+    Topology and depths go over aio-pika, commands and results over a line of our own.
+    """
+
+    def __init__(self, channel: AbstractChannel, prefix: str, wrap: Wrap) -> None:
         self.prefix = prefix
         self.reply_to = f"replies-{prefix}"
         self.published: dict[int, float] = {}
         """When each command was handed to the socket, monotonic seconds."""
-        self.heard: dict[int, float] = {}
-        self.results: list[bytes] = []
-        self._connection = connection
+        self.heard: list[tuple[float, bytes]] = []
+        """When each result came, monotonic seconds, and its body."""
         self._channel = channel
-        self._commands: Any = None
+        self._patterns = Patterns(prefix, self.reply_to, wrap)
+        self._line: Line
 
-    async def prepare(self, *, listen: bool) -> None:
+    async def prepare(self, broker: str, *, listen: bool) -> None:
         """Declare the router's topology and the reply queue; with `listen` note when each result arrives."""
         await declare(self._channel, Names(self.prefix), [(VENUE, lane) for lane in LANES])
-        self._commands = await self._channel.get_exchange(f"{self.prefix}.commands", ensure=False)
-        queue = await self._channel.declare_queue(self.reply_to, durable=True)
+        await self._channel.declare_queue(self.reply_to, durable=True)
+        self._line = await connect(broker, lambda at_s, body: self.heard.append((at_s, body)))
         if listen:
-            await queue.consume(self._hear, no_ack=True)
+            await self._line.consume(self.reply_to)
 
-    async def publish(self, number: int, fields: dict[str, Any]) -> None:
-        """Publish one command and wait for its confirm."""
-        key = f"{VENUE}.{fields['account']}.{fields['type']}"
-        message = self.message(number, _encode(fields))
+    def publish(self, number: int, *, ttl_s: float = TTL_S, account: str = "main") -> None:
+        """Publish one command."""
+        made = self._patterns.publish(number, ttl_s=ttl_s, account=account)
         self.published[number] = time.monotonic()
-        await self._commands.publish(message, key, mandatory=True)
+        self._line.publish(made)
 
-    def message(self, number: int, body: bytes) -> aio_pika.Message:
-        """Return a command as a sender would publish it."""
-        return aio_pika.Message(
-            body,
-            content_type="application/json",
-            correlation_id=f"c-{number}",
-            message_id=f"m-{number}",
-            reply_to=self.reply_to,
-            timestamp=datetime.datetime.now(datetime.UTC),
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-        )
+    async def fill(self, numbers: Sequence[int], accounts: Sequence[str] = ("main",)) -> None:
+        """Publish commands, spread over the accounts, as fast as the broker takes them; return when it has them."""
+        for number in numbers:
+            # Two neighbours are a cancel and a close: both lanes see every account.
+            self.publish(number, account=accounts[number // 2 % len(accounts)])
+            await self._line.drained()
+        await self._line.settled()
 
-    async def fill(self, numbers: Sequence[int]) -> None:
-        """Publish commands as fast as the broker takes them."""
-        for start in range(0, len(numbers), CHUNK):
-            await asyncio.gather(*(self.publish(n, command(n)) for n in numbers[start : start + CHUNK]))
+    async def pace(self, numbers: Sequence[int], per_s: float, *, ttl_s: float = TTL_S) -> list[float]:
+        """Publish at a rate that waits for nobody, and return by how many seconds each was late."""
+        start = time.monotonic() + POLL_S
+        late = []
+        for index, number in enumerate(numbers):
+            due = start + index / per_s
+            if (ahead := due - time.monotonic()) > 0:
+                await asyncio.sleep(ahead)
+            self.publish(number, ttl_s=ttl_s)
+            late.append(self.published[number] - due)
+        return late
 
-    async def depth(self) -> int:
-        """Return how many results wait in the reply queue."""
-        queue = await self._channel.declare_queue(self.reply_to, passive=True)
-        return queue.declaration_result.message_count or 0
+    async def depth(self, queue: str | None = None) -> int:
+        """Return how many messages wait in a queue, by default the reply queue."""
+        found = await self._channel.declare_queue(queue or self.reply_to, passive=True)
+        return found.declaration_result.message_count or 0
 
-    async def watch(self, process: Process, count: int, limit_s: float) -> Rate:
-        """Wait until so many results are there and return how fast they came."""
+    async def watch(self, process: Watched, count: int, limit_s: float) -> Rate:
+        """Wait until so many results are in the reply queue and return how fast they came."""
         first: Sample | None = None
         async with asyncio.timeout(limit_s):
             while True:
@@ -121,21 +140,32 @@ class Sender:
 
     async def collect(self) -> dict[str, int]:
         """Take every result that waits and count them by outcome; raises when a command was answered twice."""
-        queue = await self._channel.get_queue(self.reply_to, ensure=False)
-        ids, outcomes = set(), dict[str, int]()
-        while (message := await queue.get(no_ack=True, fail=False)) is not None:
-            result = msgspec.json.decode(message.body)
-            assert result["command_id"] not in ids, f"{result['command_id']} was answered twice"
-            ids.add(result["command_id"])
-            outcomes[result["outcome"]] = outcomes.get(result["outcome"], 0) + 1
-        return outcomes
+        waiting = len(self.heard) + await self.depth()
+        await self._line.consume(self.reply_to)
+        await self.hear(waiting, COLLECT_LIMIT_S)
+        return dict(Counter(answer.outcome for answer in self.answers().values()))
 
-    async def _hear(self, message: AbstractIncomingMessage) -> None:
-        self.heard.setdefault(int((message.correlation_id or "0").removeprefix("c-")), time.monotonic())
-        self.results.append(message.body)
+    async def hear(self, count: int, limit_s: float) -> None:
+        """Wait until so many results came. Raises `TimeoutError`."""
+        async with asyncio.timeout(limit_s):
+            while len(self.heard) < count:
+                await asyncio.sleep(POLL_S)
+
+    def answers(self) -> dict[int, Answer]:
+        """Return the final results heard so far, by number; raises when a command was answered twice."""
+        found: dict[int, Answer] = {}
+        for at_s, body in self.heard:
+            result = _decode(body)
+            number = int(result.command_id.rpartition("-")[2])
+            if result.final:
+                assert number not in found, f"{result.command_id} was answered twice"
+                reason = result.reason.code if result.reason else ""
+                found[number] = Answer(at_s=at_s, outcome=result.outcome, reason=reason)
+        return found
 
     async def delete(self) -> None:
         """Delete the queues and exchanges."""
+        await self._line.close()
         names = Names(self.prefix)
         for lane in LANES:
             await self._channel.queue_delete(names.lane(VENUE, lane))
@@ -146,12 +176,12 @@ class Sender:
 
 
 @asynccontextmanager
-async def sender(broker: str, *, listen: bool = False) -> AsyncIterator[Sender]:
+async def sender(broker: str, *, listen: bool = False, wrap: Wrap = message) -> AsyncIterator[Sender]:
     """Connect, with queues that go with the context."""
     connection = await aio_pika.connect(broker)
     try:
-        made = Sender(connection, await connection.channel(), f"b{uuid.uuid4().hex[:8]}")
-        await made.prepare(listen=listen)
+        made = Sender(await connection.channel(), f"b{uuid.uuid4().hex[:8]}", wrap)
+        await made.prepare(broker, listen=listen)
         try:
             yield made
         finally:

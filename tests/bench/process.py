@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -18,19 +19,43 @@ class Usage(Struct, frozen=True):
 
     cpu_s: float
     peak_mib: float
+    resident_mib: float
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.cpu_s + other.cpu_s, self.peak_mib + other.peak_mib, self.resident_mib + other.resident_mib)
+
+
+NOTHING = Usage(0.0, 0.0, 0.0)
+
+
+class Watched(Protocol):
+    """What a measurement looks at."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def log(self) -> Path: ...
+
+    def usage(self) -> Usage: ...
 
 
 class Process:
-    """A running program. What it wrote on stderr is in `log`."""
+    """A running program."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
-        self.log = log
+        self._log = log
 
     @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.returncode is None
+
+    @property
+    def log(self) -> Path:
+        """What it wrote on stderr."""
+        return self._log
 
     async def line(self) -> str:
         """Return its next line on stdout."""
@@ -38,9 +63,8 @@ class Process:
         return (await self._process.stdout.readline()).decode().strip()
 
     def usage(self) -> Usage:
-        """Read what it and its descendants have used: processor time, and the sum of their peak resident sizes."""
-        found = [_usage(pid) for pid in _family(self._process.pid)]
-        return Usage(sum(one.cpu_s for one in found), sum(one.peak_mib for one in found))
+        """Read what it and its descendants have used: processor time, and the sums of their resident sizes."""
+        return sum((_usage(pid) for pid in _family(self._process.pid)), NOTHING)
 
     async def stop(self) -> None:
         """Ask it to end, and end it."""
@@ -53,6 +77,26 @@ class Process:
                     return
             except TimeoutError:
                 continue
+
+
+class Together(Struct, frozen=True):
+    """Several programs, measured as if they were one."""
+
+    processes: Sequence[Process]
+
+    @property
+    def alive(self) -> bool:
+        """Whether all still run."""
+        return all(process.alive for process in self.processes)
+
+    @property
+    def log(self) -> Path:
+        """The log of the first that does not run, else of the first."""
+        return min(self.processes, key=lambda process: process.alive).log
+
+    def usage(self) -> Usage:
+        """Add up."""
+        return sum((process.usage() for process in self.processes), NOTHING)
 
 
 @asynccontextmanager
@@ -77,17 +121,13 @@ async def running(
 
 def _family(pid: int) -> list[int]:
     """Return a process and its descendants."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents.setdefault(int(fields[1]), []).append(int(entry.name))
     found = [pid]
     for one in found:
-        found += parents.get(one, [])
+        try:
+            for task in Path(f"/proc/{one}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+        except OSError:  # it has just ended
+            continue
     return found
 
 
@@ -96,6 +136,7 @@ def _usage(pid: int) -> Usage:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        return Usage(0.0, 0.0)
-    peak = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
-    return Usage((int(fields[11]) + int(fields[12])) * TICK_S, peak / 1024)
+        return NOTHING
+    sizes = dict(line.split()[:2] for line in status.splitlines() if line.startswith(("VmHWM:", "VmRSS:")))
+    peak_mib, resident_mib = (int(sizes.get(name, 0)) / 1024 for name in ("VmHWM:", "VmRSS:"))
+    return Usage((int(fields[11]) + int(fields[12])) * TICK_S, peak_mib, resident_mib)

@@ -1,0 +1,49 @@
+"""The contestants by name, and the order they run in."""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+from tests.bench import contestants
+from tests.bench.commands import Wrap, message
+from tests.bench.contestants import Start
+
+BARE: Final = "bare"
+AGAIN: Final = "bare-again"
+SQLITE: Final = "router-sqlite"
+POSTGRESQL: Final = "router-postgresql"
+FASTSTREAM: Final = "faststream"
+CELERY: Final = "celery"
+
+Item = TypeVar("Item")
+
+
+class Contestant(Struct, frozen=True, kw_only=True):
+    """One of those who are measured.
+
+    `every`: it takes part in each n-th round of a race. `guess_per_s`: how fast it is, roughly, for telling how long a
+    run takes.
+    """
+
+    name: str
+    title: str
+    start: Start
+    guess_per_s: float
+    wrap: Wrap = message
+    every: int = 1
+
+
+LINEUP: Final = (
+    Contestant(name=BARE, title="bare script", start=contestants.bare, guess_per_s=1300),
+    Contestant(name=SQLITE, title="router, SQLite", start=contestants.router_sqlite, guess_per_s=800),
+    Contestant(name=POSTGRESQL, title="router, PostgreSQL", start=contestants.router_postgresql, guess_per_s=600),
+    Contestant(name=AGAIN, title="bare script again", start=contestants.bare, guess_per_s=1300),
+)
+TITLES: Final = {contestant.name: contestant.title for contestant in LINEUP}
+
+
+def rotated(items: Sequence[Item], by: int) -> list[Item]:
+    """Return the items in their order, beginning elsewhere: nobody always runs first, or after the same one."""
+    start = by % len(items) if items else 0
+    return [*items[start:], *items[:start]]
