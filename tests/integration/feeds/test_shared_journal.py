@@ -8,7 +8,7 @@ import pytest
 
 from router.simulator.seeds import OrderSeed
 from tests.integration.feeds.listening import Feeding, Topic, only
-from tests.integration.journal.conftest import database
+from tests.journal_place import database
 from tests.sender import Sender, cancel
 from tests.stack import stack
 

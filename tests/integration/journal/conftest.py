@@ -1,18 +1,14 @@
 """One empty journal per test, on either back end."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 import pytest
 
 from router.journal import Store, open_journal
+from tests.journal_place import Place, database
 
 Open = Callable[..., Awaitable[Store]]
 
@@ -24,42 +20,6 @@ async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 20.0) ->
             if await holds():
                 return
             await asyncio.sleep(0.01)
-
-
-class Place:
-    """Where a test's journal is, and what is in it besides what the journal tells."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.embedded = url.startswith("sqlite")
-
-    @property
-    def path(self) -> Path:
-        """The file of an embedded journal."""
-        return Path(self.url.removeprefix("sqlite:///"))
-
-    async def sql(self, statement: str) -> Sequence[Any]:
-        """Run a statement beside the journal."""
-        if self.embedded:
-            with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
-                return connection.execute(statement).fetchall()
-        connection = await asyncpg.connect(self.url)
-        try:
-            rows: Sequence[Any] = await connection.fetch(statement)
-            return rows
-        finally:
-            await connection.close()
-
-
-@asynccontextmanager
-async def database(server: str) -> AsyncIterator[Place]:
-    """An empty database."""
-    name = f"journal_{uuid4().hex}"
-    await Place(server).sql(f"create database {name}")
-    try:
-        yield Place(urlsplit(server)._replace(path=f"/{name}").geturl())
-    finally:
-        await Place(server).sql(f"drop database {name} with (force)")
 
 
 @pytest.fixture

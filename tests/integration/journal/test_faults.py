@@ -22,8 +22,9 @@ from router.journal.postgres import PostgresJournal
 from router.journal.sqlite import SqliteJournal
 from router.journal.statements import Steps
 from router.journal.writer import Writer
-from tests.integration.journal.conftest import Open, Place, until
+from tests.integration.journal.conftest import Open, until
 from tests.journal_cases import began, cancel, close, ended, final, reply, result
+from tests.journal_place import Place
 from tests.postgresql import PostgreSQL
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]

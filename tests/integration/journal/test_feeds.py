@@ -12,7 +12,8 @@ from router.journal import Store
 from router.stream import Change, Fill
 from schemas.commands import Close
 from tests import journal_cases as cases
-from tests.integration.journal.conftest import Open, Place
+from tests.integration.journal.conftest import Open
+from tests.journal_place import Place
 
 pytestmark = [pytest.mark.integration]
 

@@ -8,26 +8,11 @@ import pytest
 
 from router.job import Admitted
 from router.journal import Store
-from tests.integration.journal.conftest import Open, Place
+from tests.integration.journal.conftest import Open
 from tests.journal_cases import T0_US, began, close, ended, final, reply, result
+from tests.journal_place import Place
 
 pytestmark = pytest.mark.integration
-
-# Finished commands like the test's own, in the columns that have indexes; the bodies have a real one's size.
-FILL = """
-insert into commands (command_id, sender, digest, venue, account, action, symbol, position, state, version, next_us,
-    order_id, received_us, updated_us, reply, asked, joined, job)
-with recursive numbers(n) as (select cast(1 as bigint) union all select n + 1 from numbers where n < {rows})
-select {id}, 'alpha', 'digest', 'gmo_coin', 'main', 'close', 'BTC_JPY', null, 'final', 1, null,
-    'order' || n, {t0} - n * 1000, {t0} - n * 1000, '{{}}', 1, 0, '{body}' from numbers;
-insert into attempts (received_us, command_id, sender, number, started_us, ended_us, outcome)
-with recursive numbers(n) as (select cast(1 as bigint) union all select n + 1 from numbers where n < {rows})
-select {t0} - n * 1000, {id}, 'alpha', 1, {t0}, {t0}, 'Accepted' from numbers;
-insert into outbox (received_us, command_id, sender, seq, copy, reply, result, created_us, next_us, confirmed_us)
-with recursive numbers(n) as (select cast(1 as bigint) union all select n + 1 from numbers where n < {rows})
-select {t0} - n * 1000, {id}, 'alpha', 1, 0, '{{}}', '{body}', {t0}, {t0}, {t0} from numbers;
-"""
-SCATTERED = "substr('0123456789abcdef', cast(1 + n * 7919 % 16 as integer), 1) || (n * 7919 % 1000003) || '-' || n"
 
 
 async def median_s(journal: Store, prefix: str, commands: int = 150) -> float:
@@ -51,9 +36,7 @@ async def test_a_full_journal_costs_what_an_empty_one_does(open_place: Open, pla
     journal = await open_place()
     await median_s(journal, "warm", 30)
     empty = await median_s(journal, "empty")
-    for statement in FILL.format(rows=rows, id=SCATTERED, t0=T0_US, body="x" * 700).split(";"):
-        if statement.strip():
-            await place.sql(statement)
+    await place.fill(rows, T0_US)
     await median_s(journal, "rewarm", 30)
     full = await median_s(journal, "full")
     print(f"{Path(place.url).suffix or 'postgresql'} {rows} rows: {empty * 1e3:.3f} ms empty, {full * 1e3:.3f} ms full")

@@ -11,8 +11,9 @@ from router.journal import Store
 from router.ports import Journal
 from schemas.commands import Close
 from schemas.results import Result
-from tests.integration.journal.conftest import Open, Place, until
+from tests.integration.journal.conftest import Open, until
 from tests.journal_cases import T0_US, began, cancel, close, doubtful, ended, final, reply, result
+from tests.journal_place import Place
 
 pytestmark = pytest.mark.integration
 
