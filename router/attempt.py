@@ -21,7 +21,7 @@ from router.answers import clean, to_us
 from router.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
 from router.exchange import Outcome, Refused, Request, Retry, Unknown
-from router.job import AttemptEnd, AttemptStart, Job, action, effective
+from router.job import ABANDONED, AttemptEnd, Job, action, effective
 from router.limiter import Priority
 from router.ports import Clock, Journal, Transport
 from router.telemetry import Metrics
@@ -56,16 +56,17 @@ def priority(command: Command) -> Priority:
     return Priority.CANCEL if isinstance(command, Cancel) else Priority.CLOSE
 
 
-def begin(job: Job, venue: Venue, now_us: int) -> tuple[Job, AttemptStart]:
+def begin(job: Job, venue: Venue, now_us: int) -> Job:
     """Return the job with one more attempt begun.
 
     It reads as if the request had been sent at the last moment it may be: that is what a crash must leave.
     """
     send_by = min(to_us(job.command.not_after), now_us + SEND_BY_US)
-    begun = replace(
+    return replace(
         job,
         tries=job.tries + 1,
         attempts=job.attempts + 1,
+        began_us=now_us,
         first_sent_us=job.first_sent_us or now_us,
         last_sent_us=send_by,
         step="send" if venue.exchange.repeatable(job.command) else "look",
@@ -76,7 +77,13 @@ def begin(job: Job, venue: Venue, now_us: int) -> tuple[Job, AttemptStart]:
         looks=0,
         absences=0,
     )
-    return begun, AttemptStart(number=begun.tries, at_us=now_us)
+
+
+def abandoned(job: Job, now_us: int) -> AttemptEnd | None:
+    """Return the end of the latest attempt, for when the process that made it did not live to store one."""
+    if job.began_us is None:
+        return None
+    return AttemptEnd(number=job.tries, began_us=job.began_us, at_us=now_us, outcome=ABANDONED)
 
 
 class Sending:
@@ -142,9 +149,8 @@ class Sending:
         now = self._clock.now_us()
         if now >= self._not_after:
             return self._decide(self.job, DeadlinePassed("not_after has passed"))
-        begun, start = begin(self.job, self.venue, now)
         try:
-            saved = await self._journal.save(begun, start=start, end=self.end)
+            saved = await self._journal.save(begin(self.job, self.venue, now), end=self.end or abandoned(self.job, now))
         except JournalUnavailable:
             again = Again(JOURNAL_RETRY_S, "internal_error", None, "the journal cannot be written")
             return or_end(self.job, again, self.job.tries + 1, self._not_after, now)
@@ -203,6 +209,7 @@ class Sending:
         message = str(seen) if isinstance(seen, SendError) else getattr(seen, "message", "")
         self.end = AttemptEnd(
             number=self.job.tries,
+            began_us=self.job.began_us or now,
             at_us=now,
             outcome=type(seen).__name__,
             venue_code=venue_code,

@@ -33,7 +33,8 @@ class Reply(Struct, frozen=True, kw_only=True):
 class Job(Struct, frozen=True, kw_only=True):
     """A command and what became of it so far. Times are microseconds since 1970, UTC.
 
-    `tries` counts every attempt begun, `attempts` those that may have reached the venue's matching side.
+    `tries` counts every attempt begun, the latest at `began_us`; `attempts` those that may have reached the venue's
+    matching side. An attempt that is not over is nothing but this: the job says that it was begun.
     `position` names what only one close may touch at a time; it is held until the last result is final and settled.
     `unanswered`: a send that may have arrived got no answer. `seen`: a look saw something that may be it.
     `rounds` counts the looks, `looks` those after quarantine, `absences` the latest of these that saw nothing.
@@ -54,6 +55,7 @@ class Job(Struct, frozen=True, kw_only=True):
     next_us: int | None = None
     tries: int = 0
     attempts: int = 0
+    began_us: int | None = None
     first_sent_us: int | None = None
     last_sent_us: int | None = None
     order_id: str | None = None
@@ -69,17 +71,15 @@ class Job(Struct, frozen=True, kw_only=True):
     doubt_us: int | None = None
 
 
-class AttemptStart(Struct, frozen=True, kw_only=True):
-    """The intent to send, on disk before any byte of a request that could execute twice."""
-
-    number: int
-    at_us: int
+ABANDONED = "Abandoned"
+"""The outcome of an attempt whose process did not live to tell."""
 
 
 class AttemptEnd(Struct, frozen=True, kw_only=True):
     """What one attempt came to. `sent_us` is `None` when no byte left."""
 
     number: int
+    began_us: int
     at_us: int
     outcome: str
     venue_code: str | None = None

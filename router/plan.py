@@ -13,7 +13,7 @@ from router.decision import MAX_TRIES
 from router.delivery import Delivery
 from router.exchange import Refused, Request
 from router.intake import objection
-from router.job import AttemptStart, Job
+from router.job import Job
 from router.ports import Clock, Journal
 from router.venue import Venue
 from schemas.commands import Cancel, Close
@@ -27,7 +27,7 @@ LEASE_US = 5_000_000
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The job to admit. With `result` it is answered already; with `start` its first attempt is admitted with it.
+    """The job to admit. With `result` it is answered already; with `before` its first attempt is admitted with it.
 
     `before` is the job as it was before that attempt. `early`: repeating it is harmless, so it need not wait for the
     disk.
@@ -35,7 +35,6 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     job: Job
     before: Job | None = None
-    start: AttemptStart | None = None
     result: Result | None = None
     early: bool = False
 
@@ -104,8 +103,7 @@ class Planner:
         early = venue.exchange.repeatable(fresh.command)
         if not venue.limiter.take(fresh.command.account, request.scopes, priority(fresh.command)):
             return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US), early=early)
-        job, start = begin(fresh, venue, now)
-        return Plan(job=job, before=fresh, start=start, early=early)
+        return Plan(job=begin(fresh, venue, now), before=fresh, early=early)
 
     def may_have_been_sent(self, delivery: Delivery, fresh: Job) -> bool:
         """Say whether a close without a row may have been sent under a journal that was lost (design, section 5)."""

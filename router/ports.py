@@ -5,7 +5,7 @@ from typing import Protocol
 
 from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.exchange import Response, SignedRequest
-from router.job import Admission, AttemptEnd, AttemptStart, Job, Outgoing, Reply
+from router.job import Admission, AttemptEnd, Job, Outgoing, Reply
 from router.stream import Change, Known
 from schemas.commands import Close
 from schemas.events import FeedStatus
@@ -110,14 +110,13 @@ class Journal(Protocol):
         reply: Reply,
         digest: str,
         *,
-        start: AttemptStart | None = None,
         result: Result | None = None,
         early: bool = False,
     ) -> Admission:
         """Store a new command, or say what is stored under its id.
 
-        With `start` its first attempt is stored too; with `result` it is stored as final with that refusal, which
-        goes to the outbox. `early` returns once the rows are inserted and checked, before the commit is on disk.
+        With `result` it is stored as final with that refusal, which goes to the outbox. `early` returns once its row
+        is inserted and checked, before the commit is on disk.
         The order of the checks: same id same digest (`Repeat`, `Joined`), other digest (`Reused`), a given-up
         target (`TooLate`, unless `result` is given), the position (`Busy`).
         """
@@ -127,14 +126,14 @@ class Journal(Protocol):
         self,
         job: Job,
         *,
-        start: AttemptStart | None = None,
         end: AttemptEnd | None = None,
         result: Result | None = None,
     ) -> tuple[Job, tuple[Outgoing, ...]] | None:
         """Store `job` if its `version` is still the stored one, and return it with the next version.
 
-        `start` inserts an attempt, `end` closes it, `result` goes to the outbox once per reply address on record.
-        All in one transaction. `None` when somebody else was first: nothing was stored then but `end`, as evidence.
+        `end` stores what an attempt came to, unless that is known; `result` goes to the outbox once per reply address
+        on record. All in one transaction. `None` when somebody else was first: nothing was stored then but `end`, as
+        evidence.
         """
         ...
 

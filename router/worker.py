@@ -165,7 +165,6 @@ class Worker:
         crash.at("before_ack")
         for delivered in running.deliveries:  # one more may be appended while an ack is written
             await self._quietly(delivered.ack)
-        self._journal.note(fresh.sender, fresh.command_id, "acked")
 
     async def _try(self, running: _Running, fresh: Job) -> Job | None:
         """Admit a command and bring it to an answer or a parked wait.
@@ -204,9 +203,7 @@ class Worker:
     async def _admit(self, running: _Running, fresh: Job, plan: Plan) -> tuple[Admission, Plan]:
         """Admit as planned; what only the journal can object to is admitted as a refusal."""
         key = digest(fresh.command)
-        admission = await self._journal.admit(
-            plan.job, running.reply, key, start=plan.start, result=plan.result, early=plan.early
-        )
+        admission = await self._journal.admit(plan.job, running.reply, key, result=plan.result, early=plan.early)
         if isinstance(admission, Busy):
             plan = refuse(fresh, "busy", "another close of this position is not settled", self._clock.now_us())
         elif isinstance(admission, TooLate):
@@ -222,7 +219,7 @@ class Worker:
             self._metrics.command_final(plan.result)
             await self._answer(outgoing)
             return None
-        if job.step in ("find", "look") and plan.start is None:
+        if job.step in ("find", "look") and plan.before is None:
             self._dispatcher.on_parked(self._clock.now_us())
             return None
         concluded = await self._dispatcher.send(job, plan.before)

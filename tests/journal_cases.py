@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from router.job import AttemptEnd, AttemptStart, Job, Reply
+from router.job import AttemptEnd, Job, Reply
 from schemas import ids
 from schemas.commands import Cancel, Close, Command
 from schemas.results import Outcome, Reason, Result
@@ -77,14 +77,15 @@ def doubtful(job: Job, **fields: Any) -> Job:
     return msgspec.structs.replace(job, **{"state": "in_doubt", "step": "look", "seq": 1, "attempts": 1} | fields)
 
 
-def began(number: int = 1) -> AttemptStart:
-    """The beginning of an attempt."""
-    return AttemptStart(number=number, at_us=T0_US + number * 1000)
+def began(job: Job, number: int = 1) -> Job:
+    """The job once an attempt was begun."""
+    return msgspec.structs.replace(job, tries=number, began_us=T0_US + number * 1000)
 
 
 def ended(number: int = 1, outcome: str = "Accepted", **fields: Any) -> AttemptEnd:
     """The end of an attempt whose first byte left."""
-    values = {"at_us": T0_US + number * 1000 + 500, "sent_us": T0_US + number * 1000 + 100} | fields
+    began_us = T0_US + number * 1000
+    values = {"began_us": began_us, "at_us": began_us + 500, "sent_us": began_us + 100} | fields
     return AttemptEnd(number=number, outcome=outcome, **values)
 
 

@@ -1,22 +1,23 @@
 """Take deliveries from the lanes, and come back whatever happens to the connection.
 
-The callback of a delivery only hands it over: aiormq cancels its callbacks when a connection dies, and a request to a
-venue must not be cut in the middle by that. A consumer that comes back without consumers after a reconnect is known,
-so there is no self-healing connection here: on any doubt the whole connection is dropped and opened again.
+A consumer that comes back without consumers after a reconnect is known, so there is no self-healing connection here:
+on any doubt the whole connection is dropped and opened again.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError
+from aiormq.abc import AbstractChannel as Underlay
+from aiormq.abc import DeliveredMessage
 
-from router.answers import to_us
-from router.broker.connection import connect, open_channel
+from router.broker.connection import connect_wire, open_channel, underlay
+from router.broker.deliveries import Deliveries
 from router.broker.topology import Names, check, declare
+from router.broker.wire import Wire
 from router.config import Broker
 from router.delivery import Delivery
 from router.errors import BrokerUnavailable
@@ -39,7 +40,9 @@ class Consumer:
         self._names = Names(config.prefix)
         self._handle = handle
         self._connection: AbstractConnection | None = None
-        self._consumers: dict[str, tuple[AbstractQueue, str]] = {}
+        self._wire: Wire | None = None
+        self._channel: Underlay | None = None
+        self._consumers: list[str] = []
         self._broken = asyncio.Event()
         self._started = False
         self._stopping = False
@@ -69,9 +72,10 @@ class Consumer:
     async def stop(self) -> None:
         """Take nothing more. What was delivered may still be acknowledged until `close`."""
         self._stopping = True
-        for queue, tag in self._consumers.values():
+        for name in self._consumers:
             with suppress(AMQPError, RuntimeError, OSError, TimeoutError):
-                await queue.cancel(tag, timeout=2)
+                assert self._channel is not None
+                await self._channel.basic_cancel(name, timeout=2)
         self._broken.set()
 
     async def close(self) -> None:
@@ -80,33 +84,29 @@ class Consumer:
 
     async def _consume(self) -> None:
         self._broken.clear()
-        self._connection = await connect(self._config, "consume")
+        self._connection, self._wire = await connect_wire(self._config, "consume")
         self._connection.close_callbacks.add(self._broke)
         channel = await open_channel(self._connection)
         channel.close_callbacks.add(self._broke)
         ready = declare if self._config.declare else check
         queues = await ready(channel, self._names, self._lanes)
         try:
-            await self._start(channel, queues)
+            await self._start(channel, self._wire, queues)
         except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
             raise BrokerUnavailable(f"cannot consume: {type(error).__name__}") from None
         self._started = True
         _log.info("consuming", queues=sorted(queues))
 
-    async def _start(self, channel: AbstractChannel, queues: Mapping[str, AbstractQueue]) -> None:
+    async def _start(self, channel: AbstractChannel, wire: Wire, queues: Iterable[str]) -> None:
+        """Consume every queue, under its own name as the consumer's tag."""
         await channel.set_qos(prefetch_count=self._config.prefetch)
-        underlay = await channel.get_underlay_channel()
-        underlay.on_consumer_cancel_callbacks.add(self._broke)
-        for name, queue in queues.items():
-            venue = None if name == self._names.unrouted_queue else name.split(".")[-2]
-            tag = await queue.consume(self._callback(venue))
-            self._consumers[name] = (queue, tag)
-
-    def _callback(self, venue: str | None) -> Callable[[AbstractIncomingMessage], Any]:
-        async def take(message: AbstractIncomingMessage) -> None:
-            self._handle(delivery(message, venue))
-
-        return take
+        self._channel, number, _ = await underlay(channel)
+        self._channel.on_consumer_cancel_callbacks.add(self._broke)
+        deliveries = Deliveries(wire, number, self._handle, self._broke)
+        for name in queues:
+            deliveries.expect(name, None if name == self._names.unrouted_queue else name.split(".")[-2])
+            await self._channel.basic_consume(name, _never, consumer_tag=name)
+            self._consumers.append(name)
 
     def _broke(self, *_: object) -> None:
         self._broken.set()
@@ -132,40 +132,13 @@ class Consumer:
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        if self._wire is not None:
+            self._wire.flush()  # the last acknowledgements
         if connection is not None:
             with suppress(AMQPError, RuntimeError, OSError, TimeoutError, asyncio.CancelledError):
                 async with asyncio.timeout(3):
                     await connection.close()
 
 
-def delivery(message: AbstractIncomingMessage, venue: str | None) -> Delivery:
-    """Return what the router reads of a message."""
-    headers = message.headers
-    return Delivery(
-        body=message.body,
-        venue=venue,
-        routing_key=message.routing_key or "",
-        sender=message.user_id or "",
-        reply_to=message.reply_to or "",
-        correlation_id=message.correlation_id or "",
-        content_type=message.content_type or "",
-        traceparent=_text(headers.get("traceparent")),
-        redelivered=bool(message.redelivered),
-        # On a first delivery the header can only be the publisher's own.
-        deliveries=_number(headers.get("x-delivery-count")) if message.redelivered else 0,
-        content_encoding=message.content_encoding or "",
-        sent_us=to_us(message.timestamp) if message.timestamp else None,
-        headers=headers,
-        ack=message.ack,
-        requeue=message.nack,
-    )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    return value[:128] if isinstance(value, str) else ""
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
+async def _never(_: DeliveredMessage) -> None:
+    """Stand in for aiormq's callback: it never sees a delivery."""

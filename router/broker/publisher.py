@@ -6,25 +6,27 @@ through the default exchange only, which is always there, and what a queue of on
 """
 
 import asyncio
-import datetime
 import itertools
 import re
+import time
 import uuid
 from contextlib import suppress
-from typing import Any
+from functools import lru_cache, partial
+from typing import Final
 
 import structlog
-from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
-from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
-from aiormq.exceptions import ChannelAccessRefused
+from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import AMQPError
 from msgspec.structs import replace
 
-from router.broker.connection import connect, open_channel
+from router.broker import frames
+from router.broker.connection import connect_wire, open_channel, underlay
+from router.broker.outlet import Message, Outlet, Way
 from router.broker.topology import Names
+from router.broker.wire import Wire
 from router.config import Broker
 from router.delivery import Delivery
-from router.errors import BrokerUnavailable, PublishFailed, Unroutable
+from router.errors import Unroutable
 from router.events import Copy, StoredEvent
 from router.job import Reply
 from router.telemetry import Metrics
@@ -32,8 +34,9 @@ from schemas.codec import JSON, encode_event, encode_result
 from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
 
-CONFIRM_S = 10.0
-MAX_SYMBOL = 64
+MAX_SYMBOL: Final = 64
+KNOWN: Final = 1024
+"""How many tables of headers are kept: there are few senders, accounts and outcomes."""
 _NO_WORD = re.compile(r"[^A-Za-z0-9_:/-]")
 BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count")
 
@@ -51,59 +54,64 @@ class Publisher:
         self._process = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._connection: AbstractConnection | None = None
+        self._wire: Wire | None = None
         self._opening = asyncio.Lock()
-        self._channels: dict[str, AbstractChannel] = {}
-        self._exchanges: dict[tuple[str, str], AbstractExchange] = {}
+        self._outlets: dict[str, Outlet] = {}
 
     async def publish(self, reply: Reply, result: Result, sender: str) -> None:
         """Publish a result to its reply queue, or to the results queue. See `router.ports.Publisher`."""
         body = encode_result(result, reply.content_type)
-        headers = {
-            "x-sender": sender,
-            "x-venue": result.venue or "",
-            "x-account": result.account or "",
-            "x-outcome": result.outcome,
-        }
+        headers = _of_result(sender, result.venue or "", result.account or "", result.outcome)
         if reply.traceparent:
-            headers["traceparent"] = reply.traceparent
-        message: dict[str, Any] = {
-            "headers": headers,
-            "content_type": reply.content_type,
-            "correlation_id": reply.correlation_id,
-            "type": "order.result",
-        }
+            headers = frames.extended(headers, "traceparent", reply.traceparent)
+        send = partial(
+            self._send,
+            body=body,
+            headers=headers,
+            content_type=reply.content_type,
+            correlation_id=reply.correlation_id,
+            type_="order.result",
+        )
         if reply.reply_to and not self._names.ours(reply.reply_to):
             try:
-                return await self._send("", reply.reply_to, body, message)
+                return await send("", reply.reply_to)
             except Unroutable as error:
                 # One sender's queue that is gone, full or forbidden must hold up nobody else's answers.
                 self._metrics.unroutable()
                 _log.warning("a result goes to the results queue", command_id=result.command_id, error=str(error))
         key = f"{result.venue or '_'}.{result.account or '_'}.{result.outcome}"
-        return await self._send(self._names.results, key, body, message)
+        return await send(self._names.results, key)
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         """Publish poison unchanged, with the reason in its headers. Raises `PublishFailed`."""
         # What the broker wrote about earlier deaths stays out: only what it dead-letters itself carries x-death.
         kept = {name: value for name, value in delivery.headers.items() if not name.startswith(BROKERS_OWN)}
-        headers = {**kept, "x-dead-reason": reason, "x-dead-detail": detail[:300]}
-        message: dict[str, Any] = {
-            "headers": headers,
-            "content_type": delivery.content_type or None,
-            "correlation_id": delivery.correlation_id or None,
-            "reply_to": delivery.reply_to or None,
-        }
-        await self._send(self._names.dead, delivery.routing_key or "_", delivery.body, message)
+        await self._send(
+            self._names.dead,
+            delivery.routing_key or "_",
+            delivery.body,
+            frames.table({**kept, "x-dead-reason": reason, "x-dead-detail": detail[:300]}),
+            content_type=delivery.content_type,
+            correlation_id=delivery.correlation_id,
+            reply_to=delivery.reply_to,
+        )
 
     async def publish_event(self, stored: StoredEvent) -> None:
         """Publish an event to the topic exchange and its copies. See `router.ports.EventPublisher`."""
         event = stored.event
-        message = {"headers": _about(event), "content_type": JSON, "type": "order.event"}
         key = f"{event.venue}.{event.account}.{symbol_word(event.symbol)}.{event.status}"
         copies = asyncio.create_task(self.publish_copies(stored), name="copies") if stored.copies else None
         try:
             # In this task, not in one of its own: that is what keeps the order of calls begun one after another.
-            await self._send(self._names.events, key, encode_event(event), message, mandatory=False)
+            await self._send(
+                self._names.events,
+                key,
+                encode_event(event),
+                _about(event.venue, event.account, event.status),
+                content_type=JSON,
+                type_="order.event",
+                mandatory=False,
+            )
         finally:
             if copies is not None:
                 await asyncio.wait([copies])
@@ -116,32 +124,41 @@ class Publisher:
 
     async def publish_status(self, status: FeedStatus) -> None:
         """Publish whether an account's events are complete."""
-        headers = {"x-venue": status.venue, "x-account": status.account, "x-status": status.status}
-        message = {"headers": headers, "content_type": JSON, "type": "feed.status"}
-        key = f"{status.venue}.{status.account}._feed.{status.status}"
-        await self._send(self._names.events, key, encode_event(status), message, mandatory=False)
+        await self._send(
+            self._names.events,
+            f"{status.venue}.{status.account}._feed.{status.status}",
+            encode_event(status),
+            _about(status.venue, status.account, status.status),
+            content_type=JSON,
+            type_="feed.status",
+            mandatory=False,
+        )
 
     async def _publish_copy(self, event: OrderEvent, copy: Copy) -> None:
         reply = copy.reply
         if self._names.ours(reply.reply_to):
             return
-        headers = _about(event)
+        headers = _about(event.venue, event.account, event.status)
         if reply.traceparent:
-            headers["traceparent"] = reply.traceparent
-        message = {
-            "headers": headers,
-            "content_type": reply.content_type,
-            "correlation_id": reply.correlation_id,
-            "type": "order.event",
-        }
-        body = encode_event(replace(event, command_id=copy.command_id), reply.content_type)
+            headers = frames.extended(headers, "traceparent", reply.traceparent)
         try:
-            await self._send("", reply.reply_to, body, message, kind="copies")
+            await self._send(
+                "",
+                reply.reply_to,
+                encode_event(replace(event, command_id=copy.command_id), reply.content_type),
+                headers,
+                content_type=reply.content_type,
+                correlation_id=reply.correlation_id,
+                type_="order.event",
+                kind="copies",
+            )
         except Unroutable:
             _log.debug("a copy of an event was dropped: its reply queue is gone", event_id=event.event_id)
 
     async def close(self) -> None:
         """Close the connection."""
+        for outlet in self._outlets.values():
+            outlet.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(AMQPError, RuntimeError, OSError, TimeoutError):
@@ -153,56 +170,36 @@ class Publisher:
         exchange: str,
         key: str,
         body: bytes,
-        properties: dict[str, Any],
+        headers: bytes,
         *,
+        content_type: str = "",
+        correlation_id: str = "",
+        reply_to: str = "",
+        type_: str = "",
         mandatory: bool = True,
         kind: str = "",
     ) -> None:
-        message = Message(
-            body,
-            # Returns are matched by message id: a shared one would confirm the wrong publish.
-            message_id=f"{self._process}-{next(self._numbers):x}",
+        # Returns are matched by message id: a shared one would confirm the wrong publish.
+        message_id = f"{self._process}-{next(self._numbers):x}"
+        properties = frames.properties(
+            message_id=message_id,
+            timestamp_s=int(time.time()),
+            headers=headers,
+            content_type=content_type,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
+            type_=type_,
             app_id="order-router",
-            timestamp=datetime.datetime.now(datetime.UTC),
-            delivery_mode=DeliveryMode.PERSISTENT,
-            **properties,
         )
-        kind = kind or self._kind(exchange)
-        try:
-            target = await self._exchange(exchange, kind)
-            if mandatory:
-                await target.publish(message, key, mandatory=True, timeout=CONFIRM_S)
-            else:
-                await self._publish_fast(exchange, kind, key, message)
-        except PublishError as error:
-            raise Unroutable(f"queue {key!r} is gone") from error
-        except DeliveryError as error:
-            raise Unroutable(f"queue {key!r} refused the message") from error
-        except ChannelAccessRefused as error:
-            raise Unroutable(f"writing to {key!r} is not allowed") from error
-        except (AMQPError, RuntimeError, OSError, TimeoutError, BrokerUnavailable) as error:
-            # A timeout is not "not published": the same result may arrive twice, under the same id.
-            raise PublishFailed(f"not confirmed: {type(error).__name__}") from error
-
-    async def _publish_fast(self, exchange: str, kind: str, key: str, message: Message) -> None:
-        """Publish without waiting for the socket in between, only for the confirm.
-
-        An exchange's own `publish` lets one message after another wait until its frames are written; without that, what
-        is published in one turn of the loop leaves in one write.
-        """
-        opened = self._channels.get(kind)
-        if opened is None:
-            raise BrokerUnavailable("the channel is gone")
-        channel = await opened.get_underlay_channel()
-        await channel.basic_publish(  # type: ignore[call-arg]  # aiormq's abstract channel does not declare `wait`
-            message.body,
+        message = Message(
             exchange=exchange,
-            routing_key=key,
-            properties=message.properties,
-            mandatory=False,
-            timeout=CONFIRM_S,
-            wait=False,
+            key=key,
+            message_id=message_id,
+            properties=properties,
+            body=body,
+            mandatory=mandatory,
         )
+        await self._outlet(kind or self._kind(exchange)).publish(message)
 
     def _kind(self, exchange: str) -> str:
         """Return which channel an exchange is published to on."""
@@ -210,28 +207,19 @@ class Publisher:
             return "events"
         return "system" if exchange else "replies"
 
-    def _lost(self, connection: object, *_: object) -> None:
-        # `is_closed` stays false when it was not we who closed it.
-        if connection is self._connection:
-            self._connection = None
-            self._channels.clear()
+    def _outlet(self, kind: str) -> Outlet:
+        outlet = self._outlets.get(kind)
+        if outlet is None:
+            outlet = self._outlets[kind] = Outlet(self._open)
+        return outlet
 
-    async def _exchange(self, name: str, kind: str) -> AbstractExchange:
-        channel, known = self._channels.get(kind), self._exchanges.get((kind, name))
-        if channel is not None and not channel.is_closed and known is not None:
-            return known
+    async def _open(self) -> Way:
         async with self._opening:
-            if self._connection is None:
-                self._connection = await connect(self._config, "publish")
-                self._connection.close_callbacks.add(self._lost)
-            channel = self._channels.get(kind)
-            if channel is None or channel.is_closed:
-                channel = self._channels[kind] = await open_channel(self._connection)
-                self._exchanges = {key: found for key, found in self._exchanges.items() if key[0] != kind}
-            if (kind, name) not in self._exchanges:
-                found = await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
-                self._exchanges[kind, name] = found
-            return self._exchanges[kind, name]
+            if self._connection is None or self._wire is None or self._wire.gone:
+                self._connection, self._wire = await connect_wire(self._config, "publish")
+            channel, wire = await open_channel(self._connection), self._wire
+        _, number, frame_max = await underlay(channel)
+        return Way(wire, number, frame_max)
 
 
 def symbol_word(symbol: str | None) -> str:
@@ -243,5 +231,11 @@ def symbol_word(symbol: str | None) -> str:
     return _NO_WORD.sub("_", (symbol or "")[:MAX_SYMBOL]) or "_"
 
 
-def _about(event: OrderEvent) -> dict[str, Any]:
-    return {"x-venue": event.venue, "x-account": event.account, "x-status": event.status}
+@lru_cache(maxsize=KNOWN)
+def _of_result(sender: str, venue: str, account: str, outcome: str) -> bytes:
+    return frames.table({"x-sender": sender, "x-venue": venue, "x-account": account, "x-outcome": outcome})
+
+
+@lru_cache(maxsize=KNOWN)
+def _about(venue: str, account: str, status: str) -> bytes:
+    return frames.table({"x-venue": venue, "x-account": account, "x-status": status})

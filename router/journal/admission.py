@@ -1,28 +1,36 @@
 """Admit: store a new command, or say what is stored under its id.
 
-A new command costs one statement, two with its first attempt. Only when that statement inserted nothing does
+A new command costs one statement, shared with others (`batch.py`). Only when that statement did not insert it does
 anybody look why: the id is taken, or the position is.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from router.errors import JournalUnavailable
-from router.job import Admission, Admitted, AttemptStart, Busy, Job, Joined, Repeat, Reply, Reused, TooLate
+from router.job import Admission, Admitted, Busy, Job, Joined, Repeat, Reply, Reused, TooLate
 from router.journal import outbox
-from router.journal.commands import START, encode_job
-from router.journal.statements import Key, Params, Steps, optional
+from router.journal.commands import encode_job, row_key
+from router.journal.statements import Key, Params, Statement, Steps, many, optional
 from schemas.commands import Close
 from schemas.results import Result
 
 _TRIES: Final = 5
 """Every pass but the last lost a race against another process that changed the same row."""
 
+_GIVEN: Final = (
+    "command_id text, sender text, digest text, venue text, account text, action text, symbol text, position text, "
+    "state text, version bigint, next_us bigint, order_id text, received_us bigint, reply text, job text"
+)
 _INSERT = """insert into commands (command_id, sender, digest, venue, account, action, symbol, position, state, version,
         next_us, order_id, received_us, updated_us, reply, asked, joined, job)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now_us(), $14, 1, 0, $15)
-    on conflict do nothing returning state"""
+    select command_id, sender, digest, venue, account, action, symbol, position, state, version, next_us, order_id,
+        received_us, now_us(), reply, 1, 0, job
+    from given where command_id is not null
+    on conflict do nothing returning command_id, sender"""
 _FIND = """select state, digest, reply, received_us from commands where command_id = $1 and sender = $2"""
 _FORGET = """delete from commands where command_id = $1 and sender = $2 and state = 'given_up'"""
 _ASK_AGAIN = """update commands set asked = asked + 1
@@ -38,38 +46,62 @@ _GIVE_UP = """insert into commands (command_id, sender, digest, venue, account, 
     on conflict do nothing"""
 
 
-def admit(
-    job: Job, reply: Reply, digest: str, *, start: AttemptStart | None = None, result: Result | None = None
-) -> Steps[Admission]:
-    """Run `router.ports.Journal.admit`. A refusal is stored as final, whatever state `job` says."""
-    if result is not None:
-        job = msgspec.structs.replace(job, state="final", next_us=None, seq=result.seq)
-    whole = (job.received_us, job.command_id, job.sender)
-    key = whole[1:]
-    for _ in range(_TRIES):
-        if (yield _INSERT, _columns(job, reply, digest)):
-            if start is not None:
-                yield START, (*whole, start.number, start.at_us)
-            if result is None:
-                return Admitted(job)
-            return Admitted(job, (yield from outbox.put(whole, result, [reply], waits=False)))
-        found = yield _FIND, key
-        if not found:
-            if job.position is not None:
-                return Busy()
-            continue  # whatever was in the way is gone
-        state, stored_digest, first, received_us = found[0]
-        if state == "given_up":
-            if isinstance(job.command, Close) and result is None:
-                return TooLate()
-            yield _FORGET, key
-            continue
-        if stored_digest != digest:
-            return Reused()
-        answer = yield from _again(state, (received_us, *key), reply, outbox.decode_reply(first))
-        if answer is not None:
-            return answer
-    raise JournalUnavailable(f"the row of command {job.command_id} changed {_TRIES} times while it was read")
+class Admit(Struct, frozen=True):
+    """Run `router.ports.Journal.admit`. A refusal is stored as final, whatever state the job says."""
+
+    job: Job
+    reply: Reply
+    digest: str
+    result: Result | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The command it is about."""
+        return self.job.command_id, self.job.sender
+
+    def stored(self) -> Job:
+        """Return the job as it is stored."""
+        if self.result is None:
+            return self.job
+        return msgspec.structs.replace(self.job, state="final", next_us=None, seq=self.result.seq)
+
+    def admitted(self, job: Job) -> Admitted:
+        """Return the verdict on a new command; a refusal's copies have to be stored as well."""
+        if self.result is None:
+            return Admitted(job)
+        return Admitted(job, outbox.copies(row_key(job), self.result, [self.reply], waits=False))
+
+    def __call__(self) -> Steps[Admission]:
+        """Do it by itself."""
+        job = self.stored()
+        for _ in range(_TRIES):
+            if (yield insert([columns(self, job)])):
+                admitted = self.admitted(job)
+                if admitted.outgoing:
+                    yield outbox.store(outbox.put(row_key(job), admitted.outgoing))
+                return admitted
+            found = yield _FIND, self.key
+            if not found:
+                if job.position is not None:
+                    return Busy()
+                continue  # whatever was in the way is gone
+            state, stored_digest, first, received_us = found[0]
+            if state == "given_up":
+                if isinstance(job.command, Close) and self.result is None:
+                    return TooLate()
+                yield _FORGET, self.key
+                continue
+            if stored_digest != self.digest:
+                return Reused()
+            answer = yield from _again(state, (received_us, *self.key), self.reply, outbox.decode_reply(first))
+            if answer is not None:
+                return answer
+        raise JournalUnavailable(f"the row of command {job.command_id} changed {_TRIES} times while it was read")
+
+
+def insert(rows: Sequence[Params]) -> Statement:
+    """Return the statement that stores new commands and returns the keys of those it stored."""
+    return many(_INSERT, _GIVEN, rows)
 
 
 def give_up_target(sender: str, command_id: str) -> Steps[None]:
@@ -105,12 +137,12 @@ def _address(reply: Reply) -> str:
     return msgspec.json.encode((reply.reply_to, reply.correlation_id)).decode()
 
 
-def _columns(job: Job, reply: Reply, digest: str) -> Params:
+def columns(admit: Admit, job: Job) -> Params:
+    """Return a row of `insert`."""
     command = job.command
     return (
-        job.command_id,
-        job.sender,
-        digest,
+        *admit.key,
+        admit.digest,
         command.venue,
         command.account,
         command.__struct_config__.tag,
@@ -121,6 +153,6 @@ def _columns(job: Job, reply: Reply, digest: str) -> Params:
         job.next_us,
         optional(job.order_id),
         job.received_us,
-        outbox.encode(reply),
+        outbox.encode(admit.reply),
         encode_job(job),
     )

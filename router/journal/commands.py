@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
-from router.job import AttemptEnd, AttemptStart, Job, Outgoing, State
+from router.job import ABANDONED, AttemptEnd, Job, Outgoing, State
 from router.journal import outbox
-from router.journal.statements import Steps, optional, storable
+from router.journal.statements import Key, Params, Statement, Steps, many, optional, storable
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -20,20 +21,26 @@ leaves room for long deadlines and wrong clocks, and keeps the answer small howe
 
 _job: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
 
-START = """insert into attempts (received_us, command_id, sender, number, started_us) values ($1, $2, $3, $4, $5)"""
+_GIVEN: Final = "command_id text, sender text, version bigint, state text, next_us bigint, order_id text, job text"
 # A position once released is never taken again by the same command: a later one may hold it by now.
-_SAVE = """update commands set state = $4, version = $5, next_us = $6, order_id = $7, job = $8, updated_us = now_us(),
-        position = case when $4 = 'final' then null else position end
-    where command_id = $1 and sender = $2 and version = $3 and state <> 'given_up'
-    returning reply, asked, joined"""
-_END = """update attempts set ended_us = $5, outcome = $6, venue_code = $7, message = $8, sent_us = $9
-    where received_us = $1 and command_id = $2 and sender = $3 and number = $4 and ended_us is null returning number"""
+_SAVE = """update commands set state = given.state, version = given.version + 1, next_us = given.next_us,
+        order_id = given.order_id, job = given.job, updated_us = now_us(),
+        position = case when given.state = 'final' then null else commands.position end
+    from given where commands.command_id = given.command_id and commands.sender = given.sender
+        and commands.version = given.version and commands.state <> 'given_up'
+    returning commands.command_id, commands.sender, reply, asked, joined"""
+_ENDED: Final = (
+    "received_us bigint, command_id text, sender text, number bigint, started_us bigint, ended_us bigint, "
+    "outcome text, venue_code text, message text, sent_us bigint"
+)
+_END = """insert into attempts (received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code,
+        message, sent_us)
+    select received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code, message, sent_us
+    from given where received_us is not null
+    on conflict do nothing returning command_id, sender"""
 _EVIDENCE = """insert into evidence (received_us, command_id, sender, number, at_us, outcome, venue_code, message,
         sent_us)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
-# Whoever saved the newest version owns the command; an attempt left open is that of a process that lost it.
-_ABANDON = """update attempts set ended_us = $3, outcome = 'Abandoned'
-    where command_id = $1 and sender = $2 and ended_us is null"""
 _LOAD = """select job from commands where command_id = $1 and sender = $2 and state <> 'given_up'"""
 _DUE = """select next_us, job from commands
     where venue = $1 and next_us is not null and next_us <= $2 order by next_us limit $3"""
@@ -58,41 +65,76 @@ def encode_job(job: Job) -> str:
     return msgspec.json.encode(job).decode()
 
 
-def save(
-    job: Job, *, start: AttemptStart | None = None, end: AttemptEnd | None = None, result: Result | None = None
-) -> Steps[tuple[Job, tuple[Outgoing, ...]] | None]:
+def row_key(job: Job) -> Key:
+    """Return what the keys of a command's rows in other tables begin with."""
+    return job.received_us, job.command_id, job.sender
+
+
+class Save(Struct, frozen=True):
     """Run `router.ports.Journal.save`."""
-    whole = (job.received_us, job.command_id, job.sender)
-    key = whole[1:]
-    stored = msgspec.structs.replace(job, version=job.version + 1)
-    rows = yield (
-        _SAVE,
-        (
-            *key,
-            job.version,
-            stored.state,
-            stored.version,
-            stored.next_us,
-            optional(stored.order_id),
-            encode_job(stored),
-        ),
-    )
-    if not rows:
-        if end is not None:
-            yield _EVIDENCE, (*whole, *_seen(end))
-        return None
-    if end is not None and not (yield _END, (*whole, *_seen(end))):
-        yield _EVIDENCE, (*whole, *_seen(end))
-    if start is not None:
-        if start.number > 1 and end is None:
-            yield _ABANDON, (*key, start.at_us)
-        yield START, (*whole, start.number, start.at_us)
-    if result is None:
-        return stored, ()
-    reply, asked, joined = rows[0]
-    later = yield from outbox.waits(whole, result)
-    replies = yield from outbox.owed(whole, result, outbox.decode_reply(reply), asked, joined)
-    return stored, (yield from outbox.put(whole, result, replies, waits=later))
+
+    job: Job
+    end: AttemptEnd | None = None
+    result: Result | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The command it is about."""
+        return self.job.command_id, self.job.sender
+
+    def stored(self) -> Job:
+        """Return the job as it is stored."""
+        return msgspec.structs.replace(self.job, version=self.job.version + 1)
+
+    def told(self, reply: str, asked: int, joined: int) -> Steps[tuple[Outgoing, ...]]:
+        """Return a copy of the result, if there is one, for everybody who is owed it. They have to be stored."""
+        if self.result is None:
+            return ()
+        key, first = row_key(self.job), outbox.decode_reply(reply)
+        later = yield from outbox.waits(key, self.result)
+        replies = yield from outbox.owed(key, self.result, first, asked, joined)
+        return outbox.copies(key, self.result, replies, waits=later)
+
+    def __call__(self) -> Steps[tuple[Job, tuple[Outgoing, ...]] | None]:
+        """Do it by itself."""
+        stored = self.stored()
+        rows = yield update([changes(stored)])
+        if not rows:
+            yield from evidence(self)
+            return None
+        if self.end is not None and not (yield end([ended(self.job, self.end)])):
+            yield from evidence(self)
+        outgoing = yield from self.told(*rows[0][2:])
+        if outgoing:
+            yield outbox.store(outbox.put(row_key(stored), outgoing))
+        return stored, outgoing
+
+
+def update(rows: Sequence[Params]) -> Statement:
+    """Return the statement that changes commands and returns who has waited for those that it changed."""
+    return many(_SAVE, _GIVEN, rows)
+
+
+def changes(stored: Job) -> Params:
+    """Return a row of `update`."""
+    key = stored.command_id, stored.sender, stored.version - 1
+    return *key, stored.state, stored.next_us, optional(stored.order_id), encode_job(stored)
+
+
+def end(rows: Sequence[Params]) -> Statement:
+    """Return the statement that stores what attempts came to and returns the keys of those that were not known."""
+    return many(_END, _ENDED, rows)
+
+
+def ended(job: Job, end: AttemptEnd) -> Params:
+    """Return a row of `end`."""
+    return *row_key(job), end.number, end.began_us, *_seen(end)
+
+
+def evidence(save: Save) -> Steps[None]:
+    """Keep what an attempt came to when its row, or its command, is somebody else's by now."""
+    if save.end is not None and save.end.outcome != ABANDONED:
+        yield _EVIDENCE, (*row_key(save.job), save.end.number, *_seen(save.end))
 
 
 def load(sender: str, command_id: str) -> Steps[Job | None]:
@@ -140,6 +182,6 @@ def listing(state: State | None, limit: int) -> Steps[Sequence[Job]]:
     return found
 
 
-def _seen(end: AttemptEnd) -> tuple[int, int, str, str | None, str, int | None]:
+def _seen(end: AttemptEnd) -> tuple[int, str, str | None, str, int | None]:
     code = optional(end.venue_code)
-    return end.number, end.at_us, storable(end.outcome), code, storable(end.message), end.sent_us
+    return end.at_us, storable(end.outcome), code, storable(end.message), end.sent_us

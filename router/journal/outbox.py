@@ -1,12 +1,13 @@
 """Results on their way: stored with the state they report, published at least once, in order per command."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from router.job import Outgoing, Reply
-from router.journal.statements import Key, Params, Steps, storable
+from router.journal.statements import Key, Params, Statement, Steps, many, storable
 from schemas.results import Result
 
 HOLD_US: Final = 5_000_000
@@ -18,8 +19,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _result: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 
+_GIVEN = (
+    "received_us bigint, command_id text, sender text, seq bigint, copy bigint, reply text, result text, "
+    "created_us bigint"
+)
 _PUT = """insert into outbox (received_us, command_id, sender, seq, copy, reply, result, created_us, next_us)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, now_us())"""
+    select received_us, command_id, sender, seq, copy, reply, result, created_us, now_us() from given
+    where received_us is not null"""
 _WAITS = """select 1 from outbox where received_us = $1 and command_id = $2 and sender = $3 and seq < $4
     and confirmed_us is null limit 1"""
 _REPLIES = (
@@ -33,8 +39,11 @@ _CLAIM = """update outbox set next_us = now_us() + $3
                           and e.sender = o.sender and e.seq < o.seq and e.confirmed_us is null)
         order by o.next_us limit $2)
     returning received_us, command_id, sender, seq, copy, reply, result, created_us"""
-CONFIRM = """update outbox set confirmed_us = $6
-    where received_us = $1 and command_id = $2 and sender = $3 and seq = $4 and copy = $5 and confirmed_us is null"""
+_MARKED = "received_us bigint, command_id text, sender text, seq bigint, copy bigint, confirmed_us bigint"
+_MARK = """update outbox set confirmed_us = given.confirmed_us from given
+    where outbox.received_us = given.received_us and outbox.command_id = given.command_id
+      and outbox.sender = given.sender and outbox.seq = given.seq and outbox.copy = given.copy
+      and outbox.confirmed_us is null"""
 _LAST = """select result from outbox where received_us = $1 and command_id = $2 and sender = $3
     order by seq desc, copy limit 1"""
 
@@ -49,15 +58,32 @@ def encode(value: Reply | Result) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def put(key: Key, result: Result, replies: list[Reply], *, waits: bool) -> Steps[tuple[Outgoing, ...]]:
-    """Store one copy per entry of `replies`; every copy but the first says `duplicate`."""
-    copies = []
-    completed_us = (result.completed_at - _EPOCH) // _MICROSECOND
-    for copy, reply in enumerate(replies):
-        told = msgspec.structs.replace(result, duplicate=True) if copy else result
-        yield _PUT, (*key, result.seq, copy, encode(reply), encode(told), completed_us)
-        copies.append(_outgoing(key, copy, reply, told, waits=waits))
-    return tuple(copies)
+def copies(key: Key, result: Result, replies: Sequence[Reply], *, waits: bool) -> tuple[Outgoing, ...]:
+    """Return one copy of a result per entry of `replies`; every copy but the first says `duplicate`."""
+    again = msgspec.structs.replace(result, duplicate=True) if len(replies) > 1 else result
+    return tuple(
+        _outgoing(key, copy, reply, again if copy else result, waits=waits) for copy, reply in enumerate(replies)
+    )
+
+
+def put(key: Key, outgoing: Iterable[Outgoing]) -> list[Params]:
+    """Return the rows of `store` for the copies of one command's result."""
+    return [
+        (
+            *key,
+            item.result.seq,
+            copy,
+            encode(item.reply),
+            encode(item.result),
+            (item.result.completed_at - _EPOCH) // _MICROSECOND,
+        )
+        for copy, item in enumerate(outgoing)
+    ]
+
+
+def store(rows: Sequence[Params]) -> Statement:
+    """Return the statement that stores results."""
+    return many(_PUT, _GIVEN, rows)
 
 
 def owed(key: Key, result: Result, first: Reply, asked: int, joined: int) -> Steps[list[Reply]]:
@@ -97,8 +123,13 @@ def claim(older_than_us: int, limit: int) -> Steps[tuple[Outgoing, ...]]:
     )
 
 
+def confirm(marks: Sequence[Params]) -> Statement:
+    """Return the statement that marks results as confirmed."""
+    return many(_MARK, _MARKED, marks)
+
+
 def confirmation(outbox_id: str, at_us: int) -> Params:
-    """Return the parameters of `CONFIRM`, which marks a result as confirmed."""
+    """Return a row of `confirm`."""
     # Neither a command id nor a number holds a slash; a sender may.
     sender, command_id, received_us, seq, copy = outbox_id.rsplit("/", 4)
     return int(received_us), storable(command_id), storable(sender), int(seq), int(copy), at_us

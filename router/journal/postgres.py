@@ -1,32 +1,44 @@
 """The shared journal: PostgreSQL, for pods on several machines.
 
-Every operation is a task of its own with a connection of its own, so a caller that is cancelled loses nothing.
-Group commit is the server's. Clocks of pods may differ; `now_us()` is the server's.
+Whatever waits when a connection is free shares one transaction (`batch.py`); what cannot be done together is done
+alone, in a transaction and on a connection of its own. Either is a task of ours, so a caller that is cancelled loses
+nothing. Clocks of pods may differ; `now_us()` is the server's.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, NamedTuple
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 
 from router.errors import ConfigError, JournalUnavailable
-from router.job import Admitted, AttemptEnd, AttemptStart, Job, Outgoing
-from router.journal import outbox, server, story
+from router.job import Admitted, AttemptEnd, Job, Outgoing
+from router.journal import batch, outbox, server
 from router.journal.migrations import Epoch, open_epoch
 from router.journal.statements import Operation, T
 from router.journal.store import Key, Store
 from schemas.results import Result
 
 CONNECTIONS: Final = 16
+BATCHES: Final = 3
+"""Transactions with many operations that run at a time: while one waits for the disk, the next is put together."""
 TIMEOUT_S: Final = 8.0
 """How long a statement, a commit or the wait for a connection may take."""
 PROBE_S: Final = 1.0
 TRIES: Final = 4
 """How often a transaction that lost a race is run."""
 _LOCK: Final = "select pg_advisory_xact_lock(7239450130)"
+
+
+class Waiting(NamedTuple):
+    """An operation and whoever waits for its verdict."""
+
+    operation: Operation[Any]
+    verdict: asyncio.Future[Any]
+    key: Key | None
+    early: bool
 
 
 class PostgresJournal(Store):
@@ -37,7 +49,9 @@ class PostgresJournal(Store):
         self._pool = pool
         self._on_commit = on_commit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._committing: dict[Key, asyncio.Task[None]] = {}
+        self._waiting: list[Waiting] = []
+        self._batches = 0
+        self._committing: dict[Key, asyncio.Future[None]] = {}
         self._flushing = asyncio.Lock()
         self._probing: asyncio.Task[None] | None = None
         self._healthy = False
@@ -53,7 +67,7 @@ class PostgresJournal(Store):
         """
         pool = asyncpg.create_pool(
             url, min_size=0, max_size=CONNECTIONS, timeout=timeout_s, command_timeout=timeout_s,
-            server_settings=server.SETTINGS, reset=_keep,
+            server_settings=server.SETTINGS, reset=_keep, statement_cache_size=500, max_cacheable_statement_size=0,
         )  # fmt: skip
         journal = cls(pool, on_commit=on_commit)
         try:
@@ -97,14 +111,13 @@ class PostgresJournal(Store):
         self,
         job: Job,
         *,
-        start: AttemptStart | None = None,
         end: AttemptEnd | None = None,
         result: Result | None = None,
     ) -> tuple[Job, tuple[Outgoing, ...]] | None:
         """Store `job` if its version is still the stored one. See `router.ports.Journal`."""
         if result is not None and result.seq > 1:
             await self._flush_marks()  # else it would wait for a result that is confirmed
-        return await super().save(job, start=start, end=end, result=result)
+        return await super().save(job, end=end, result=result)
 
     async def unpublished(self, older_than_us: int, limit: int) -> tuple[Outgoing, ...]:
         """Claim results that were completed before the instant `older_than_us` and are not confirmed."""
@@ -118,12 +131,10 @@ class PostgresJournal(Store):
         verdict: asyncio.Future[T] = self._loop.create_future()
         # Nobody listens any more when the caller was cancelled; an error then is not worth a warning.
         verdict.add_done_callback(lambda done: done.cancelled() or done.exception())
-        task = asyncio.create_task(self._decide(operation, verdict, early), name="journal")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if early and key is not None:
-            self._committing[key] = task
-            task.add_done_callback(lambda _: self._committing.pop(key, None))
+        self._waiting.append(Waiting(operation, verdict, key, early))
+        if self._batches < BATCHES:
+            self._batches += 1
+            self._begin_task(self._run_batches())
         return await asyncio.shield(verdict)
 
     async def _read(self, operation: Operation[T], *, key: Key | None = None) -> T:
@@ -134,41 +145,89 @@ class PostgresJournal(Store):
 
     async def _settled(self, key: Key | None) -> None:
         """Wait for the commit of a command that left early: until then other connections do not see it."""
-        task = self._committing.get(key) if key is not None else None
-        if task is not None:
-            await asyncio.wait([task])
+        committing = self._committing.get(key) if key is not None else None
+        if committing is not None:
+            await asyncio.wait([committing])
 
-    async def _decide(self, operation: Operation[T], verdict: asyncio.Future[T], early: bool) -> None:
+    def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="journal")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_batches(self) -> None:
+        """Take what waits, a transaction at a time, until nothing does."""
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting[: batch.ROWS], self._waiting[batch.ROWS :]
+                await self._run_batch(waiting)
+        finally:
+            self._batches -= 1
+
+    async def _run_batch(self, waiting: Sequence[Waiting]) -> None:
+        """Run operations together; when that fails for what may be one's trouble, each alone."""
+        committed: asyncio.Future[None] = self._loop.create_future()
+        operations = [one.operation for one in waiting]
+
+        def done(values: Sequence[Any]) -> None:
+            for one, value in zip(waiting, values, strict=True):
+                if one.early and isinstance(value, Admitted) and one.key is not None and not one.verdict.done():
+                    self._committing[one.key] = committed
+                    one.verdict.set_result(value)
+
+        try:
+            with server.named():
+                values = await self._transact(lambda: batch.run(operations), done)
+        except Exception as error:
+            alone = not isinstance(error, JournalUnavailable) or isinstance(error.__cause__, server.ROWS)
+            if not alone:
+                self._fail()
+            for one in waiting:
+                if alone and not one.verdict.done():
+                    self._begin_task(self._run_alone(one))
+                elif not one.verdict.done():
+                    one.verdict.set_exception(error)
+        else:
+            for one, value in zip(waiting, values, strict=True):
+                if not one.verdict.done():
+                    one.verdict.set_result(value)
+        finally:
+            committed.set_result(None)
+            self._committing = {key: other for key, other in self._committing.items() if other is not committed}
+
+    async def _run_alone(self, one: Waiting) -> None:
         for left in reversed(range(TRIES)):
             try:
                 with server.named():
-                    value = await self._transact(operation, verdict if early else None)
+                    value = await self._transact(one.operation, patient=True)
             except Exception as error:
-                if left and isinstance(error.__cause__, server.RACES) and not verdict.done():
+                if left and isinstance(error.__cause__, server.RACES):
                     continue
                 # A row that another pod keeps locked is that row's trouble, anything else the server's.
-                if isinstance(error, JournalUnavailable) and not isinstance(
-                    error.__cause__, asyncpg.LockNotAvailableError
-                ):
+                if isinstance(error, JournalUnavailable) and not isinstance(error.__cause__, server.ROWS):
                     self._fail()
-                if not verdict.done():
-                    verdict.set_exception(error)
+                if not one.verdict.done():
+                    one.verdict.set_exception(error)
                 return
-            if not verdict.done():
-                verdict.set_result(value)
+            if not one.verdict.done():
+                one.verdict.set_result(value)
             return
 
-    async def _transact(self, operation: Operation[T], early: asyncio.Future[T] | None) -> T:
+    async def _transact(
+        self, operation: Operation[T], done: Callable[[T], None] | None = None, *, patient: bool = False
+    ) -> T:
+        """Run an operation and commit. `done` hears the verdict before the commit; `patient` waits for locked rows."""
         async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
+                if patient:
+                    await connection.execute(server.PATIENT)
                 value = await server.drive(connection, operation)
             except BaseException:
                 await transaction.rollback()
                 raise
-            if early is not None and isinstance(value, Admitted) and not early.done():
-                early.set_result(value)
+            if done is not None:
+                done(value)
             await self._commit(connection, transaction)
             return value
 
@@ -199,6 +258,7 @@ class PostgresJournal(Store):
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
+                await connection.execute(server.PATIENT)
                 await connection.fetch(_LOCK)
                 epoch = await server.drive(connection, lambda: open_epoch(timeline))
             except BaseException:
@@ -222,9 +282,7 @@ class PostgresJournal(Store):
         self._remember()
 
     def _flush_later(self) -> None:
-        task = asyncio.create_task(self._flush_quietly(), name="journal-flush")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._begin_task(self._flush_quietly())
 
     async def _flush_quietly(self) -> None:
         with contextlib.suppress(JournalUnavailable):  # kept, and tried again once the journal is back
@@ -237,12 +295,10 @@ class PostgresJournal(Store):
             marks, notes = self._later.take_marks(), self._later.take_notes()
             try:
                 with server.named():
-                    async with self._pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
-                        await connection.executemany(server.numbered(outbox.CONFIRM), marks)
-                        await connection.executemany(server.numbered(story.NOTE), notes)
+                    await self._transact(lambda: batch.run((), marks, notes))
             except JournalUnavailable as error:
                 self._later.put_back(marks, notes)
-                if isinstance(error.__cause__, server.RACES):
+                if isinstance(error.__cause__, server.ROWS):
                     self._remember()
                 else:
                     self._fail()

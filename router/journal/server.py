@@ -15,12 +15,22 @@ SETTINGS: Final = {
     # The server's own limits come after ours: a commit that the server gives up waiting to replicate is reported as
     # done (https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION), one we give up is not.
     "statement_timeout": "15000",
-    "lock_timeout": "5000",
+    "lock_timeout": "300",
     # A frozen pod must not keep its rows.
     "idle_in_transaction_session_timeout": "10000",
+    # Every statement of a command's life finds its rows by an index. A plan that was made while a table was small, and
+    # is kept, must do so as well.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
 }
+PATIENT: Final = "set local lock_timeout = 5000"
+"""For a transaction of one operation: a row that another pod keeps locked is worth waiting for."""
 RACES: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """A transaction that lost such a race did nothing and may be run again."""
+ROWS: Final = (*RACES, asyncpg.LockNotAvailableError)
+"""What says that some rows are in other hands, and nothing of the server."""
 REFUSALS: Final = (ValueError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 """What connecting raises when the URL is wrong."""
 

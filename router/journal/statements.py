@@ -6,6 +6,8 @@ They use nothing that only one of the two understands, so a statement that works
 """
 
 from collections.abc import Callable, Generator, Sequence
+from functools import cache
+from itertools import chain
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,6 +21,28 @@ Rows = Sequence[Sequence[Any]]
 Steps = Generator[Statement, Rows, T]
 Operation = Callable[[], Steps[T]]
 """Begins the operation anew each time it is called, so that a transaction that lost a race can be run again."""
+
+
+def many(sql: str, columns: str, rows: Sequence[Params]) -> Statement:
+    """Return a statement that reads all `rows` as a table `given`: one round trip, and one wait, for all of them.
+
+    `columns` names and types them: `"command_id text, version bigint"`. There are a few more rows, all null, so that
+    few texts have to be prepared: `sql` must leave out those whose first column is null.
+    """
+    size = 1 << (len(rows) - 1).bit_length()
+    nulls = (None,) * len(rows[0])
+    return _spelled(sql, columns, size), tuple(chain(*rows, *(nulls for _ in range(size - len(rows)))))
+
+
+@cache
+def _spelled(sql: str, columns: str, size: int) -> str:
+    names, types = zip(*(column.split() for column in columns.split(", ")), strict=True)
+    # The first row says the types of all.
+    first = ", ".join(f"cast(${number} as {kind})" for number, kind in enumerate(types, 1))
+    width = len(names)
+    rows = [", ".join(f"${row * width + column}" for column in range(1, width + 1)) for row in range(1, size)]
+    values = ", ".join(f"({row})" for row in [first, *rows])
+    return f"with given ({', '.join(names)}) as (values {values}) {sql}"
 
 
 def storable(text: str) -> str:

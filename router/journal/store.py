@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
-from router.job import Admission, AttemptEnd, AttemptStart, Job, Outgoing, Reply, State
+from router.job import Admission, AttemptEnd, Job, Outgoing, Reply, State
 from router.journal import admission, commands, feeds, outbox, retention, story
 from router.journal.later import FLUSH_S, Later
 from router.journal.migrations import Epoch
@@ -73,25 +73,22 @@ class Store(ABC):
         reply: Reply,
         digest: str,
         *,
-        start: AttemptStart | None = None,
         result: Result | None = None,
         early: bool = False,
     ) -> Admission:
         """Store a new command, or say what is stored under its id. See `router.ports.Journal`."""
-        operation = partial(admission.admit, job, reply, digest, start=start, result=result)
+        operation = admission.Admit(job, reply, digest, result)
         return await self._write(operation, key=(job.sender, job.command_id), early=early and result is None)
 
     async def save(
         self,
         job: Job,
         *,
-        start: AttemptStart | None = None,
         end: AttemptEnd | None = None,
         result: Result | None = None,
     ) -> tuple[Job, tuple[Outgoing, ...]] | None:
         """Store `job` if its version is still the stored one. See `router.ports.Journal`."""
-        operation = partial(commands.save, job, start=start, end=end, result=result)
-        return await self._write(operation, key=(job.sender, job.command_id))
+        return await self._write(commands.Save(job, end, result), key=(job.sender, job.command_id))
 
     async def load(self, sender: str, command_id: str) -> Job | None:
         """Return what is stored of a command."""

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from router.job import Job, Reply
-from router.journal.statements import Params, Rows, Steps, storable
+from router.journal.statements import Params, Rows, Statement, Steps, many, storable
 from schemas.results import Result
 
 _job: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
@@ -25,10 +25,10 @@ _JOINED = """select reply, asked from replies
     where received_us = $1 and command_id = $2 and sender = $3 order by address"""
 _HISTORY = """select at_us, event, detail from history
     where received_us = $1 and command_id = $2 and sender = $3 order by at_us"""
-NOTE: Final = """insert into history (received_us, command_id, sender, at_us, event, detail)
-    select c.received_us, c.command_id, c.sender, cast($3 as bigint), cast($4 as text), cast($5 as text)
-    from commands c where c.command_id = $1 and c.sender = $2"""
-"""Appends to the history of a command that is stored; for any other it does nothing, so nothing is left over."""
+_NOTED: Final = "command_id text, sender text, at_us bigint, event text, detail text"
+_NOTE: Final = """insert into history (received_us, command_id, sender, at_us, event, detail)
+    select c.received_us, c.command_id, c.sender, given.at_us, given.event, given.detail
+    from given join commands c on c.command_id = given.command_id and c.sender = given.sender"""
 
 
 class Entry(Struct, frozen=True):
@@ -48,8 +48,13 @@ class Story(Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...]
 
 
+def append(notes: Sequence[Params]) -> Statement:
+    """Return the statement that appends to the history of commands that are stored, and nothing to any other."""
+    return many(_NOTE, _NOTED, notes)
+
+
 def note(sender: str, command_id: str, at_us: int, event: str, detail: str) -> Params:
-    """Return the parameters of `NOTE`."""
+    """Return a row of `append`."""
     return storable(command_id), storable(sender), at_us, storable(event), storable(detail)
 
 
@@ -71,7 +76,7 @@ def story(sender: str | None, command_id: str) -> Steps[Sequence[Story]]:
 def _told(sender: str, command_id: str, job: Job, reply: Reply) -> Steps[Story]:
     key = (job.received_us, command_id, sender)
     entries = [Entry(job.received_us, "received", _joined("answer to", _address(reply)))]
-    entries += _of_attempts((yield _ATTEMPTS, key))
+    entries += _of_attempts(job, (yield _ATTEMPTS, key))
     entries += [
         Entry(at_us, "evidence", _joined(f"attempt {number}", outcome, code, message, _sent(sent_us)))
         for at_us, number, outcome, code, message, sent_us in (yield _EVIDENCE, key)
@@ -88,12 +93,15 @@ def _told(sender: str, command_id: str, job: Job, reply: Reply) -> Steps[Story]:
     return Story(sender=sender, command_id=command_id, job=job, entries=tuple(sorted(entries, key=lambda e: e.at_us)))
 
 
-def _of_attempts(rows: Rows) -> list[Entry]:
-    entries = []
+def _of_attempts(job: Job, rows: Rows) -> list[Entry]:
+    entries, ended = [], 0
     for number, started_us, ended_us, outcome, code, message, sent_us in rows:
         entries.append(Entry(started_us, "attempt", str(number)))
         if ended_us is not None:
             entries.append(Entry(ended_us, "attempt_ended", _joined(number, outcome, code, message, _sent(sent_us))))
+            ended = number
+    if job.began_us is not None and job.tries > ended:
+        entries.append(Entry(job.began_us, "attempt", str(job.tries)))
     return entries
 
 

@@ -22,7 +22,8 @@ import structlog
 
 from router.errors import JournalUnavailable
 from router.job import Admitted
-from router.journal import file, outbox, story
+from router.journal import batch as together
+from router.journal import file
 from router.journal.later import Later
 from router.journal.migrations import PROVE, SEEN, Epoch, open_epoch
 from router.journal.statements import Operation, Params
@@ -30,7 +31,6 @@ from router.journal.witness import EVERY_S, Witness
 
 _log = structlog.get_logger(__name__)
 
-BATCH: Final = 256
 PROBE_S: Final = 1.0
 """How often a journal that failed is tried again."""
 STUCK_S: Final = 10.0
@@ -136,7 +136,7 @@ class Writer:
                     batch.append(item)
                 elif item is Signal.STOP:
                     return batch, True
-                if len(batch) == BATCH:
+                if len(batch) == together.ROWS:
                     break
                 item = self._queue.get_nowait()
         except Empty:
@@ -147,8 +147,7 @@ class Writer:
         marks, notes = self._later.take_marks(), self._later.take_notes()
         self._began = time.monotonic()
         try:
-            answers = self._answers(batch, marks)
-            self._connection.executemany(file.numbered(story.NOTE), notes)
+            answers = self._answers(batch, marks, notes)
             early = [answer for answer in answers if answer.early]
             self._deliver(early)
             if time.monotonic() - self._witnessed >= EVERY_S:
@@ -164,25 +163,28 @@ class Writer:
             self._deliver([answer for answer in answers if not answer.early])
         self._began = None
 
-    def _answers(self, batch: list[Waiting], marks: list[Params]) -> list[Answer]:
+    def _answers(self, batch: list[Waiting], marks: list[Params], notes: list[Params]) -> list[Answer]:
         """Begin a transaction and run the operations. Raises what makes the whole transaction worthless.
 
         Savepoints cost as much as statements, so only when an operation failed are all run again with one each.
         """
-        self._begin(marks)
+        operations = [waiting.operation for waiting in batch]
+        self._begin()
         try:
-            return [self._answer(waiting) for waiting in batch]
+            values = file.drive(self._connection, lambda: together.run(operations, marks, notes))
+            return [_answer(waiting, value) for waiting, value in zip(batch, values, strict=True)]
         except Exception as error:
             if file.broken(error):
                 raise
         self._connection.execute("rollback")
-        self._begin(marks)
+        self._begin()
+        file.drive(self._connection, lambda: together.run((), marks, notes))
         return [self._guarded(waiting) for waiting in batch]
 
     def _guarded(self, waiting: Waiting) -> Answer:
         self._connection.execute("savepoint operation")
         try:
-            answer = self._answer(waiting)
+            answer = _answer(waiting, file.drive(self._connection, waiting.operation))
         except Exception as error:
             if file.broken(error):
                 raise
@@ -191,12 +193,8 @@ class Writer:
         self._connection.execute("release operation")
         return answer
 
-    def _answer(self, waiting: Waiting) -> Answer:
-        value = file.drive(self._connection, waiting.operation)
-        return Answer(waiting.verdict, value, early=waiting.early and isinstance(value, Admitted))
-
-    def _begin(self, marks: list[Params]) -> None:
-        """Take the lock and write what was confirmed, which the operations may ask about."""
+    def _begin(self) -> None:
+        """Take the lock."""
         # Another process may hold the lock for a commit or, frozen, for ever. The database's own waiting backs off
         # to a tenth of a second, which under load from two processes starves one of them.
         deadline = time.monotonic() + self._busy_s
@@ -210,8 +208,6 @@ class Writer:
                 if not file.busy(error) or time.monotonic() >= deadline:
                     raise
             time.sleep(random.uniform(0.0003, 0.002))
-        if marks:
-            self._connection.executemany(file.numbered(outbox.CONFIRM), marks)
 
     def _end(self) -> None:
         began = time.perf_counter()
@@ -244,7 +240,7 @@ class Writer:
         self._connection = file.connect(self._path, self._busy_s)
         self._connection.execute("pragma busy_timeout = 0")  # _begin waits
         self._inode = os.stat(self._path).st_ino
-        self._begin([])
+        self._begin()
         # A copy that was put back has another inode, or was written before the witness saw the last commit: what
         # happened since the copy was made is not in it.
         witnessed_us = self._witness.last_us()
@@ -263,6 +259,10 @@ class Writer:
         if answers:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 self._loop.call_soon_threadsafe(_settle, answers)
+
+
+def _answer(waiting: Waiting, value: Any) -> Answer:
+    return Answer(waiting.verdict, value, early=waiting.early and isinstance(value, Admitted))
 
 
 def _settle(answers: list[Answer]) -> None:

@@ -20,8 +20,7 @@ def states(stack: Stack) -> dict[str, str]:
 
 def waiting(stack: Stack, command_id: str) -> bool:
     """Whether a command is parked: open, due later, and none of its attempts under way."""
-    sql = """select count(*) from commands where command_id = ? and state = 'open' and next_us is not null
-        and command_id in (select command_id from attempts)
-        and command_id not in (select command_id from attempts where ended_us is null)"""
+    sql = """select count(*) from commands c where command_id = ? and state = 'open' and next_us is not null
+        and json_extract(job, '$.tries') = (select max(number) from attempts a where a.command_id = c.command_id)"""
     with closing(sqlite3.connect(f"file:{path(stack)}?mode=ro", uri=True, timeout=5)) as connection:
         return bool(connection.execute(sql, (command_id,)).fetchone()[0])

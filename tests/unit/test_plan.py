@@ -79,8 +79,8 @@ def soon(command: Any, **fields: Any) -> Any:
 def test_a_close_begins_with_its_intent_on_disk(clock: VirtualClock) -> None:
     """The first attempt is admitted with it, reads as if sent at the last moment it may be, and is never sent again."""
     made = plan(planner(clock), soon(close))
-    assert made.start is not None
-    assert (made.start.number, made.start.at_us) == (1, NOW_US)
+    assert made.before is not None
+    assert (made.job.tries, made.job.began_us) == (1, NOW_US)
     assert (made.early, made.result, made.job.position) == (False, None, "BTC")
     assert (made.job.tries, made.job.attempts, made.job.step) == (1, 1, "look")
     assert made.job.last_sent_us == NOW_US + SEND_BY_US
@@ -101,7 +101,7 @@ def test_an_intent_ends_with_the_deadline(clock: VirtualClock) -> None:
 def test_what_may_be_repeated_need_not_wait_for_the_disk(clock: VirtualClock, command: Command) -> None:
     """Whoever finds it after a crash sends it again."""
     made = plan(planner(clock), command)
-    assert (made.early, made.job.step, made.start is not None) == (True, "send", True)
+    assert (made.early, made.job.step, made.before is not None) == (True, "send", True)
 
 
 def test_without_a_place_it_waits_and_does_not_look_sent(clock: VirtualClock) -> None:
@@ -109,7 +109,7 @@ def test_without_a_place_it_waits_and_does_not_look_sent(clock: VirtualClock) ->
     limited = planner(clock, None, Limit("act", 1, 1.0))
     plan(limited, soon(close))
     made = plan(limited, soon(close))
-    assert (made.start, made.job.attempts, made.job.tries, made.job.step) == (None, 0, 0, "send")
+    assert (made.before, made.job.attempts, made.job.tries, made.job.step) == (None, 0, 0, "send")
     assert made.job.next_us == NOW_US + LEASE_US
 
 
@@ -121,8 +121,8 @@ def test_refusals_are_stored_and_take_no_place(clock: VirtualClock) -> None:
     for made, code in ((expired, "expired"), (unsupported, "unsupported")):
         assert made.result is not None
         assert made.result.reason is not None
-        assert (made.result.reason.code, made.start, made.job.state) == (code, None, "final")
-    assert plan(limited, soon(close)).start is not None
+        assert (made.result.reason.code, made.before, made.job.state) == (code, None, "final")
+    assert plan(limited, soon(close)).before is not None
 
 
 def test_a_dry_run_takes_no_place_and_no_position(clock: VirtualClock) -> None:
@@ -130,15 +130,15 @@ def test_a_dry_run_takes_no_place_and_no_position(clock: VirtualClock) -> None:
     limited = planner(clock, None, Limit("act", 1, 1.0))
     made = plan(limited, soon(close, dry_run=True))
     assert made.result is not None
-    assert (made.result.dry_run, made.job.position, made.start) == (True, None, None)
-    assert plan(limited, soon(close)).start is not None
+    assert (made.result.dry_run, made.job.position, made.before) == (True, None, None)
+    assert plan(limited, soon(close)).before is not None
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_cancel_by_target_begins_by_finding_it(clock: VirtualClock, dry_run: bool) -> None:
     """Due at once, nothing sent."""
     made = plan(planner(clock), soon(cancel, target_command_id="c1", dry_run=dry_run))
-    assert (made.job.step, made.job.next_us, made.start, made.result) == ("find", NOW_US, None, None)
+    assert (made.job.step, made.job.next_us, made.before, made.result) == ("find", NOW_US, None, None)
 
 
 OLD = NOW_US - 5 * S
@@ -168,7 +168,7 @@ def test_a_close_that_a_lost_journal_may_have_sent_is_looked_up(
     """Older than the journal, and either redelivered or the journal is not the first (design, section 5)."""
     lost = planner(clock, Epochs(NOW_US - began_s * S, first=first))
     made = plan(lost, soon(close), redelivered=redelivered, sent_us=sent_us)
-    assert (made.job.step == "look" and made.start is None) == looks
+    assert (made.job.step == "look" and made.before is None) == looks
     if looks:
         first_us = NOW_US if sent_us is None else sent_us
         assert made.job.first_sent_us == first_us - SENDER_CLOCK_US, "the sender's clock may be ahead"
@@ -181,7 +181,7 @@ def test_the_senders_own_time_counts_without_a_time_stamp(clock: VirtualClock) -
     lost = planner(clock, Epochs(NOW_US - S, first=False))
     made = plan(lost, soon(close, issued_at=to_time(OLD)))
     assert (made.job.step, made.job.first_sent_us) == ("look", OLD - SENDER_CLOCK_US)
-    assert plan(lost, soon(close, issued_at=to_time(NOW_US))).start is not None
+    assert plan(lost, soon(close, issued_at=to_time(NOW_US))).before is not None
 
 
 def test_such_a_close_is_not_called_expired(clock: VirtualClock) -> None:
@@ -195,7 +195,6 @@ def test_a_cancel_under_a_lost_journal_is_simply_sent(clock: VirtualClock) -> No
     """Its repeat is harmless; but a redelivered one may have gone before, so a refusal of it proves nothing."""
     lost = planner(clock, Epochs(NOW_US - S, first=False))
     made = plan(lost, soon(cancel, order_id="1"), redelivered=True, sent_us=OLD)
-    assert made.start is not None
     assert made.before is not None
     assert made.before.attempts == 1
 
@@ -204,18 +203,18 @@ def test_what_went_out_before_its_row_was_lost_keeps_its_counts(clock: VirtualCl
     """Begun again it is a second attempt, is not called expired, and is not sent for ever."""
     sent = {"attempts": 1, "tries": 1, "first_sent_us": OLD, "last_sent_us": OLD}
     again = plan(planner(clock), soon(cancel, order_id="1"), known=sent)
-    assert again.start is not None
-    assert (again.start.number, again.job.attempts, again.job.first_sent_us) == (2, 2, OLD)
+    assert again.before is not None
+    assert (again.job.tries, again.job.attempts, again.job.first_sent_us) == (2, 2, OLD)
     late = plan(planner(clock), soon(cancel, order_id="1", not_after=to_time(NOW_US)), known=sent)
     worn = plan(planner(clock), soon(cancel, order_id="1"), known={**sent, "tries": MAX_TRIES})
-    assert [(made.job.step, made.start, made.result) for made in (late, worn)] == [("look", None, None)] * 2
+    assert [(made.job.step, made.before, made.result) for made in (late, worn)] == [("look", None, None)] * 2
 
 
 def test_a_new_attempt_forgets_what_the_last_one_was_told(clock: VirtualClock) -> None:
     """A crash after its bytes must not be looked up by an older answer's code, nor count older looks."""
     told = fresh(soon(close), venue_code="E1", message="no", looks=3, absences=2)
     venue = planner(clock)._venues["acme"]
-    begun, _ = begin(told, venue, NOW_US)
+    begun = begin(told, venue, NOW_US)
     assert (begun.venue_code, begun.message, begun.looks, begun.absences) == (None, "", 0, 0)
 
 

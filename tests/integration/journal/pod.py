@@ -28,7 +28,7 @@ async def _run(url: str, what: str, argument: str) -> None:
             return
         if what != "after":
             _before_commit(signal.SIGKILL if what == "before" else signal.SIGSTOP)
-        await journal.admit(close(argument), reply(), "digest", start=began())
+        await journal.admit(began(close(argument)), reply(), "digest")
         print("stored", flush=True)
         if what == "after":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -37,7 +37,7 @@ async def _run(url: str, what: str, argument: str) -> None:
 async def _count(journal: Store, commands: int) -> int:
     async def admit(number: int) -> bool:
         job = close(f"a{number}", position=f"p{number}")
-        return isinstance(await journal.admit(job, reply(), "digest", start=began()), Admitted)
+        return isinstance(await journal.admit(job, reply(), "digest"), Admitted)
 
     return sum(await asyncio.gather(*(admit(number) for number in range(commands))))
 

@@ -78,8 +78,8 @@ async def stopped(process: asyncio.subprocess.Process) -> None:
 
 async def admit(journal: Store, command_id: str, position: str = "p1", *, early: bool = False) -> Admitted:
     """Admit a new close."""
-    job = close(command_id, position=position)
-    answer = await journal.admit(job, reply(), "digest", start=began(), early=early)
+    job = began(close(command_id, position=position))
+    answer = await journal.admit(job, reply(), "digest", early=early)
     assert isinstance(answer, Admitted)
     return answer
 
@@ -125,7 +125,7 @@ class TestProcesses:
         async with pod(place.url, "after", "a1") as process:
             assert await process.wait() == -signal.SIGKILL
             journal = await open_place()
-            assert await journal.load("alpha", "a1") == close("a1")
+            assert await journal.load("alpha", "a1") == began(close("a1"))
             assert await journal.admit(close("a1"), reply(), "digest") == Joined()
             (told,) = await journal.story(None, "a1")
             assert "attempt" in [entry.event for entry in told.entries]
@@ -184,7 +184,7 @@ class TestCommits:
         """A cancel by id does not wait for the disk; what is saved after it finds it."""
         gate.close()
         job = cancel("a1")
-        assert await journal.admit(job, reply(), "digest", start=began(), early=True) == Admitted(job)
+        assert await journal.admit(job, reply(), "digest", early=True) == Admitted(job)
         saving = asyncio.create_task(journal.save(final(job), end=ended(), result=result(job)))
         done, _ = await asyncio.wait([saving], timeout=0.1)
         assert not done
@@ -201,7 +201,7 @@ class TestCommits:
         waiting = [
             asyncio.create_task(admission)
             for admission in (
-                journal.admit(close("a1"), reply(), "digest", start=began()),
+                journal.admit(close("a1"), reply(), "digest"),
                 journal.admit(known, reply("c2"), "digest", early=True),
                 journal.admit(refused, reply(), "digest", result=result(refused, outcome="rejected"), early=True),
             )
@@ -222,7 +222,7 @@ class TestCommits:
             stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
             assert stored is not None
             journal.published(out.outbox_id for out in stored[1])
-            journal.note("alpha", f"a{number}", "acked")
+            journal.note("alpha", f"a{number}", "looked")
         assert len(commits) - before <= 10
 
     async def test_marks_are_kept_when_the_journal_is_closed(self, open_place: Open, place: Place) -> None:
@@ -254,7 +254,7 @@ class TestSqliteFile:
             with pytest.raises(JournalUnavailable):
                 await admit(journal, "a2", "p2")
             assert not journal.writable
-            assert await journal.load("alpha", "a1") == close("a1")
+            assert await journal.load("alpha", "a1") == began(close("a1"))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         await recovered(journal)
@@ -285,7 +285,7 @@ class TestSqliteFile:
         copy = tmp_path / "copy"
         shutil.copytree(tmp_path, copy)
         async with await open_journal(f"sqlite:///{copy}/journal.db") as restored:
-            assert await restored.load("alpha", "a1") == close("a1")
+            assert await restored.load("alpha", "a1") == began(close("a1"))
             assert not restored.first_epoch
             assert restored.epoch_us > began_us
 

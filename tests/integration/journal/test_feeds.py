@@ -128,7 +128,7 @@ async def test_an_unknown_order_waits_for_a_close(journal: Store) -> None:
     """
     lease = await taken(journal)
     job = cases.close("c-1")
-    await journal.admit(job, cases.reply(), "d", start=cases.began())
+    await journal.admit(job, cases.reply(), "d")
     early = [sighting("55", status="working", waited=False), sighting("55", filled_size="1", waited=False)]
     other = sighting("56", status="working", symbol="ETH_JPY", waited=False)
     recorded = await journal.record(lease, [early[0], other, early[1]])
@@ -154,7 +154,7 @@ async def test_a_new_order_wakes_closes_in_doubt(journal: Store) -> None:
     """An order that may be that of a close in doubt makes that close due at once."""
     lease = await taken(journal)
     job = cases.close("c-1", next_us=2**60)
-    await journal.admit(job, cases.reply(), "d", start=cases.began())
+    await journal.admit(job, cases.reply(), "d")
     doubtful = cases.doubtful(job, next_us=2**60)
     assert await journal.save(doubtful, end=cases.ended(outcome="Unknown")) is not None
     recorded = await journal.record(lease, [sighting("55", status="working", waited=False)])
@@ -197,7 +197,7 @@ async def test_busy(journal: Store) -> None:
     assert not await journal.busy(*PLACE)
     job = cases.close("c-1")
     assert isinstance(job.command, Close)
-    await journal.admit(job, cases.reply(), "d", start=cases.began())
+    await journal.admit(job, cases.reply(), "d")
     assert await journal.busy(*PLACE)
     await journal.save(cases.final(job, order_id="55"), end=cases.ended(), result=cases.result(job))
     await journal.record(lease, [sighting("55", status="working")])

@@ -9,7 +9,7 @@ import pytest
 from router.job import Admitted
 from router.journal import Store
 from tests.integration.journal.conftest import Open
-from tests.journal_cases import T0_US, began, close, ended, final, reply, result
+from tests.journal_cases import T0_US, close, ended, final, reply, result
 from tests.journal_place import Place
 
 pytestmark = pytest.mark.integration
@@ -21,7 +21,7 @@ async def median_s(journal: Store, prefix: str, commands: int = 150) -> float:
     for number in range(commands):
         job = close(f"{number * 7919 % 16:x}{prefix}{number}", position=f"{prefix}{number}", received_us=T0_US + number)
         start = time.perf_counter()
-        assert isinstance(await journal.admit(job, reply(), "digest", start=began()), Admitted)
+        assert isinstance(await journal.admit(job, reply(), "digest"), Admitted)
         stored = await journal.save(final(job, order_id=f"{prefix}{number}"), end=ended(), result=result(job))
         assert stored is not None
         await journal.due(T0_US, 10, ["gmo_coin"])

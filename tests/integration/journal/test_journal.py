@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from router.job import Admitted, AttemptEnd, AttemptStart, Busy, Job, Joined, Outgoing, Repeat, Reused, TooLate
+from router.job import ABANDONED, Admitted, AttemptEnd, Busy, Job, Joined, Outgoing, Repeat, Reused, TooLate
 from router.journal import Store
 from router.ports import Journal
 from schemas.commands import Close
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.integration
 LATE_US = T0_US + 3600_000_000
 
 
-async def admitted(journal: Store, job: Job, start: AttemptStart | None = None) -> Job:
+async def admitted(journal: Store, job: Job) -> Job:
     """Admit a new command."""
-    answer = await journal.admit(job, reply(), "digest", start=start)
+    answer = await journal.admit(job, reply(), "digest")
     assert isinstance(answer, Admitted)
     return answer.job
 
@@ -32,10 +32,9 @@ async def saved(
     job: Job,
     answer: Result | None = None,
     end: AttemptEnd | None = None,
-    start: AttemptStart | None = None,
 ) -> tuple[Job, Sequence[Outgoing]]:
     """Save a job that nobody else has saved."""
-    stored = await journal.save(job, start=start, end=end, result=answer)
+    stored = await journal.save(job, end=end, result=answer)
     assert stored is not None
     return stored
 
@@ -58,7 +57,7 @@ class TestAdmit:
     async def test_a_new_command_is_stored(self, journal: Store) -> None:
         """What was admitted is loaded field for field."""
         job = close("a1")
-        assert await journal.admit(job, reply(), "digest", start=began()) == Admitted(job)
+        assert await journal.admit(job, reply(), "digest") == Admitted(job)
         assert await journal.load("alpha", "a1") == job
 
     async def test_an_unknown_command_is_nothing(self, journal: Store) -> None:
@@ -70,18 +69,18 @@ class TestAdmit:
     async def test_an_open_command_is_joined(self, journal: Store) -> None:
         """The same command that is not answered yet is not run again."""
         await admitted(journal, close("a1"))
-        assert await journal.admit(close("a1"), reply("c2"), "digest", start=began()) == Joined()
+        assert await journal.admit(close("a1"), reply("c2"), "digest") == Joined()
 
     async def test_a_finished_command_is_repeated(self, journal: Store) -> None:
         """The stored result comes back field for field."""
-        job = await admitted(journal, close("a1"), began())
+        job = await admitted(journal, began(close("a1")))
         await saved(journal, final(job), result(job), ended())
         assert await journal.admit(close("a1"), reply("c2"), "digest") == Repeat(result(job))
         assert await journal.admit(close("a1"), reply(), "digest") == Repeat(result(job))
 
     async def test_a_command_that_came_later_repeats_the_stored_one(self, journal: Store) -> None:
         """A repeat is recognised whenever it comes."""
-        job = await admitted(journal, close("a1"), began())
+        job = await admitted(journal, began(close("a1")))
         await saved(journal, final(job), result(job), ended())
         later = close("a1", received_us=T0_US + 5_000_000)
         assert await journal.admit(later, reply("c2"), "digest") == Repeat(result(job))
@@ -101,7 +100,7 @@ class TestAdmit:
     async def test_one_close_per_position(self, journal: Store) -> None:
         """A second close of a position is busy, a cancel and a dry run never are."""
         await admitted(journal, close("a1"))
-        assert await journal.admit(close("a2"), reply(), "digest", start=began()) == Busy()
+        assert await journal.admit(close("a2"), reply(), "digest") == Busy()
         assert await journal.load("alpha", "a2") is None
         await admitted(journal, cancel("a3"))
         await admitted(journal, cancel("a4"))
@@ -110,7 +109,7 @@ class TestAdmit:
     @pytest.mark.parametrize("state", ["in_doubt", "unresolved"])
     async def test_doubt_holds_the_position(self, journal: Store, state: str) -> None:
         """A position is free again only when its close is settled."""
-        job = await admitted(journal, close("a1"), began())
+        job = await admitted(journal, began(close("a1")))
         job, _ = await saved(journal, doubtful(job, state=state), result(job, outcome="in_doubt", final=False), ended())
         assert await journal.admit(close("a2"), reply(), "digest") == Busy()
         await saved(journal, final(job, seq=2), result(job, 2))
@@ -118,7 +117,7 @@ class TestAdmit:
 
     async def test_a_settled_close_never_takes_its_position_back(self, journal: Store) -> None:
         """Late doubt about a finished close does not stand in the way of the next one."""
-        job = await admitted(journal, close("a1"), began())
+        job = await admitted(journal, began(close("a1")))
         job, _ = await saved(journal, final(job), result(job), ended())
         await admitted(journal, close("a2"))
         assert await journal.save(doubtful(job, state="unresolved")) is not None
@@ -141,7 +140,7 @@ class TestAdmit:
         """No character that a sender or a venue may use makes a command impossible to store."""
         odd = reply("c\0'\"\\é☃", reply_to="q\0/\ue000")
         job = close("a1", venue_code="E\0", message="\0\N{SNOWMAN}")
-        answer = await journal.admit(job, odd, "digest", start=began())
+        answer = await journal.admit(job, odd, "digest")
         assert isinstance(answer, Admitted)
         assert await journal.admit(job, odd, "digest") == Joined()
         assert await journal.admit(job, reply("d\0"), "digest") == Joined()
@@ -164,10 +163,10 @@ class TestGivenUpTargets:
         await journal.give_up_target("alpha", "a1")
         job = close("a1")
         assert await journal.load("alpha", "a1") is None
-        assert await journal.admit(job, reply(), "digest", start=began()) == TooLate()
+        assert await journal.admit(job, reply(), "digest") == TooLate()
         refusal = result(job, outcome="rejected")
         assert isinstance(await journal.admit(job, reply(), "digest", result=refusal), Admitted)
-        assert await journal.admit(job, reply(), "digest", start=began()) == Repeat(refusal)
+        assert await journal.admit(job, reply(), "digest") == Repeat(refusal)
 
     async def test_only_closes_are(self, journal: Store) -> None:
         """A cancel under that id is a command of its own."""
@@ -204,7 +203,7 @@ class TestSave:
 
     async def test_a_stale_version_stores_nothing(self, journal: Store) -> None:
         """The loser's result is not sent; what it saw is kept as evidence."""
-        job = await admitted(journal, close("a1"), began())
+        job = await admitted(journal, began(close("a1")))
         winner, _ = await saved(journal, doubtful(job))
         late = ended(outcome="Refused", venue_code="ERR-201")
         assert await journal.save(final(job), end=late, result=result(job)) is None
@@ -230,15 +229,18 @@ class TestSave:
 
     async def test_one_attempt_is_open(self, journal: Store) -> None:
         """Whoever takes a command over ends the attempt that was left open, and loses nothing it hears later."""
-        job = await admitted(journal, close("a1"), began(1))
-        job, _ = await saved(journal, job, start=began(2))
-        job, _ = await saved(journal, job, start=began(3), end=ended(2, "Retry"))
+        job = await admitted(journal, began(close("a1")))
+        lost = ended(1, ABANDONED, sent_us=None)
+        job, _ = await saved(journal, began(job, 2), end=lost)
+        job, _ = await saved(journal, began(job, 3), end=ended(2, "Retry"))
+        assert await journal.save(msgspec.structs.replace(job, version=0), end=lost) is None
         job, _ = await saved(journal, final(job), result(job), end=ended(1, "Refused"))
         (told,) = await journal.story("alpha", "a1")
         details = {(entry.event, entry.detail.partition(" first")[0]) for entry in told.entries}
         assert ("attempt_ended", "1 Abandoned nothing left") in details
         assert ("attempt_ended", "2 Retry") in details
-        assert ("evidence", "attempt 1 Refused") in details
+        assert ("attempt", "3") in details, "begun, and not over"
+        assert [detail for event, detail in details if event == "evidence"] == ["attempt 1 Refused"]
 
     async def test_a_result_has_its_own_seq(self, journal: Store) -> None:
         """A second result under a number that is taken is a defect, and stores nothing."""
@@ -390,20 +392,28 @@ class TestWork:
         assert [job.command_id for job in await journal.listing("final")] == ["done"]
 
     async def test_a_story_is_in_order(self, journal: Store) -> None:
-        """A person reads what happened in the order it happened, from arrival to acknowledgement."""
-        job = await admitted(journal, close("a1"), began())
+        """A person reads what happened in the order it happened, from arrival to the last note."""
+        job = await admitted(journal, began(close("a1")))
         await journal.admit(job, reply("c2"), "digest")
         _, outgoing = await saved(journal, final(job), result(job), ended())
         journal.published(out.outbox_id for out in outgoing)
-        journal.note("alpha", "a1", "acked")
-        journal.note("alpha", "nobody", "acked")
+        journal.note("alpha", "a1", "looked")
+        journal.note("alpha", "nobody", "looked")
 
         async def noted() -> bool:
-            return "acked" in await events(journal, "a1")
+            return "looked" in await events(journal, "a1")
 
         await until(noted)
         names = await events(journal, "a1")
-        assert names == ["received", "joined", "attempt", "attempt_ended", *["result"] * 2, *["confirmed"] * 2, "acked"]
+        assert names == [
+            "received",
+            "joined",
+            "attempt",
+            "attempt_ended",
+            *["result"] * 2,
+            *["confirmed"] * 2,
+            "looked",
+        ]
         assert await journal.story(None, "nobody") == []
 
     async def test_one_id_of_two_senders_is_two_stories(self, journal: Store) -> None:
@@ -420,13 +430,13 @@ class TestRetention:
     async def test_only_settled_commands_go(self, journal: Store, place: Place) -> None:
         """Final and confirmed commands leave with everything about them; any other stays, however old."""
         for number in range(150):
-            job = await admitted(journal, close(f"a{number}"), began())
+            job = await admitted(journal, began(close(f"a{number}")))
             _, outgoing = await saved(journal, final(job), result(job), ended())
             journal.published(out.outbox_id for out in outgoing)
-            journal.note("alpha", f"a{number}", "acked")
-        await admitted(journal, close("open", position="p1"), began())
+            journal.note("alpha", f"a{number}", "looked")
+        await admitted(journal, began(close("open", position="p1")))
         for state in ("in_doubt", "unresolved"):
-            job = await admitted(journal, close(state, position=state), began())
+            job = await admitted(journal, began(close(state, position=state)))
             doubt = result(job, outcome="in_doubt", final=False)
             _, outgoing = await saved(journal, doubtful(job, state=state), doubt, ended())
             journal.published(out.outbox_id for out in outgoing)
@@ -444,7 +454,7 @@ class TestRetention:
         assert await journal.retire(9) == 151
         left = [job.command_id for job in await journal.listing()]
         assert sorted(left) == ["in_doubt", "open", "owed", "unresolved"]
-        assert len(await place.sql("select 1 from attempts")) == 3
+        assert len(await place.sql("select 1 from attempts")) == 2
         assert len(await place.sql("select 1 from outbox")) == 3
         assert await place.sql("select 1 from history") == []
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from router.errors import JournalUnavailable
-from router.job import Admission, Admitted, AttemptStart, Job, Reply
+from router.job import Admission, Admitted, Job, Reply
 from router.journal.sqlite import SqliteJournal
 from router.journal.statements import Operation, Steps, T
 from router.journal.store import Key
@@ -62,7 +62,6 @@ class SteadyJournal(SqliteJournal):
         reply: Reply,
         digest: str,
         *,
-        start: AttemptStart | None = None,
         result: Result | None = None,
         early: bool = False,
     ) -> Admission:
@@ -70,7 +69,7 @@ class SteadyJournal(SqliteJournal):
         if early and self.fault == "early lost" and await self.load(job.sender, job.command_id) is None:
             self._forgotten.add(job.command_id)
             return Admitted(job)
-        return await super().admit(job, reply, digest, start=start, result=result, early=early)
+        return await super().admit(job, reply, digest, result=result, early=early)
 
     async def _write(self, operation: Operation[T], *, key: Key | None = None, early: bool = False) -> T:
         idle = operation is _nothing or key is None  # marks, and looking for results left behind
