@@ -11,8 +11,6 @@ The order within an attempt is what keeps the promises:
 A crash after 2 leaves an attempt that may have been sent: whoever finds it looks before anything else.
 """
 
-import secrets
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -185,7 +183,7 @@ class Sending:
                 raise DeadlinePassed("not_after has passed, whatever the clock was set to")
             self._sent_us = now
 
-        stamp = self.account.stamp(signed_us, secrets.token_hex(16))
+        stamp = self.account.stamp(signed_us)
         signed = self.account.sign(self._request, stamp)
         connect_s = max((send_by - signed_us) / 1e6, 0.001)
         with self._metrics.venue_request(self.venue.name, self._request.endpoint) as seen:

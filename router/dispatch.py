@@ -74,17 +74,17 @@ class Dispatcher:
         """Begin a round of looks."""
         return Sweep(self._journal, self._transport, self._clock, self._metrics)
 
-    async def send(self, job: Job, before: Job | None = None) -> Concluded | None:
+    async def send(self, job: Job, before: Job | None = None, planned: Request | None = None) -> Concluded | None:
         """Send until there is an answer, a doubt, or a wait that is parked.
 
-        `before` is the job as it was when its first attempt is stored already. Returns `None` when somebody else
-        took the job up meanwhile.
+        `before` is the job as it was when its first attempt is stored already, `planned` what that sends. Returns
+        `None` when somebody else took the job up meanwhile.
         """
         venue = self.venues[job.command.venue]
         if (before or job).attempts and not venue.exchange.repeatable(job.command):
             # Whatever the stored step says: the switch that allowed a repeat may have been turned since.
             return await self.look(job, self.sweep())
-        request = venue.exchange.request(effective(job), job.client_order_id)
+        request = planned or venue.exchange.request(effective(job), job.client_order_id)
         if not isinstance(request, Request):
             return await self._settle(job, request, "router")
         turn = Sending(job, venue, request, self._journal, self._transport, self._clock, self._metrics, before)

@@ -5,7 +5,6 @@ a whole account at once; the next sweep reads afresh.
 """
 
 import asyncio
-import secrets
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -102,7 +101,7 @@ class Sweep:
             again_s = await venue.limiter.wait(account.name, request.scopes, Priority.READ, READ_WAIT_S)
             if again_s:
                 raise NotSent("no place under the rate limit for a read")
-        signed = account.sign(request, account.stamp(self._clock.now_us(), secrets.token_hex(16)))
+        signed = account.sign(request, account.stamp(self._clock.now_us()))
         timeout_s = venue.options.timeout_s
         with self._metrics.venue_request(venue.name, request.endpoint) as seen:
             answer = await self._transport.send(

@@ -1,6 +1,5 @@
 """Decide how a fresh command begins: refused, sent at once, waiting, or looked up first. Nothing is stored yet."""
 
-import secrets
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -29,12 +28,13 @@ LEASE_US = 5_000_000
 class Plan(Struct, frozen=True, kw_only=True):
     """The job to admit. With `result` it is answered already; with `before` its first attempt is admitted with it.
 
-    `before` is the job as it was before that attempt. `early`: repeating it is harmless, so it need not wait for the
-    disk.
+    `before` is the job as it was before that attempt, `request` what it sends. `early`: repeating it is harmless, so it
+    need not wait for the disk.
     """
 
     job: Job
     before: Job | None = None
+    request: Request | None = None
     result: Result | None = None
     early: bool = False
 
@@ -74,7 +74,7 @@ class Planner:
             return Plan(job=job, result=result)
         if command.dry_run:
             account = venue.accounts[command.account]
-            account.sign(request, account.stamp(now, secrets.token_hex(16)))
+            account.sign(request, account.stamp(now))
             job, result = answers.dry(fresh, now)
             return Plan(job=job, result=result)
         if isinstance(command, Close):
@@ -103,7 +103,7 @@ class Planner:
         early = venue.exchange.repeatable(fresh.command)
         if not venue.limiter.take(fresh.command.account, request.scopes, priority(fresh.command)):
             return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US), early=early)
-        return Plan(job=begin(fresh, venue, now), before=fresh, early=early)
+        return Plan(job=begin(fresh, venue, now), before=fresh, request=request, early=early)
 
     def may_have_been_sent(self, delivery: Delivery, fresh: Job) -> bool:
         """Say whether a close without a row may have been sent under a journal that was lost (design, section 5)."""

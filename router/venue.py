@@ -1,5 +1,6 @@
 """One venue as configured: its pure exchange code, its accounts' signers, its limits."""
 
+import random
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -18,16 +19,18 @@ class Account:
         self.name = name
         self._signer = signer
         self._last_ms = 0
+        self._random = random.Random()
 
-    def stamp(self, now_us: int, nonce: str) -> Stamp:
-        """Return the next stamp: now, or just after the last one.
+    def stamp(self, now_us: int) -> Stamp:
+        """Return the next stamp: now, or just after the last one; and a nonce that no other process makes either.
 
         A clock that was set back by more than that starts anew: a stamp from the future would be refused for as long.
         """
         now_ms = now_us // 1000
         ahead = self._last_ms - now_ms
         self._last_ms = now_ms if ahead > MAX_AHEAD_MS else max(now_ms, self._last_ms + 1)
-        return Stamp(self._last_ms, nonce)
+        # 128 bits that need not be secret, from a generator that the system seeded: 30 times cheaper than its own.
+        return Stamp(self._last_ms, f"{self._random.getrandbits(128):032x}")
 
     def sign(self, request: Request, stamp: Stamp) -> SignedRequest:
         """Sign one attempt."""

@@ -222,7 +222,7 @@ class Worker:
         if job.step in ("find", "look") and plan.before is None:
             self._dispatcher.on_parked(self._clock.now_us())
             return None
-        concluded = await self._dispatcher.send(job, plan.before)
+        concluded = await self._dispatcher.send(job, plan.before, plan.request)
         if concluded is None:
             # Somebody else took the job up, and answers this delivery's address, which is on record. But the row of an
             # early send may never have reached the disk, though the request may have left: that one begins again.

@@ -4,6 +4,7 @@ Decoders are built once and reused. A body that cannot be decoded raises `Undeco
 echo fields could still be read, so that even poison gets an answer (contract, section 2).
 """
 
+import datetime
 import hashlib
 import json
 import re
@@ -32,7 +33,7 @@ _json_encoder = msgspec.json.Encoder()
 _msgpack_encoder = msgspec.msgpack.Encoder()
 _sorted_encoder = msgspec.msgpack.Encoder(order="sorted")
 _KEY = re.compile(rb'"(\w+)"\s*:')
-_DEADLINES: Final = frozenset({"not_after", "issued_at"})
+_NEVER: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,13 +88,8 @@ def digest(command: Command) -> str:
 
     The deadlines are left out: a sender that tries again later sends the same command (contract, section 1).
     """
-    fields = {
-        name: value
-        for name, value in zip(command.__struct_fields__, _values(command), strict=True)
-        if name not in _DEADLINES
-    }
-    fields["type"] = command.__struct_config__.tag
-    return hashlib.sha256(_sorted_encoder.encode(fields)).hexdigest()
+    same = msgspec.structs.replace(command, not_after=_NEVER, issued_at=None)
+    return hashlib.sha256(_sorted_encoder.encode(same)).hexdigest()
 
 
 def encode_command(command: Command, content_type: str = JSON) -> bytes:
@@ -166,10 +162,6 @@ def _plain(command: Command) -> Command:
         if msgspec.json.decode(_json_encoder.encode(params)) != params:
             raise ValueError("params: only what JSON can say")
     return command
-
-
-def _values(command: Command) -> list[Any]:
-    return [getattr(command, name) for name in command.__struct_fields__]
 
 
 def _echo(body: bytes, kind: str) -> Echo:

@@ -136,7 +136,6 @@ async def _skew(venue: "Venue", transport: "HttpTransport") -> Finding:
 
 
 async def _probe(venue: "Venue", account: "Account", transport: "HttpTransport") -> Finding:
-    import secrets
 
     from router.errors import SendError
 
@@ -145,7 +144,7 @@ async def _probe(venue: "Venue", account: "Account", transport: "HttpTransport")
     try:
         request = next(flow)
         while True:
-            signed = account.sign(request, account.stamp(time.time_ns() // 1000, secrets.token_hex(16)))
+            signed = account.sign(request, account.stamp(time.time_ns() // 1000))
             timeout_s = venue.options.timeout_s
             answer = await transport.send(signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None)
             request = flow.send(answer)

@@ -125,6 +125,7 @@ _CANCEL: Final[dict[str, Outcome]] = _BOTH | {
 }
 _NO_POSITION: Final = frozenset({"ERR-254", "ERR-422"})
 _NO_ORDER: Final = frozenset({"ERR-151"})
+_ID: Final = re.compile(r"[1-9][0-9]{0,18}")
 _UNREADABLE: Final = (ValueError, OverflowError, RecursionError)
 _TIME_IN_FORCE: Final = {"gtc": "FAS", "ioc": "FAK", "fok": "FOK", "post_only": "SOK"}
 _STATUS: Final[dict[str, OrderStatus]] = {
@@ -459,7 +460,7 @@ def _invalid(message: str) -> Refused:
 
 def _is_id(text: str) -> bool:
     """Ids travel as JSON numbers: only the canonical text of an int64 comes out as it went in."""
-    return re.fullmatch(r"[1-9][0-9]{0,18}", text) is not None and int(text) < 2**63
+    return _ID.fullmatch(text) is not None and int(text) < 2**63
 
 
 def _success(command: Command, response: Response, answer: _Answer[Any]) -> Outcome:

@@ -174,7 +174,7 @@ class Connection:
         return answer
 
     def _stamp(self) -> Stamp:
-        return self._account.stamp(self._outside.clock.now_us(), secrets.token_hex(16))
+        return self._account.stamp(self._outside.clock.now_us())
 
     def _note_heard(self) -> None:
         self.heard_us = self._outside.clock.now_us()

@@ -221,7 +221,7 @@ def test_a_new_attempt_forgets_what_the_last_one_was_told(clock: VirtualClock) -
 def test_stamps_increase_and_follow_the_clock() -> None:
     """One account never uses a stamp twice; a clock set far back does not leave its stamps in the future."""
     account = Account("main", FakeExchange("acme").signer(Secrets(api_key="key", api_secret="secret")))
-    stamps = [account.stamp(NOW_US, "n").now_ms for _ in range(3)]
+    stamps = [account.stamp(NOW_US).now_ms for _ in range(3)]
     assert stamps == [NOW_US // 1000 + n for n in range(3)]
-    back = account.stamp(NOW_US - 300 * S, "n").now_ms
+    back = account.stamp(NOW_US - 300 * S).now_ms
     assert abs(back - (NOW_US - 300 * S) // 1000) <= 1
