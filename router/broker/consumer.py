@@ -7,6 +7,7 @@ on any doubt the whole connection is dropped and opened again.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -85,31 +86,35 @@ class Consumer:
     async def _consume(self) -> None:
         self._broken.clear()
         self._connection, self._wire = await connect_wire(self._config, "consume")
-        self._connection.close_callbacks.add(self._broke)
+        broke = partial(self._broke, self._connection)
+        self._connection.close_callbacks.add(broke)
         channel = await open_channel(self._connection)
-        channel.close_callbacks.add(self._broke)
+        channel.close_callbacks.add(broke)
         ready = declare if self._config.declare else check
         queues = await ready(channel, self._names, self._lanes)
         try:
-            await self._start(channel, self._wire, queues)
+            await self._start(channel, self._wire, queues, broke)
         except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
             raise BrokerUnavailable(f"cannot consume: {type(error).__name__}") from None
         self._started = True
         _log.info("consuming", queues=sorted(queues))
 
-    async def _start(self, channel: AbstractChannel, wire: Wire, queues: Iterable[str]) -> None:
+    async def _start(
+        self, channel: AbstractChannel, wire: Wire, queues: Iterable[str], broke: Callable[..., None]
+    ) -> None:
         """Consume every queue, under its own name as the consumer's tag."""
         await channel.set_qos(prefetch_count=self._config.prefetch)
         self._channel, number, _ = await underlay(channel)
-        self._channel.on_consumer_cancel_callbacks.add(self._broke)
-        deliveries = Deliveries(wire, number, self._handle, self._broke)
+        self._channel.on_consumer_cancel_callbacks.add(broke)
+        deliveries = Deliveries(wire, number, self._handle, broke)
         for name in queues:
             deliveries.expect(name, None if name == self._names.unrouted_queue else name.split(".")[-2])
             await self._channel.basic_consume(name, _never, consumer_tag=name)
             self._consumers.append(name)
 
-    def _broke(self, *_: object) -> None:
-        self._broken.set()
+    def _broke(self, connection: AbstractConnection, *_: object) -> None:
+        if connection is self._connection:  # not one that we have dropped, and that comes to its end only now
+            self._broken.set()
 
     async def _watch(self) -> None:
         """Return when deliveries are not possible any more. Queues that lost their consumer without a word count."""

@@ -1,9 +1,9 @@
 """The frames that every command costs, written and read straight.
 
-Deliver, Return, Ack and Nack come in; Publish, Ack and Nack go out: AMQP 0-9-1, sections 4.2.3 (frames), 4.2.6 (content)
-and 1.8 of its reference (the methods of class 60, basic), with RabbitMQ's errata for the types in a table. Everything
-else on a connection is aiormq's. It goes through any frame field by field along a description, and through several
-queues and tasks; for these few that costs more than all that a command is otherwise.
+Deliver, Return, Ack and Nack come in; Publish, Ack and Nack go out: AMQP 0-9-1, sections 4.2.3 (frames) and 4.2.6
+(content), section 1.8 of its reference (the methods of class 60, basic), RabbitMQ's errata for the types in a table.
+Everything else on a connection is aiormq's. It goes through any frame field by field along a description, and through
+several queues and tasks: for these few that cost as much as everything else that is done for a command.
 
 Pure: bytes in, values out. What the broker lets a sender write, however odd, is read without raising.
 """
@@ -259,6 +259,8 @@ def _read_short(payload: bytes, at: int) -> str:
 
 
 def _read_table(raw: bytes) -> FieldTable:
+    if len(raw) == 4:
+        return {}
     try:
         return decode.field_table(raw)[1]
     except (ValueError, OverflowError, OSError, error):

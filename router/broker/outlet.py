@@ -122,6 +122,7 @@ class Outlet(Owner):
         """Publish nothing more."""
         if self._opening is not None:
             self._opening.cancel()
+            self._opening = None  # a task that had not begun would not do so
         if self._timer is not None:
             self._timer.cancel()
         self.lost(0, "closed")

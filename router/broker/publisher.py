@@ -86,11 +86,16 @@ class Publisher:
         """Publish poison unchanged, with the reason in its headers. Raises `PublishFailed`."""
         # What the broker wrote about earlier deaths stays out: only what it dead-letters itself carries x-death.
         kept = {name: value for name, value in delivery.headers.items() if not name.startswith(BROKERS_OWN)}
+        why = {"x-dead-reason": reason, "x-dead-detail": detail[:300]}
+        try:
+            headers = frames.table({**kept, **why})
+        except ValueError:  # what can be read from a table and not be written into one, such as a text that is no UTF-8
+            headers = frames.table(why)
         await self._send(
             self._names.dead,
             delivery.routing_key or "_",
             delivery.body,
-            frames.table({**kept, "x-dead-reason": reason, "x-dead-detail": detail[:300]}),
+            headers,
             content_type=delivery.content_type,
             correlation_id=delivery.correlation_id,
             reply_to=delivery.reply_to,

@@ -38,12 +38,11 @@ class Owner(ABC):
 
 
 class Wire(asyncio.StreamReaderProtocol):
-    """The protocol of the socket. `paused` is set while the socket takes no more, `gone` once it is closed."""
+    """The protocol of the socket. `paused` while that takes no more."""
 
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
         self.paused = False
-        self.gone = False
         self._loop = loop
         self._to_socket: asyncio.Transport | None = None
         self._owners: dict[int, Owner] = {}
@@ -52,6 +51,11 @@ class Wire(asyncio.StreamReaderProtocol):
         self._out: list[bytes] = []
         self._last: list[Callable[[], bytes]] = []
         self._flushing = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be written: the socket is closed, or about to be."""
+        return self._to_socket is None or self._to_socket.is_closing()
 
     def claim(self, channel: int, owner: Owner) -> None:
         """Give a channel's frames to `owner`, until the channel is gone."""
@@ -76,9 +80,8 @@ class Wire(asyncio.StreamReaderProtocol):
         last, self._last = self._last, []
         self._out += [frames() for frames in last]
         out, self._out = b"".join(self._out), []
-        transport = self._to_socket
-        if out and transport is not None and not transport.is_closing():
-            transport.write(out)
+        if out and self._to_socket is not None and not self._to_socket.is_closing():
+            self._to_socket.write(out)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to write."""
@@ -111,7 +114,7 @@ class Wire(asyncio.StreamReaderProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every owner."""
-        self.gone = True
+        self._to_socket = None
         self._out, self._last = [], []
         self._pass_rest()
         super().connection_lost(exc)
@@ -166,13 +169,14 @@ class Socket(TransportFactory):
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect, with TLS for `amqps`. Raises `AMQPConnectionError`."""
+        assert url.host is not None
         provider = kwargs.pop("ssl_context_provider")
         tls = await provider.get_context() if url.scheme == "amqps" else None
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(loop=loop)
         wire = Wire(reader, loop)
         try:
-            transport, _ = await loop.create_connection(lambda: wire, host=url.host, port=url.port, ssl=tls, **kwargs)
+            transport, _ = await loop.create_connection(lambda: wire, url.host, url.port or 0, ssl=tls, **kwargs)
         except OSError as error:
             raise AMQPConnectionError(*error.args) from error
         self.wire = wire

@@ -1,0 +1,109 @@
+"""What is read of commands, and what the broker hears of them."""
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import pytest
+from yarl import URL
+
+from router.config import Broker
+from schemas.codec import JSON
+from tests.integration.broker.case import LONG, NOW, Case, case, reply, result
+from tests.integration.broker.certificate import self_signed
+from tests.stack import until
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_command_is_read_as_it_was_published(one: Case) -> None:
+    """Every property that counts, as RabbitMQ passes it on, and a body of several frames."""
+    message = aio_pika.Message(
+        LONG,
+        content_type=JSON,
+        content_encoding="identity",
+        correlation_id="c-1",
+        reply_to="replies",
+        user_id="guest",
+        timestamp=NOW,
+        headers={"traceparent": "00-abc-01", "n": 7},
+    )
+    await one.send(message, aio_pika.Message(b""))
+    full, empty = one.got
+    assert (full.body, full.venue, full.routing_key) == (LONG, "gmo_coin", "gmo_coin.main.close")
+    assert (full.sender, full.reply_to, full.correlation_id) == ("guest", "replies", "c-1")
+    assert (full.content_type, full.content_encoding, full.traceparent) == (JSON, "identity", "00-abc-01")
+    assert (full.sent_us, full.headers["n"], full.redelivered) == (1_767_323_045_000_000, 7, False)
+    assert (empty.body, empty.sender, empty.reply_to, empty.sent_us) == (b"", "", "", None)
+
+
+async def test_what_goes_back_is_delivered_again_and_counted(one: Case) -> None:
+    """A requeued delivery comes again as a redelivery, with the broker's count."""
+    await one.send(aio_pika.Message(b"1"))
+    for earlier in range(3):
+        await one.got[-1].requeue()
+        await until(lambda: len(one.got) == earlier + 2)  # noqa: B023 - awaited before the next
+        assert (one.got[-1].redelivered, one.got[-1].deliveries) == (True, earlier + 1)
+
+
+async def test_the_broker_forgets_what_was_acknowledged_and_nothing_else(one: Case) -> None:
+    """In whatever order and company: what was not asked for is still there when the connection is closed."""
+    await one.send(*(aio_pika.Message(b"%d" % number) for number in range(300)))
+    chance = random.Random(7)
+    at_work = list(one.got)
+    chance.shuffle(at_work)
+    kept = {delivery.body for delivery in at_work[:40]}
+    back = {delivery.body for delivery in at_work[40:60]}
+    for delivery in at_work[40:]:
+        await (delivery.requeue() if delivery.body in back else delivery.ack())
+        if chance.random() < 0.1:
+            await asyncio.sleep(0)
+    await until(lambda: len(one.got) == 320)
+    assert {delivery.body for delivery in one.got[300:]} == back
+    await one.end()
+    left = {(await one.heard(one.names.lane("gmo_coin", "close"))).body for _ in range(60)}
+    assert left == kept | back
+    queue = await one.channel.declare_queue(one.names.lane("gmo_coin", "close"), passive=True)
+    assert queue.declaration_result.message_count == 0
+
+
+@asynccontextmanager
+async def behind_tls(url: str, directory: Path) -> AsyncIterator[tuple[str, str]]:
+    """Yield an address that speaks TLS for a broker, and the file of its certificate."""
+    certificate, key = self_signed(directory)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    broker = URL(url)
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+        target.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(broker.host, broker.port)
+        await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield str(broker.with_scheme("amqps").with_host("localhost").with_port(port)), str(certificate)
+
+
+async def test_over_tls_all_of_it_is_the_same(rabbitmq: Any, tmp_path: Path) -> None:
+    """`amqps` is the same frames on another socket."""
+    async with case(rabbitmq.url) as plain, behind_tls(rabbitmq.url, tmp_path) as (url, ca_file):
+        await plain.end()
+        made = Case(Broker(url=url, prefix=plain.config.prefix, ca_file=ca_file), plain.channel)
+        await made.consume()
+        await made.send(aio_pika.Message(LONG))
+        assert made.got[0].body == LONG
+        await made.got[0].ack()
+        queue = await made.queue()
+        await made.publisher.publish(reply(queue.name), result(), "a")
+        assert (await made.heard(queue.name)).type == "order.result"
+        await made.end()
