@@ -91,7 +91,7 @@ class Wire(asyncio.StreamReaderProtocol):
     def data_received(self, data: bytes) -> None:
         """Give each frame to whom it belongs."""
         data = self._rest + data if self._rest else data
-        at, end, passed = 0, len(data), []
+        at, end, taken, passed = 0, len(data), False, []
         while end - at >= OVERHEAD:
             kind, channel, size = FRAME.unpack_from(data, at)
             stop = at + size + OVERHEAD
@@ -99,13 +99,17 @@ class Wire(asyncio.StreamReaderProtocol):
                 break
             owner = self._owners.get(channel)
             # What does not end like a frame is aiormq's to complain of.
-            if owner is None or data[stop - 1] != FRAME_END or not owner.take(kind, data[at + FRAME.size : stop - 1]):
-                passed.append(data[at:stop])
-                if owner is not None and kind == METHOD:
-                    self._look_for_close(channel, data[at + FRAME.size : stop - 1])
+            if owner is not None and data[stop - 1] == FRAME_END:
+                payload = data[at + FRAME.size : stop - 1]
+                if owner.take(kind, payload):
+                    taken, at = True, stop
+                    continue
+                if kind == METHOD:
+                    self._look_for_close(channel, payload)
+            passed.append(data[at:stop])
             at = stop
         self._rest = data[at:]
-        self._pass_on(b"".join(passed))
+        self._pass_on(b"".join(passed), taken)
 
     def eof_received(self) -> bool | None:
         """Let aiormq see the beginning of a frame that will not be completed."""
@@ -139,9 +143,9 @@ class Wire(asyncio.StreamReaderProtocol):
             self._flushing = True
             self._loop.call_soon(self.flush)
 
-    def _pass_on(self, frames: bytes) -> None:
+    def _pass_on(self, frames: bytes, taken: bool) -> None:
         now = self._loop.time()
-        if not frames and now - self._passed_at > ALIVE_S:
+        if taken and not frames and now - self._passed_at > ALIVE_S:
             # The broker sends no heartbeat while it sends anything else, and aiormq would take it for dead.
             frames = HEARTBEAT
         if frames:

@@ -143,10 +143,10 @@ async def test_a_full_socket_keeps_the_order_and_takes_no_more(line: Line) -> No
     line.hear(spec.Basic.Ack(1))
     await confirmed
     line.wire.pause_writing()
-    expired, left = line.publish("2"), line.publish("3")
-    left.cancel()
+    expired = line.publish("2")
     moved = 1.0
-    in_time = line.publish("4")
+    left, in_time = line.publish("3"), line.publish("4")
+    left.cancel()
     moved = CONFIRM_S + 0.1
     with pytest.raises(PublishFailed, match="not sent within"):
         await expired

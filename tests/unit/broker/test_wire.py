@@ -161,6 +161,15 @@ async def test_aiormq_hears_that_the_broker_lives(line: Line) -> None:
     assert await line.passed() == beat * 2
 
 
+async def test_nothing_is_made_up_while_nothing_is_taken(line: Line) -> None:
+    """The first frame of a connection may come in pieces, and aiormq must not see another ahead of it."""
+    start = framed(spec.Connection.Start(), 0)
+    for at in range(len(start)):
+        line.wire.data_received(start[at : at + 1])
+        line.now += ALIVE_S + 0.1
+    assert await line.passed() == start
+
+
 @pytest.mark.parametrize(
     ("method", "loss"),
     [
