@@ -10,16 +10,19 @@ from tests.bench.contestants import Course, account_names, run_router
 from tests.bench.course import arrivals
 from tests.bench.lineup import BARE, SQLITE, Contestant
 from tests.bench.load import sender
+from tests.bench.plan import Plan
 from tests.bench.process import Process
 from tests.bench.progress import Progress
-from tests.bench.race import FIRST, check, numbers, watched
+from tests.bench.race import FIRST, backlog_s, check, numbers, watched
 from tests.bench.results import Run
 
 ACCOUNTS: Final = 1_000
-COMMANDS: Final = 4_000
+BACKLOGS: Final = 3
+"""How much it works before its memory is looked at, in backlogs of a race: caches must be as full as they get."""
+MEMORY_TRIES: Final = 2
 FIRST_LIMIT_S: Final = 60.0
 START_S: Final = 4.0
-ACCOUNTS_S: Final = 20.0
+GUESS_PER_S: Final = 500
 
 
 class FirstResult(Struct, frozen=True, kw_only=True):
@@ -63,9 +66,9 @@ async def first_result_s(course: Course, one: Contestant) -> float:
         return made.answers()[FIRST].at_s - began
 
 
-async def memory(course: Course, number: int) -> Memory:
+async def memory(course: Course, number: int, count: int) -> Memory:
     """Let a router with many accounts work for all of them and look at its memory."""
-    commands = numbers(COMMANDS)
+    commands = numbers(count)
     await arrivals(course.venue)
     async with sender(course.broker) as made:
         await made.fill(commands, account_names(ACCOUNTS))
@@ -76,24 +79,24 @@ async def memory(course: Course, number: int) -> Memory:
     return Memory(round=number, resident_mib=round(usage.resident_mib, 1), peak_mib=round(usage.peak_mib, 1))
 
 
-def expected_s(rounds: int) -> float:
+def expected_s(plan: Plan) -> float:
     """Say how long all tries take, roughly."""
-    return (2 * rounds + 2) * START_S + min(rounds, 3) * ACCOUNTS_S
+    return 2 * (plan.rounds + 1) * START_S + MEMORY_TRIES * backlog_s(BACKLOGS * plan.backlog, GUESS_PER_S)
 
 
-async def footprint(
-    course: Course, run: Run, progress: Progress, *, rounds: int, lineup: tuple[Contestant, ...]
-) -> Footprint:
+async def measure(course: Course, run: Run, progress: Progress, plan: Plan) -> Footprint:
     """Start the router and the bare script in turn, then look at the memory. The first start of each is not counted."""
-    made = Footprint(run=run, accounts=ACCOUNTS, commands=COMMANDS, starts=[], memory=[])
-    for number in range(-1, rounds):
-        for one in (one for one in lineup if one.name in {BARE, SQLITE}):
+    count = BACKLOGS * plan.backlog
+    made = Footprint(run=run, accounts=ACCOUNTS, commands=count, starts=[], memory=[])
+    for number in range(-1, plan.rounds):
+        for one in (one for one in plan.lineup if one.name in {BARE, SQLITE}):
             seconds = await first_result_s(course, one)
             if number >= 0:
                 made.starts.append(FirstResult(round=number, contestant=one.name, seconds=round(seconds, 3)))
-            progress.done(START_S, f"start {number + 1}/{rounds}, {one.title}: first result after {seconds:.2f} s")
-    for number in range(min(rounds, 3)):
-        found = await memory(course, number)
+            progress.done(START_S, f"start {number + 1}/{plan.rounds}, {one.title}: first result after {seconds:.2f} s")
+    for number in range(MEMORY_TRIES):
+        found = await memory(course, number, count)
         made.memory.append(found)
-        progress.done(ACCOUNTS_S, f"memory, {ACCOUNTS} accounts: {found.resident_mib} MiB, peak {found.peak_mib} MiB")
+        told = f"memory, {ACCOUNTS} accounts: {found.resident_mib} MiB, peak {found.peak_mib} MiB"
+        progress.done(backlog_s(count, GUESS_PER_S), told)
     return made

@@ -11,6 +11,7 @@ from tests.bench.course import Disk, arrivals, probe
 from tests.bench.lineup import Contestant, rotated
 from tests.bench.load import Sender, sender
 from tests.bench.medians import quantile
+from tests.bench.plan import Plan
 from tests.bench.progress import Progress
 from tests.bench.race import FIRST, numbers
 from tests.bench.results import Run
@@ -115,20 +116,19 @@ def pass_s(per_s: int, seconds: float) -> float:
     return WARM_UP / per_s + seconds + START_S
 
 
-def expected_s(rounds: int, seconds: float, lineup: Sequence[Contestant]) -> float:
+def expected_s(plan: Plan) -> float:
     """Say how long all passes take, roughly."""
-    return rounds * len(lineup) * sum(pass_s(per_s, seconds) for per_s in RATES)
+    return plan.fewer * len(plan.lineup) * sum(pass_s(per_s, plan.latency_seconds) for per_s in RATES)
 
 
-async def latency(
-    course: Course, run: Run, progress: Progress, *, rounds: int, seconds: float, lineup: Sequence[Contestant]
-) -> Latency:
+async def measure(course: Course, run: Run, progress: Progress, plan: Plan) -> Latency:
     """Run all rounds."""
+    seconds = plan.latency_seconds
     made = Latency(run=run, seconds=seconds, warm_up=WARM_UP, disk=[], passes=[], failures=[])
-    for number in range(rounds):
+    for number in range(plan.fewer):
         made.disk.append(probe(course.directory))
         for per_s in RATES:
-            for one in rotated(lineup, number):
+            for one in rotated(plan.lineup, number):
                 try:
                     found = await one_pass(course, one, per_s, seconds, number)
                 except (AssertionError, TimeoutError) as error:
@@ -138,6 +138,6 @@ async def latency(
                     made.passes.append(found)
                     told = f"wire p50 {found.wire['cancel'].p50:.2f} and {found.wire['close'].p50:.2f} ms"
                     told += f", round trip p50 {found.trip.p50:.2f} ms, p99 {found.trip.p99:.2f} ms"
-                step = f"latency {number + 1}/{rounds}, {one.title} at {per_s}/s: {told}"
+                step = f"latency {number + 1}/{plan.fewer}, {one.title} at {per_s}/s: {told}"
                 progress.done(pass_s(per_s, seconds), step)
     return made

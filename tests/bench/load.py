@@ -11,6 +11,7 @@ from typing import Final
 import aio_pika
 import msgspec
 from aio_pika.abc import AbstractChannel
+from pamqp.commands import Queue
 
 from router.broker import Names, declare
 from tests.bench.amqp import Line, connect
@@ -19,6 +20,7 @@ from tests.bench.process import Usage, Watched
 
 POLL_S: Final = 0.02
 COLLECT_LIMIT_S: Final = 60.0
+READY_LIMIT_S: Final = 60.0
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -53,11 +55,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """When a command's final result was heard, monotonic seconds, and what it says."""
+    """When a command's final result was first heard, monotonic seconds, what it says, and how often it came again."""
 
     at_s: float
     outcome: str
     reason: str = ""
+    repeats: int = 0
 
 
 _decode = msgspec.json.Decoder(Result).decode
@@ -116,8 +119,15 @@ class Sender:
 
     async def depth(self, queue: str | None = None) -> int:
         """Return how many messages wait in a queue, by default the reply queue."""
-        found = await self._channel.declare_queue(queue or self.reply_to, passive=True)
-        return found.declaration_result.message_count or 0
+        return (await self._look(queue or self.reply_to)).message_count or 0
+
+    async def served_by(self, workers: int) -> None:
+        """Wait until so many workers consume from every lane. Raises `TimeoutError`."""
+        names = Names(self.prefix)
+        async with asyncio.timeout(READY_LIMIT_S):
+            for lane in LANES:
+                while (await self._look(names.lane(VENUE, lane))).consumer_count != workers:
+                    await asyncio.sleep(POLL_S)
 
     async def watch(self, process: Watched, count: int, limit_s: float) -> Rate:
         """Wait until so many results are in the reply queue and return how fast they came."""
@@ -139,11 +149,13 @@ class Sender:
         )
 
     async def collect(self) -> dict[str, int]:
-        """Take every result that waits and count them by outcome; raises when a command was answered twice."""
+        """Take every result that waits and count them by outcome; one that came again counts as "repeated" too."""
         waiting = len(self.heard) + await self.depth()
         await self._line.consume(self.reply_to)
         await self.hear(waiting, COLLECT_LIMIT_S)
-        return dict(Counter(answer.outcome for answer in self.answers().values()))
+        found = Counter(answer.outcome for answer in self.answers().values())
+        found["repeated"] = sum(answer.repeats for answer in self.answers().values())
+        return dict(+found)
 
     async def hear(self, count: int, limit_s: float) -> None:
         """Wait until so many results came. Raises `TimeoutError`."""
@@ -152,16 +164,27 @@ class Sender:
                 await asyncio.sleep(POLL_S)
 
     def answers(self) -> dict[int, Answer]:
-        """Return the final results heard so far, by number; raises when a command was answered twice."""
+        """Return the final results heard so far, by number. Raises `AssertionError` when two differ for one command."""
         found: dict[int, Answer] = {}
+        bodies: dict[int, bytes] = {}
         for at_s, body in self.heard:
             result = _decode(body)
             number = int(result.command_id.rpartition("-")[2])
-            if result.final:
-                assert number not in found, f"{result.command_id} was answered twice"
+            if number in found:
+                assert bodies[number] == body, f"two answers: {bodies[number]!r} and {body!r}"
+                found[number] = msgspec.structs.replace(found[number], repeats=found[number].repeats + 1)
+            elif result.final:
                 reason = result.reason.code if result.reason else ""
-                found[number] = Answer(at_s=at_s, outcome=result.outcome, reason=reason)
+                found[number], bodies[number] = Answer(at_s=at_s, outcome=result.outcome, reason=reason), body
         return found
+
+    def answered_at(self, number: int) -> float | None:
+        """Return when a command's first result was heard; quick when that is not long ago."""
+        named = f'-{number}"'.encode()
+        return next((at_s for at_s, body in reversed(self.heard) if named in body), None)
+
+    async def _look(self, queue: str) -> Queue.DeclareOk:
+        return (await self._channel.declare_queue(queue, passive=True)).declaration_result
 
     async def delete(self) -> None:
         """Delete the queues and exchanges."""

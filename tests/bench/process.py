@@ -62,6 +62,10 @@ class Process:
         assert self._process.stdout is not None
         return (await self._process.stdout.readline()).decode().strip()
 
+    async def ended(self) -> None:
+        """Wait until it has ended by itself. Raises `AssertionError` when it failed."""
+        assert await self._process.wait() == 0, self._log.read_text()
+
     def usage(self) -> Usage:
         """Read what it and its descendants have used: processor time, and the sums of their resident sizes."""
         return sum((_usage(pid) for pid in _family(self._process.pid)), NOTHING)
