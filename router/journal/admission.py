@@ -14,23 +14,23 @@ from router.errors import JournalUnavailable
 from router.job import Admission, Admitted, Busy, Job, Joined, Repeat, Reply, Reused, TooLate
 from router.journal import outbox
 from router.journal.commands import encode_job, row_key
-from router.journal.statements import Key, Params, Statement, Steps, many, optional
+from router.journal.statements import Key, Many, Params, Statement, Steps, optional
 from schemas.commands import Close
 from schemas.results import Result
 
 _TRIES: Final = 5
 """Every pass but the last lost a race against another process that changed the same row."""
 
-_GIVEN: Final = (
-    "command_id text, sender text, digest text, venue text, account text, action text, symbol text, position text, "
-    "state text, version bigint, next_us bigint, order_id text, received_us bigint, reply text, job text"
-)
-_INSERT = """insert into commands (command_id, sender, digest, venue, account, action, symbol, position, state, version,
+_INSERT: Final = Many(
+    """insert into commands (command_id, sender, digest, venue, account, action, symbol, position, state, version,
         next_us, order_id, received_us, updated_us, reply, asked, joined, job)
     select command_id, sender, digest, venue, account, action, symbol, position, state, version, next_us, order_id,
         received_us, now_us(), reply, 1, 0, job
     from given where command_id is not null
-    on conflict do nothing returning command_id, sender"""
+    on conflict do nothing returning command_id, sender""",
+    "command_id text, sender text, digest text, venue text, account text, action text, symbol text, position text, "
+    "state text, version bigint, next_us bigint, order_id text, received_us bigint, reply text, job text",
+)
 _FIND = """select state, digest, reply, received_us from commands where command_id = $1 and sender = $2"""
 _FORGET = """delete from commands where command_id = $1 and sender = $2 and state = 'given_up'"""
 _ASK_AGAIN = """update commands set asked = asked + 1
@@ -101,7 +101,7 @@ class Admit(Struct, frozen=True):
 
 def insert(rows: Sequence[Params]) -> Statement:
     """Return the statement that stores new commands and returns the keys of those it stored."""
-    return many(_INSERT, _GIVEN, rows)
+    return _INSERT, rows
 
 
 def give_up_target(sender: str, command_id: str) -> Steps[None]:

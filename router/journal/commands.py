@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from router.job import ABANDONED, AttemptEnd, Job, Outgoing, State
 from router.journal import outbox
-from router.journal.statements import Key, Params, Statement, Steps, many, optional, storable
+from router.journal.statements import Key, Many, Params, Statement, Steps, optional, storable
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -21,23 +21,25 @@ leaves room for long deadlines and wrong clocks, and keeps the answer small howe
 
 _job: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
 
-_GIVEN: Final = "command_id text, sender text, version bigint, state text, next_us bigint, order_id text, job text"
 # A position once released is never taken again by the same command: a later one may hold it by now.
-_SAVE = """update commands set state = given.state, version = given.version + 1, next_us = given.next_us,
+_SAVE: Final = Many(
+    """update commands set state = given.state, version = given.version + 1, next_us = given.next_us,
         order_id = given.order_id, job = given.job, updated_us = now_us(),
         position = case when given.state = 'final' then null else commands.position end
     from given where commands.command_id = given.command_id and commands.sender = given.sender
         and commands.version = given.version and commands.state <> 'given_up'
-    returning commands.command_id, commands.sender, reply, asked, joined"""
-_ENDED: Final = (
-    "received_us bigint, command_id text, sender text, number bigint, started_us bigint, ended_us bigint, "
-    "outcome text, venue_code text, message text, sent_us bigint"
+    returning commands.command_id, commands.sender, reply, asked, joined""",
+    "command_id text, sender text, version bigint, state text, next_us bigint, order_id text, job text",
 )
-_END = """insert into attempts (received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code,
+_END: Final = Many(
+    """insert into attempts (received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code,
         message, sent_us)
     select received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code, message, sent_us
     from given where received_us is not null
-    on conflict do nothing returning command_id, sender"""
+    on conflict do nothing returning command_id, sender""",
+    "received_us bigint, command_id text, sender text, number bigint, started_us bigint, ended_us bigint, "
+    "outcome text, venue_code text, message text, sent_us bigint",
+)
 _EVIDENCE = """insert into evidence (received_us, command_id, sender, number, at_us, outcome, venue_code, message,
         sent_us)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
@@ -112,7 +114,7 @@ class Save(Struct, frozen=True):
 
 def update(rows: Sequence[Params]) -> Statement:
     """Return the statement that changes commands and returns who has waited for those that it changed."""
-    return many(_SAVE, _GIVEN, rows)
+    return _SAVE, rows
 
 
 def changes(stored: Job) -> Params:
@@ -123,7 +125,7 @@ def changes(stored: Job) -> Params:
 
 def end(rows: Sequence[Params]) -> Statement:
     """Return the statement that stores what attempts came to and returns the keys of those that were not known."""
-    return many(_END, _ENDED, rows)
+    return _END, rows
 
 
 def ended(job: Job, end: AttemptEnd) -> Params:

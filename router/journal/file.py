@@ -2,12 +2,14 @@
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from router.errors import ConfigError, JournalUnavailable, RouterError
-from router.journal.statements import Operation, T
+from router.journal.statements import Many, Operation, Params, Statement, T
 
 # julianday() counts days, to the millisecond; 1970 began at 2440587.5 (https://www.sqlite.org/lang_datefunc.html).
 _NOW: Final = "cast((julianday('now') - 2440587.5) * 86400000000 as bigint)"
@@ -34,12 +36,33 @@ def drive(connection: sqlite3.Connection, operation: Operation[T]) -> T:
     """Run an operation's statements and return its verdict."""
     steps = operation()
     try:
-        sql, params = next(steps)
+        statement = next(steps)
         while True:
-            sql, params = steps.send(connection.execute(numbered(sql), params).fetchall())
+            statement = steps.send(connection.execute(*_spelled(statement)).fetchall())
     except StopIteration as stop:
         verdict: T = stop.value
         return verdict
+
+
+def _spelled(statement: Statement) -> tuple[str, Params]:
+    sql, params = statement
+    if isinstance(sql, str):
+        return numbered(sql), params  # type: ignore[return-value]  # rows come with a `Many` only
+    rows: Sequence[Any] = params
+    size = 1 << (len(rows) - 1).bit_length()  # so that few texts have to be prepared
+    nulls = (None,) * len(rows[0])
+    return values(sql, size), tuple(chain(*rows, *(nulls for _ in range(size - len(rows)))))
+
+
+@cache
+def values(many: Many, size: int) -> str:
+    """Spell a statement on `size` rows."""
+    width = len(many.names)
+    # The first row says the types of all.
+    first = ", ".join(f"cast(${number} as {kind})" for number, kind in enumerate(many.types, 1))
+    rows = [", ".join(f"${row * width + column}" for column in range(1, width + 1)) for row in range(1, size)]
+    given = ", ".join(f"({row})" for row in [first, *rows])
+    return numbered(f"with given ({', '.join(many.names)}) as (values {given}) {many.sql}")
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from router.job import Outgoing, Reply
-from router.journal.statements import Key, Params, Statement, Steps, many, storable
+from router.journal.statements import Key, Many, Params, Statement, Steps, storable
 from schemas.results import Result
 
 HOLD_US: Final = 5_000_000
@@ -19,13 +19,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _result: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 
-_GIVEN = (
-    "received_us bigint, command_id text, sender text, seq bigint, copy bigint, reply text, result text, "
-    "created_us bigint"
-)
-_PUT = """insert into outbox (received_us, command_id, sender, seq, copy, reply, result, created_us, next_us)
+_PUT: Final = Many(
+    """insert into outbox (received_us, command_id, sender, seq, copy, reply, result, created_us, next_us)
     select received_us, command_id, sender, seq, copy, reply, result, created_us, now_us() from given
-    where received_us is not null"""
+    where received_us is not null""",
+    "received_us bigint, command_id text, sender text, seq bigint, copy bigint, reply text, result text, "
+    "created_us bigint",
+)
 _WAITS = """select 1 from outbox where received_us = $1 and command_id = $2 and sender = $3 and seq < $4
     and confirmed_us is null limit 1"""
 _REPLIES = (
@@ -39,11 +39,13 @@ _CLAIM = """update outbox set next_us = now_us() + $3
                           and e.sender = o.sender and e.seq < o.seq and e.confirmed_us is null)
         order by o.next_us limit $2)
     returning received_us, command_id, sender, seq, copy, reply, result, created_us"""
-_MARKED = "received_us bigint, command_id text, sender text, seq bigint, copy bigint, confirmed_us bigint"
-_MARK = """update outbox set confirmed_us = given.confirmed_us from given
+_MARK: Final = Many(
+    """update outbox set confirmed_us = given.confirmed_us from given
     where outbox.received_us = given.received_us and outbox.command_id = given.command_id
       and outbox.sender = given.sender and outbox.seq = given.seq and outbox.copy = given.copy
-      and outbox.confirmed_us is null"""
+      and outbox.confirmed_us is null""",
+    "received_us bigint, command_id text, sender text, seq bigint, copy bigint, confirmed_us bigint",
+)
 _LAST = """select result from outbox where received_us = $1 and command_id = $2 and sender = $3
     order by seq desc, copy limit 1"""
 
@@ -83,7 +85,7 @@ def put(key: Key, outgoing: Iterable[Outgoing]) -> list[Params]:
 
 def store(rows: Sequence[Params]) -> Statement:
     """Return the statement that stores results."""
-    return many(_PUT, _GIVEN, rows)
+    return _PUT, rows
 
 
 def owed(key: Key, result: Result, first: Reply, asked: int, joined: int) -> Steps[list[Reply]]:
@@ -125,7 +127,7 @@ def claim(older_than_us: int, limit: int) -> Steps[tuple[Outgoing, ...]]:
 
 def confirm(marks: Sequence[Params]) -> Statement:
     """Return the statement that marks results as confirmed."""
-    return many(_MARK, _MARKED, marks)
+    return _MARK, marks
 
 
 def confirmation(outbox_id: str, at_us: int) -> Params:

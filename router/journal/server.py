@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 
 from router.errors import ConfigError, JournalUnavailable, RouterError
-from router.journal.statements import Operation, T
+from router.journal.statements import Many, Operation, T
 
 SETTINGS: Final = {
     "application_name": "order-router",
@@ -76,7 +76,11 @@ async def drive(connection: Any, operation: Operation[T]) -> T:
     try:
         sql, params = next(steps)
         while True:
-            sql, params = steps.send(await connection.fetch(numbered(sql), *params))
+            if isinstance(sql, str):
+                rows = await connection.fetch(numbered(sql), *params)
+            else:
+                rows = await connection.fetch(arrays(sql), *zip(*params, strict=True))
+            sql, params = steps.send(rows)
     except StopIteration as stop:
         verdict: T = stop.value
         return verdict
@@ -86,6 +90,13 @@ async def drive(connection: Any, operation: Operation[T]) -> T:
 def numbered(sql: str) -> str:
     """Spell `now_us()` as PostgreSQL does: the time of the statement, so that an index on it can be used."""
     return sql.replace("now_us()", _NOW)
+
+
+@cache
+def arrays(many: Many) -> str:
+    """Spell a statement on rows that come as an array for each column, so that one text does for any number."""
+    given = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(many.types, 1))
+    return numbered(f"with given ({', '.join(many.names)}) as (select * from unnest({given})) {many.sql}")  # noqa: S608 - our own words
 
 
 @contextmanager

@@ -2,13 +2,12 @@
 
 The logic is written once and does no I/O; `sqlite.py` and `postgres.py` each drive it inside a transaction of
 their own. Statements are written with `$1` for parameters and `now_us()` for the database's clock in microseconds.
-They use nothing that only one of the two understands, so a statement that works on one works on the other.
+They use nothing that only one of the two understands, so a statement that works on one works on the other; how many
+rows are handed over is each back end's own way.
 """
 
 from collections.abc import Callable, Generator, Sequence
-from functools import cache
-from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -16,33 +15,34 @@ Key = tuple[int, str, str]
 """A command's `received_us`, its id and its sender: what the keys of its attempts and results begin with."""
 
 Params = tuple[str | int | None, ...]
-Statement = tuple[str, Params]
+
+
+class Many(NamedTuple):
+    """A statement that reads any number of rows as a table `given`: one round trip, and one wait, for all of them.
+
+    `columns` names and types them: `"command_id text, version bigint"`. There may be a few rows more, all null: `sql`
+    must leave out those whose first column is null.
+    """
+
+    sql: str
+    columns: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(column.split()[0] for column in self.columns.split(", "))
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The columns' types."""
+        return tuple(column.split()[1] for column in self.columns.split(", "))
+
+
+Statement = tuple[str, Params] | tuple[Many, Sequence[Params]]
 Rows = Sequence[Sequence[Any]]
 Steps = Generator[Statement, Rows, T]
 Operation = Callable[[], Steps[T]]
 """Begins the operation anew each time it is called, so that a transaction that lost a race can be run again."""
-
-
-def many(sql: str, columns: str, rows: Sequence[Params]) -> Statement:
-    """Return a statement that reads all `rows` as a table `given`: one round trip, and one wait, for all of them.
-
-    `columns` names and types them: `"command_id text, version bigint"`. There are a few more rows, all null, so that
-    few texts have to be prepared: `sql` must leave out those whose first column is null.
-    """
-    size = 1 << (len(rows) - 1).bit_length()
-    nulls = (None,) * len(rows[0])
-    return _spelled(sql, columns, size), tuple(chain(*rows, *(nulls for _ in range(size - len(rows)))))
-
-
-@cache
-def _spelled(sql: str, columns: str, size: int) -> str:
-    names, types = zip(*(column.split() for column in columns.split(", ")), strict=True)
-    # The first row says the types of all.
-    first = ", ".join(f"cast(${number} as {kind})" for number, kind in enumerate(types, 1))
-    width = len(names)
-    rows = [", ".join(f"${row * width + column}" for column in range(1, width + 1)) for row in range(1, size)]
-    values = ", ".join(f"({row})" for row in [first, *rows])
-    return f"with given ({', '.join(names)}) as (values {values}) {sql}"
 
 
 def storable(text: str) -> str:

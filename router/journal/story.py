@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from router.job import Job, Reply
-from router.journal.statements import Params, Rows, Statement, Steps, many, storable
+from router.journal.statements import Many, Params, Rows, Statement, Steps, storable
 from schemas.results import Result
 
 _job: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
@@ -25,10 +25,12 @@ _JOINED = """select reply, asked from replies
     where received_us = $1 and command_id = $2 and sender = $3 order by address"""
 _HISTORY = """select at_us, event, detail from history
     where received_us = $1 and command_id = $2 and sender = $3 order by at_us"""
-_NOTED: Final = "command_id text, sender text, at_us bigint, event text, detail text"
-_NOTE: Final = """insert into history (received_us, command_id, sender, at_us, event, detail)
+_NOTE: Final = Many(
+    """insert into history (received_us, command_id, sender, at_us, event, detail)
     select c.received_us, c.command_id, c.sender, given.at_us, given.event, given.detail
-    from given join commands c on c.command_id = given.command_id and c.sender = given.sender"""
+    from given join commands c on c.command_id = given.command_id and c.sender = given.sender""",
+    "command_id text, sender text, at_us bigint, event text, detail text",
+)
 
 
 class Entry(Struct, frozen=True):
@@ -50,7 +52,7 @@ class Story(Struct, frozen=True, kw_only=True):
 
 def append(notes: Sequence[Params]) -> Statement:
     """Return the statement that appends to the history of commands that are stored, and nothing to any other."""
-    return many(_NOTE, _NOTED, notes)
+    return _NOTE, notes
 
 
 def note(sender: str, command_id: str, at_us: int, event: str, detail: str) -> Params:

@@ -24,7 +24,7 @@ from router.journal import (
     story,
 )
 from router.journal.later import Later
-from router.journal.statements import Operation, Rows, Steps, T, many, storable
+from router.journal.statements import Operation, Rows, Steps, T, storable
 from tests.journal_cases import T0_US, began, close, ended, final, reply, result
 
 
@@ -59,7 +59,7 @@ def counted(connection: sqlite3.Connection, operation: Operation[T]) -> tuple[T,
 
 def plan(connection: sqlite3.Connection, sql: str) -> str:
     """How SQLite would find the rows of a statement."""
-    places = max([0, *map(int, re.findall(r"\$(\d+)", sql))])
+    places = max([0, *map(int, re.findall(r"[$?](\d+)", sql))])
     rows = connection.execute(f"explain query plan {file.numbered(sql)}", [1] * places).fetchall()
     return "\n".join(row[3] for row in rows)
 
@@ -85,13 +85,10 @@ class TestCost:
         "sql",
         [
             *(value for module in (admission, commands, outbox, retention) for value in vars(module).values()
-              if isinstance(value, str) and value.lstrip().startswith(("select", "update", "delete"))
-              and "given" not in value),
+              if isinstance(value, str) and value.lstrip().startswith(("select", "update", "delete"))),
             *retention._CHILDREN,
-            *(many(sql, columns, [()] * 64)[0] for sql, columns in (
-                (admission._INSERT, admission._GIVEN), (commands._SAVE, commands._GIVEN),
-                (commands._END, commands._ENDED), (outbox._PUT, outbox._GIVEN), (outbox._MARK, outbox._MARKED),
-                (story._NOTE, story._NOTED))),
+            *(file.values(many, 64) for many in (
+                admission._INSERT, commands._SAVE, commands._END, outbox._PUT, outbox._MARK, story._NOTE)),
         ],
     )  # fmt: skip
     def test_no_statement_scans_a_table(self, connection: sqlite3.Connection, sql: str) -> None:
