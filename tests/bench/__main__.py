@@ -1,6 +1,6 @@
 """Measure everything, side by side, and leave the raw rounds as JSON.
 
-    python -m tests.bench [--rounds 20] [--backlog 10000] [--latency-seconds 10] [--overload-seconds 60]
+    python -m tests.bench [--rounds 20] [--backlog 10000] [--latency-seconds 8] [--overload-seconds 60]
                           [--only race,latency,…] [--contestants bare,router-sqlite,…] [--out DIR]
 
 Starts a private RabbitMQ node, a private PostgreSQL and a bare venue on this machine; `TMPDIR` says on which disk.
@@ -13,6 +13,7 @@ import datetime
 import gc
 import sys
 import tempfile
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -48,15 +49,23 @@ SECTIONS: Final = {
 COMPARING: Final = {"race", "latency"}
 
 
-async def run(names: list[str], plan: Plan, out: Path) -> None:
-    """Measure some sections one after another, and save each as soon as it is there."""
+async def run(names: list[str], plan: Plan, out: Path) -> bool:
+    """Measure some sections one after another, save each as soon as it is there, and say whether all went well.
+
+    A section that fails leaves no results, not even those of an earlier run, and the others are measured all the same.
+    """
     progress = Progress(sum(SECTIONS[name].expected_s(plan) for name in names))
     with tempfile.TemporaryDirectory(prefix="order-router-bench-") as directory:
         async with laid_out(Path(directory)) as course:
             for name in names:
+                (out / f"{name}.json").unlink(missing_ok=True)
                 date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
                 described = await describe(course, date)
-                save(out, name, await SECTIONS[name].measure(course, described, progress, plan))
+                try:
+                    save(out, name, await SECTIONS[name].measure(course, described, progress, plan))
+                except (AssertionError, TimeoutError):
+                    print(f"bench: {name} FAILED\n{traceback.format_exc()}", flush=True)
+    return all((out / f"{name}.json").exists() for name in names)
 
 
 def words(known: list[str]) -> Callable[[str], list[str]]:
@@ -99,10 +108,10 @@ def main() -> None:
         lineup=tuple(one for one in LINEUP if one.name in options.contestants),
     )
     gc.disable()  # a pause would be seen as a latency; Progress collects between the steps
-    uvloop.run(run(options.only, plan, options.out))
+    whole = uvloop.run(run(options.only, plan, options.out))
     if options.out.resolve() == RESULTS:
         render()
-    sys.exit(verdict(options.out))
+    sys.exit(verdict(options.out) or int(not whole))
 
 
 if __name__ == "__main__":

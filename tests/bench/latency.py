@@ -111,6 +111,11 @@ async def one_pass(course: Course, one: Contestant, per_s: int, seconds: float, 
     )
 
 
+def field(lineup: Sequence[Contestant], number: int) -> list[Contestant]:
+    """Return who runs in a round, in order."""
+    return rotated([one for one in lineup if number % one.paces == 0], number)
+
+
 def pass_s(per_s: int, seconds: float) -> float:
     """Say how long a pass takes, roughly."""
     return WARM_UP / per_s + seconds + START_S
@@ -118,17 +123,18 @@ def pass_s(per_s: int, seconds: float) -> float:
 
 def expected_s(plan: Plan) -> float:
     """Say how long all passes take, roughly."""
-    return plan.fewer * len(plan.lineup) * sum(pass_s(per_s, plan.latency_seconds) for per_s in RATES)
+    passes = sum(len(field(plan.lineup, number)) for number in range(plan.rounds))
+    return passes * sum(pass_s(per_s, plan.latency_seconds) for per_s in RATES)
 
 
 async def measure(course: Course, run: Run, progress: Progress, plan: Plan) -> Latency:
     """Run all rounds."""
     seconds = plan.latency_seconds
     made = Latency(run=run, seconds=seconds, warm_up=WARM_UP, disk=[], passes=[], failures=[])
-    for number in range(plan.fewer):
+    for number in range(plan.rounds):
         made.disk.append(probe(course.directory))
         for per_s in RATES:
-            for one in rotated(plan.lineup, number):
+            for one in field(plan.lineup, number):
                 try:
                     found = await one_pass(course, one, per_s, seconds, number)
                 except (AssertionError, TimeoutError) as error:
@@ -138,6 +144,6 @@ async def measure(course: Course, run: Run, progress: Progress, plan: Plan) -> L
                     made.passes.append(found)
                     told = f"wire p50 {found.wire['cancel'].p50:.2f} and {found.wire['close'].p50:.2f} ms"
                     told += f", round trip p50 {found.trip.p50:.2f} ms, p99 {found.trip.p99:.2f} ms"
-                step = f"latency {number + 1}/{plan.fewer}, {one.title} at {per_s}/s: {told}"
+                step = f"latency {number + 1}/{plan.rounds}, {one.title} at {per_s}/s: {told}"
                 progress.done(pass_s(per_s, seconds), step)
     return made

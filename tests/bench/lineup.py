@@ -22,8 +22,8 @@ Item = TypeVar("Item")
 class Contestant(Struct, frozen=True, kw_only=True):
     """One of those who are measured.
 
-    `every`: it takes part in each n-th round of a race. `guess_per_s`: how fast it is, roughly, for telling how long a
-    run takes.
+    `races`, `paces`: it takes part in each n-th round of the race, of the latencies; who is judged, in all of them.
+    `guess_per_s`: how fast it is, roughly, for telling how long a run takes.
     """
 
     name: str
@@ -31,14 +31,15 @@ class Contestant(Struct, frozen=True, kw_only=True):
     start: Start
     guess_per_s: float
     wrap: Wrap = message
-    every: int = 1
+    races: int = 1
+    paces: int = 4
 
 
 LINEUP: Final = (
-    Contestant(name=BARE, title="bare script", start=contestants.bare, guess_per_s=1300),
-    Contestant(name=SQLITE, title="router, SQLite", start=contestants.router_sqlite, guess_per_s=800),
-    Contestant(name=POSTGRESQL, title="router, PostgreSQL", start=contestants.router_postgresql, guess_per_s=600),
-    Contestant(name=AGAIN, title="bare script again", start=contestants.bare, guess_per_s=1300),
+    Contestant(name=BARE, title="bare script", start=contestants.bare, guess_per_s=1300, paces=1),
+    Contestant(name=SQLITE, title="router, SQLite", start=contestants.router_sqlite, guess_per_s=1000, paces=1),
+    Contestant(name=POSTGRESQL, title="router, PostgreSQL", start=contestants.router_postgresql, guess_per_s=900),
+    Contestant(name=AGAIN, title="bare script again", start=contestants.bare, guess_per_s=1300, paces=1),
 )
 TITLES: Final = {contestant.name: contestant.title for contestant in LINEUP}
 

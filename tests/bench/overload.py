@@ -39,6 +39,8 @@ CANCELS: Final = 6_000_000
 PROBES: Final = 8_000_001
 PROBE_S: Final = 0.25
 SETTLE_S: Final = 2.0
+QUIET_S: Final = 5.0
+"""How long the broker is left alone to clear away what it held for the one before."""
 RECOVERY_LIMIT_S: Final = 300.0
 RECOVERY_GUESS_S: Final = 60.0
 
@@ -206,6 +208,7 @@ async def observe(course: Course, progress: Progress, start: Start, per_s: float
     """Let a contestant be calm and overloaded, and the router then be calm again."""
     async with sender(course.broker, listen=True) as made, start(course, made.prefix) as process:
         await ready(made, FIRST - 2)
+        await asyncio.sleep(QUIET_S)
         before = await calm(course, made, seconds)
         progress.done(seconds, f"overload: without load a cancel takes {before.cancel_trip.p99:.1f} ms (p99)")
         earlier, curve = set(made.published), list[Second]()

@@ -8,17 +8,17 @@ GROWTH_BACKLOG = 4_000
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What the command line asks for. `rounds` and `backlog` are the race's; the other sections take from them."""
+    """What the command line asks for."""
 
     rounds: int = 20
     backlog: int = 10_000
-    latency_seconds: float = 10.0
+    latency_seconds: float = 8.0
     overload_seconds: float = 60.0
     lineup: tuple[Contestant, ...] = LINEUP
 
     @property
     def fewer(self) -> int:
-        """The rounds of what takes long and is not judged by pairs."""
+        """The rounds of a curve, which is not judged by pairs."""
         return max(self.rounds // 4, 1)
 
     @property

@@ -98,7 +98,7 @@ def backlog_s(count: int, per_s: float) -> float:
 
 def field(lineup: Sequence[Contestant], number: int) -> list[Contestant]:
     """Return who runs in a round, in order."""
-    return rotated([one for one in lineup if number % one.every == 0], number)
+    return rotated([one for one in lineup if number % one.races == 0], number)
 
 
 def expected_s(plan: Plan) -> float:

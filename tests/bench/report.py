@@ -57,8 +57,9 @@ def judged(made: dict[str, Any]) -> list[Target]:
 
 def blocks(made: dict[str, Any]) -> dict[str, str]:
     """Return the text between each pair of markers."""
-    found = {name: SECTIONS[name].table(record) for name, record in made.items()}
-    for name in found.keys() & {name for name, section in SECTIONS.items() if section.chart}:
+    found = dict.fromkeys([*SECTIONS, "targets"], "Not measured.")
+    found |= {name: SECTIONS[name].table(record) for name, record in made.items()}
+    for name in (name for name in made if SECTIONS[name].chart):
         found[name] += f"\n\n![{name}](results/{name}.svg)"
     if made:
         found["machine"] = tables.machine({name: record.run for name, record in made.items()})
@@ -68,7 +69,7 @@ def blocks(made: dict[str, Any]) -> dict[str, str]:
 
 
 def render() -> None:
-    """Write README.md and the pictures. A block whose section was never measured stays as it is."""
+    """Write README.md and the pictures."""
     made = records(RESULTS)
     found = blocks(made)
 

@@ -38,7 +38,7 @@ def interval(found: Median) -> str:
     """Return a median and where it lies."""
     if found.count == 1:
         return number(found.value)
-    return f"{number(found.value)} ({number(found.low)}–{number(found.high)})"
+    return f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
 
 
 def machine(runs: dict[str, Run]) -> str:
