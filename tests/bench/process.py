@@ -107,13 +107,17 @@ class Together(Struct, frozen=True):
 async def running(
     command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[Process]:
-    """Run a program, in a session of its own, as long as the context lasts."""
+    """Run a program, in a session of its own, as long as the context lasts.
+
+    It sees our environment but for what would override the router's configuration.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ORDER_ROUTER_")}
     with log.open("ab") as out:
         started = await asyncio.create_subprocess_exec(
             *command,
             stdout=asyncio.subprocess.PIPE,
             stderr=out,
-            env={**os.environ, **(environ or {})},
+            env={**inherited, **(environ or {})},
             start_new_session=True,
         )
     process = Process(started, log)
