@@ -73,7 +73,7 @@ async def drip(writer: asyncio.StreamWriter) -> bool:
         writer.write(b".")
         await writer.drain()
         await asyncio.sleep(0.02)
-    return False
+    raise ConnectionResetError  # `drain` does not say so if it happened while this slept
 
 
 async def flood(writer: asyncio.StreamWriter) -> bool:

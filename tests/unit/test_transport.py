@@ -1,85 +1,29 @@
-"""HTTP to a venue (`router.transport`), against a raw socket that does what a test says.
+"""HTTP to a venue (`router.transport`), against a raw socket that does what a test says. More in `transport/`.
 
 What matters is which failures prove that no byte left (`NotSent`), that the others do not (`MaybeSent`), and that
 nothing is ever sent twice.
 """
 
 import asyncio
+import select
 import socket
 import time
-import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
-from router.exchange import Response, SignedRequest
+from router.errors import DeadlinePassed, MaybeSent, NotSent
 from router.transport import MAX_ANSWER_BYTES, HttpTransport
 from tests.unit.raw_peer import OK, Behaviour, Peer, answer, drip, flood, hang, reset
-
-SECRET = "5up3rs3cr3t51gnatur3"
-METHODS = ("GET", "POST", "PUT", "DELETE")
-
-
-class Bench:
-    """A peer, a transport, and one request between them."""
-
-    def __init__(self, peer: Peer, transport: HttpTransport, port: int) -> None:
-        self.peer = peer
-        self.transport = transport
-        self.port = port
-        self.begun = 0
-
-    def request(self, method: str = "POST", *, scheme: str = "http", host: str = "127.0.0.1") -> SignedRequest:
-        """Return a request that carries a credential in every place."""
-        body = b"" if method in {"GET", "DELETE"} else b'{"a":1}'
-        url = f"{scheme}://{host}:{self.port}/v1/x?b=2&a=%2F,1&signature={SECRET}"
-        return SignedRequest(method, url, {"API-SIGN": SECRET, "Content-Type": "application/json"}, body)
-
-    async def send(
-        self,
-        request: SignedRequest | None = None,
-        *,
-        timeout_s: float = 2.0,
-        connect_s: float = 2.0,
-        before_write: Callable[[], None] | None = None,
-    ) -> Response:
-        """Send it; `begun` counts the requests that were asked about, once or more."""
-        asked = False
-
-        def begin() -> None:
-            nonlocal asked
-            self.begun += not asked
-            asked = True
-            if before_write is not None:
-                before_write()
-
-        return await self.transport.send(
-            request or self.request(), timeout_s=timeout_s, connect_s=connect_s, before_write=begin
-        )
-
-    async def fails(self, kind: type[SendError], *args: Any, **options: Any) -> SendError:
-        """Send it, expect exactly this failure, and no secret in anything that could be logged."""
-        with pytest.raises(SendError) as caught:
-            await self.send(*args, **options)
-        assert type(caught.value) is kind, caught.value
-        assert str(caught.value)
-        assert SECRET not in "".join(traceback.format_exception(caught.value))
-        return caught.value
+from tests.unit.transport.bench import METHODS, SECRET, Bench, hang_up, open_bench
 
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     """A listening peer and an open transport."""
-    peer = Peer()
-    server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
-    async with HttpTransport() as transport:
-        yield Bench(peer, transport, server.sockets[0].getsockname()[1])
-    server.close()
-    for writer in peer.writers:
-        writer.transport.abort()
-    await server.wait_closed()
+    async with open_bench() as made:
+        yield made
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -193,22 +137,39 @@ async def test_what_stops_a_request_stops_its_first_byte(bench: Bench, error: No
     assert bench.peer.connections == 1
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("method", METHODS)
 async def test_a_loop_that_lags_sends_nothing_after_the_deadline(bench: Bench, method: str) -> None:
-    """A body is written by a task of its own: however late that runs, it asks about the deadline itself."""
-    await bench.send()
+    """However late a request gets its turn with its connection, it asks about the deadline then."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + 0.05
 
     def before_write() -> None:
         if loop.time() >= ends:
             raise DeadlinePassed("late")
-        loop.call_soon(time.sleep, 0.1)
 
+    loop.call_soon(time.sleep, 0.1)
     await bench.fails(DeadlinePassed, bench.request(method), before_write=before_write)
-    assert len(bench.peer.requests) == 1
+    assert (bench.begun, len(bench.peer.requests)) == (1, 0)
     await bench.send()
-    assert len(bench.peer.requests) == 2
+    assert (bench.peer.connections, len(bench.peer.requests)) == (1, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_nothing_comes_between_the_last_look_and_the_first_byte(bench: Bench, method: str) -> None:
+    """`before_write` and the write are one turn: whatever the loop does next, all of the request is at the peer."""
+    await bench.send()
+    loop, sock = asyncio.get_running_loop(), bench.peer.writers[0].get_extra_info("socket")
+    there: list[bool] = []
+
+    def look() -> None:
+        there.append(bool(select.select([sock], [], [], 0)[0]))
+
+    def before_write() -> None:
+        there.clear()
+        loop.call_soon(look)
+
+    await bench.send(bench.request(method), before_write=before_write)
+    assert there == [True]
 
 
 LOST: dict[str, Behaviour] = {
@@ -250,11 +211,19 @@ async def test_a_kept_connection_that_dies_under_a_request_repeats_nothing(
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_kept_connection_closed_just_as_we_write_repeats_nothing(bench: Bench, method: str) -> None:
-    """The peer has closed it, and we have not heard yet: the bytes are lost, and no second connection carries them."""
+    """The peer closes it after the last look at it: the bytes are lost, and no second connection carries them."""
     await bench.send()
-    bench.peer.writers[0].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-    await bench.fails(MaybeSent, bench.request(method))
+    await bench.fails(MaybeSent, bench.request(method), before_write=lambda: hang_up(bench.peer.writers[0]))
     assert (len(bench.peer.requests), bench.begun, bench.peer.connections) == (1, 2, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_kept_connection_closed_before_we_write_is_not_used(bench: Bench, method: str) -> None:
+    """The peer has closed it, and the loop has not told us yet: it is looked at before the first byte."""
+    await bench.send()
+    hang_up(bench.peer.writers[0])
+    assert (await bench.send(bench.request(method))).status == 200
+    assert (len(bench.peer.requests), bench.begun, bench.peer.connections) == (2, 2, 2)
 
 
 async def test_a_kept_connection_known_to_be_closed_is_not_used(bench: Bench) -> None:

@@ -1,0 +1,148 @@
+"""The same over TLS, which is what the venues speak."""
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from router.errors import DeadlinePassed, MaybeSent, NotSent
+from router.transport import _Link
+from tests.unit.raw_peer import OK, answer, hang
+from tests.unit.transport.bench import METHODS, Bench, open_bench
+from tests.unit.transport.test_reuse import MINE, OTHERS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for 127.0.0.1, that nobody but itself vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "venue")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "venue.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+async def stranger(certificate: Path) -> AsyncIterator[Bench]:
+    """A venue whose certificate this machine does not trust."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    async with open_bench(context) as made:
+        yield made
+
+
+@pytest.fixture
+def venue(stranger: Bench, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """One that it trusts."""
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    # aiohttp reads the machine's own authorities once, when it is imported.
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
+    return stranger
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_requests_go_over_one_connection(venue: Bench, method: str) -> None:
+    """The handshake is paid once."""
+    for _ in range(3):
+        assert (await venue.send(venue.request(method, scheme="https"))).body == b"ok"
+    assert (venue.peer.connections, len(venue.peer.requests)) == (1, 3)
+    assert venue.peer.requests[0].endswith(venue.request(method).body)
+
+
+async def test_a_stranger_gets_no_request(stranger: Bench) -> None:
+    """Nobody vouches for its certificate."""
+    await stranger.fails(NotSent, stranger.request(scheme="https"))
+    assert (stranger.begun, stranger.peer.requests) == (0, [])
+
+
+async def test_what_stops_a_request_keeps_the_connection(venue: Bench) -> None:
+    """As without TLS: it was connected, and nothing was written."""
+
+    def late() -> None:
+        raise DeadlinePassed("late")
+
+    request = venue.request(scheme="https")
+    await venue.fails(DeadlinePassed, request, before_write=late)
+    await asyncio.sleep(0.05)  # the handshake has an epilogue of its own (TLS 1.3: tickets), which is no answer
+    await venue.send(request)
+    assert (venue.peer.connections, len(venue.peer.requests)) == (1, 1)
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["read", "not read yet"])
+async def test_what_an_idle_connection_says_is_nobodys_answer(venue: Bench, heard: bool) -> None:
+    """As without TLS."""
+    request = venue.request(scheme="https")
+    await venue.send(request)
+    venue.peer.writers[0].write(OTHERS)
+    if heard:
+        await asyncio.wait_for(venue.peer.closed_by_client.wait(), 2)
+    venue.peer.script.append(answer(MINE))
+    assert (await venue.send(request)).body == b"mine"
+    assert (venue.peer.connections, len(venue.peer.requests)) == (2, 2)
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["read", "not read yet"])
+async def test_a_connection_that_the_venue_closed_is_not_used(venue: Bench, heard: bool) -> None:
+    """As without TLS: it says goodbye, and perhaps nobody has listened yet."""
+    request = venue.request(scheme="https")
+    await venue.send(request)
+    venue.peer.writers[0].close()
+    await asyncio.sleep(0.05 if heard else 0)
+    assert (await venue.send(request)).status == 200
+    assert (venue.peer.connections, len(venue.peer.requests)) == (2, 2)
+
+
+async def test_a_goodbye_behind_an_answer_is_heard(venue: Bench) -> None:
+    """The connection still looks open in the turn in which it is said."""
+    request = venue.request(scheme="https")
+    venue.peer.script.append(answer(OK, stay=False))
+    assert (await venue.send(request)).body == b"ok"
+    assert (await venue.send(request)).body == b"ok"
+    assert (venue.peer.connections, len(venue.peer.requests)) == (2, 2)
+
+
+async def test_a_goodbye_to_an_idle_connection_is_heard(venue: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same."""
+    request, said, listen = venue.request(scheme="https"), asyncio.Event(), _Link.eof_received
+
+    def listen_and_tell(link: _Link) -> None:
+        listen(link)
+        said.set()
+
+    monkeypatch.setattr(_Link, "eof_received", listen_and_tell)
+    await venue.send(request)
+    venue.peer.writers[0].close()
+    async with asyncio.timeout(2):
+        await said.wait()
+    assert (await venue.send(request)).body == b"ok"
+    assert (venue.peer.connections, len(venue.peer.requests)) == (2, 2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_lost_answer_may_have_been_sent(venue: Bench, method: str) -> None:
+    """As without TLS; and the connection that was waited on is not used again."""
+    request = venue.request(method, scheme="https")
+    venue.peer.script.extend([answer(OK[:30], stay=False), hang, answer(MINE)])
+    await venue.fails(MaybeSent, request)
+    await venue.fails(MaybeSent, request, timeout_s=0.1)
+    assert (await venue.send(request)).body == b"mine"
+    assert (venue.peer.connections, len(venue.peer.requests)) == (3, 3)
