@@ -29,6 +29,7 @@ def number(value: float) -> str:
     """Return three significant digits, or the whole number."""
     if value == NEVER:
         return "never"
+    value = round(value, 2) + 0.0  # no "-0.00"
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
