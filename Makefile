@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-faults bench-feed bench-journal check schema clean
+.PHONY: help setup demo test test-faults bench-feed bench-journal peers check schema clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ bench-feed: setup ## 1,000 order events a second, and what the router adds to th
 
 bench-journal: setup ## the cost of a command with no and with a million rows in the journal
 	@$(PYTHON) deploy/ensure.py postgresql && $(BIN)/pytest -q -s -m slow tests/integration/journal/test_growth.py
+
+peers: setup ## what the load benchmark compares the router with, in .tools/peers
+	@$(PYTHON) -m deploy.peers
 
 check: setup ## lint, format, types, layers, and that schemas/json is what the code says
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/order-router schema --check

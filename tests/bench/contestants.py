@@ -16,7 +16,7 @@ from tests.bench.process import Process, running
 ROOT: Final = Path(__file__).parents[2]
 ORDER_ROUTER: Final = Path(sys.executable).with_name("order-router")
 PEERS: Final = ROOT / ".tools" / "peers"
-"""The environment of the peers: `make bench` makes it from tests/bench/peers/requirements.txt."""
+"""The environment of the peers: `make peers` makes it from tests/bench/peers/requirements.txt."""
 PREFETCH: Final = 64
 """Per queue, the router's default; every contestant gets the same."""
 
@@ -79,6 +79,22 @@ async def router_postgresql(course: Course, prefix: str) -> AsyncIterator[Proces
 def bare(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
     """Run the bare script."""
     return running(_peer(course, prefix, sys.executable, "-m", "tests.bench.bare"), course.directory / f"{prefix}.log")
+
+
+def faststream(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
+    """Run the peer written with FastStream."""
+    return _framework(course, prefix, "faststream_peer")
+
+
+def celery(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
+    """Run the peer written with Celery. The queues must hold what `peers.celery_message` makes."""
+    return _framework(course, prefix, "celery_peer")
+
+
+def _framework(course: Course, prefix: str, module: str) -> AbstractAsyncContextManager[Process]:
+    program = (str(PEERS / "bin/python"), "-m", f"tests.bench.peers.{module}")
+    log = course.directory / f"{prefix}.log"
+    return running(_peer(course, prefix, *program), log, {"PYTHONPATH": str(ROOT)})
 
 
 def _peer(course: Course, prefix: str, *program: str) -> list[str]:
