@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-faults bench-feed bench-journal peers check schema clean
+.PHONY: help setup demo test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## the locked environment in .venv
 	@$(PYTHON) deploy/setup.py
@@ -18,6 +18,18 @@ test: setup ## every test that is not marked slow, on a real RabbitMQ and a real
 
 test-faults: setup ## the whole fault table and every crash point, about seven minutes
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults or slow" tests/faults
+
+bench: peers ## the router beside a bare script, FastStream and Celery, with all curves; hours
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/python -m tests.bench
+
+bench-growth: peers ## what a command costs over journal rows, accounts, workers and the venue's latency
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/python -m tests.bench --only growth
+
+bench-overload: peers ## three times the sustainable rate for a minute
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/python -m tests.bench --only overload
+
+bench-report: peers ## tests/bench/README.md and its pictures, from tests/bench/results
+	@$(BIN)/python -m tests.bench.report
 
 bench-feed: setup ## 1,000 order events a second, and what the router adds to the venue's own stream
 	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/python -m tests.bench.feed_load

@@ -8,6 +8,7 @@ from msgspec import Struct
 from tests.bench import contestants
 from tests.bench.commands import Wrap, message
 from tests.bench.contestants import Start
+from tests.bench.peers.celery_message import celery_message
 
 BARE: Final = "bare"
 AGAIN: Final = "bare-again"
@@ -39,7 +40,16 @@ LINEUP: Final = (
     Contestant(name=BARE, title="bare script", start=contestants.bare, guess_per_s=1300, paces=1),
     Contestant(name=SQLITE, title="router, SQLite", start=contestants.router_sqlite, guess_per_s=1000, paces=1),
     Contestant(name=POSTGRESQL, title="router, PostgreSQL", start=contestants.router_postgresql, guess_per_s=900),
+    Contestant(name=FASTSTREAM, title="FastStream + aiohttp", start=contestants.faststream, guess_per_s=900),
     Contestant(name=AGAIN, title="bare script again", start=contestants.bare, guess_per_s=1300, paces=1),
+    Contestant(
+        name=CELERY,
+        title="Celery + requests",
+        start=contestants.celery,
+        guess_per_s=500,
+        wrap=celery_message,
+        races=4,
+    ),
 )
 TITLES: Final = {contestant.name: contestant.title for contestant in LINEUP}
 
