@@ -27,20 +27,23 @@ class Acks:
         """Note a delivery. Tags only ever rise."""
         self._done[tag] = False
 
-    def ask(self, tag: int) -> None:
-        """Let a delivery be acknowledged. Raises `ValueError` when it was settled before."""
+    def check(self, tag: int) -> None:
+        """Raise `ValueError` when a delivery was settled before, or never made."""
         if self._done.get(tag, True):
             raise ValueError(f"delivery {tag} is settled")
+
+    def ask(self, tag: int) -> None:
+        """Let a delivery be acknowledged. Raises `ValueError` as `check` does."""
+        self.check(tag)
         self._done[tag] = True
         self._asked.append(tag)
 
     def requeued(self, tag: int) -> None:
         """Note that a delivery goes back to its queue; its frame must leave before what `collect` returns next.
 
-        Raises `ValueError` when it was settled before.
+        Raises `ValueError` as `check` does.
         """
-        if self._done.get(tag, True):
-            raise ValueError(f"delivery {tag} is settled")
+        self.check(tag)
         del self._done[tag]
 
     def collect(self) -> list[Ack]:

@@ -28,6 +28,7 @@ from router.errors import BrokerUnavailable
 
 RECONNECT_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 WATCHDOG_S = 5.0
+LEAVE_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class Consumer:
         self._handle = handle
         self._connection: AbstractConnection | None = None
         self._channel: Underlay | None = None
+        self._settling: Settling | None = None
         self._consumers: dict[str, str] = {}
         """Queue and consumer tag."""
         self._broken = asyncio.Event()
@@ -106,7 +108,7 @@ class Consumer:
         await channel.set_qos(prefetch_count=self._config.prefetch)
         self._channel = await underlay(channel)
         self._channel.on_consumer_cancel_callbacks.add(broke)
-        settling = Settling(self._channel)
+        settling = self._settling = Settling(self._channel)
         for name in queues:
             venue = None if name == self._names.unrouted_queue else name.split(".")[-2]
             consuming = await self._channel.basic_consume(name, self._callback(venue, settling))
@@ -145,6 +147,8 @@ class Consumer:
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
+        if self._settling is not None:
+            await self._settling.left()
         if connection is not None:
             with suppress(AMQPError, RuntimeError, OSError, TimeoutError, asyncio.CancelledError):
                 async with asyncio.timeout(3):
@@ -196,15 +200,22 @@ class Settling:
     async def _leave(self) -> None:
         try:
             while acks := self._acks.collect():
-                for tag, multiple in acks:
-                    await self._channel.basic_ack(tag, multiple=multiple, wait=False)
+                for number, (tag, multiple) in enumerate(acks, 1):
+                    # For the last one until it is written: a connection that is closed drops what is not.
+                    await self._channel.basic_ack(tag, multiple=multiple, wait=number == len(acks))
         except (AMQPError, RuntimeError, OSError):
             pass  # the channel is gone: the broker delivers again
         finally:
             self._leaving = None
 
+    async def left(self) -> None:
+        """Wait until what was asked for is written, for a moment at most."""
+        if self._leaving is not None:
+            await asyncio.wait([self._leaving], timeout=LEAVE_S)
+
     async def _requeue(self, tag: int) -> None:
         self._check()
+        self._acks.check(tag)
         # In this order: as long as it is outstanding here, no acknowledgement of many takes it along.
         await self._channel.basic_nack(tag, requeue=True, wait=False)
         self._acks.requeued(tag)

@@ -1,6 +1,6 @@
 """Publish results, poison and order events on a connection of their own, each message confirmed.
 
-Nobody waits for the socket, only for the confirm: what is published in one turn of the loop leaves in one write.
+Nobody waits for the socket, only for the confirm.
 
 Own connection, because under a memory alarm everything on a publishing connection is stuck, acks too. Several channels,
 because a publish to an exchange that is gone closes its channel and fails every publish in flight on it: replies go
@@ -177,15 +177,14 @@ class Publisher:
             channel = self._channels.get(kind)
             if channel is None or channel.is_closed:
                 channel = await self._open(kind)
-            await channel.basic_publish(  # type: ignore[call-arg]  # aiormq's abstract channel does not declare `wait`
-                body,
-                exchange=exchange,
-                routing_key=key,
-                properties=about,
-                mandatory=mandatory,
-                timeout=CONFIRM_S,
-                wait=False,
-            )
+            async with asyncio.timeout(CONFIRM_S):
+                if mandatory:
+                    # While an alarm blocks us every try would be written, and arrive once it is over. Events are not
+                    # held: they must keep their order, and their window is small.
+                    await channel.connection.ready()
+                await channel.basic_publish(  # type: ignore[call-arg]  # the abstract channel does not declare `wait`
+                    body, exchange=exchange, routing_key=key, properties=about, mandatory=mandatory, wait=False
+                )
         except PublishError as error:
             raise Unroutable(f"queue {key!r} is gone") from error
         except DeliveryError as error:

@@ -10,11 +10,13 @@ import aio_pika
 import pytest
 from aio_pika.exceptions import AMQPError
 
+from router.errors import PublishFailed
 from router.rabbitmq_node import RabbitMQNode
 from tests.faults.conftest import Trials
 from tests.faults.journals import states
 from tests.faults.proxy import Proxy
 from tests.faults.trial import Trial
+from tests.integration.broker.case import case, reply, result
 from tests.stack import WorkerProcess, until
 
 T = TypeVar("T")
@@ -177,6 +179,35 @@ async def test_under_an_alarm_results_wait_and_no_new_closes_pile_up(
             await off_loop(lambda: node.ctl(*lifted))
         await made.finals()
         await made.judge()
+
+
+@pytest.mark.slow
+async def test_under_an_alarm_a_result_is_tried_again_and_not_written_again(node: RabbitMQNode) -> None:
+    """Row 9: however long it lasts, two copies arrive: the one that had left, and the try that waits at its end."""
+    raised, lifted = ALARMS["memory"]
+    tries = 0
+
+    async def publish() -> None:
+        nonlocal tries
+        while True:
+            tries += 1
+            try:
+                return await made.publisher.publish(reply(queue.name), result(), "a")
+            except PublishFailed:
+                pass
+
+    async with case(node.url) as made:
+        queue = await made.queue()
+        await made.publisher.publish(reply(queue.name), result(), "a")  # whoever has published is told of an alarm
+        await off_loop(lambda: node.ctl(*raised))
+        try:
+            published = asyncio.create_task(publish())
+            await until(lambda: tries == 4, 60)
+        finally:
+            await off_loop(lambda: node.ctl(*lifted))
+        await published
+        found = await made.channel.declare_queue(queue.name, passive=True)
+        assert found.declaration_result.message_count == 1 + 2
 
 
 async def test_a_lost_confirm_repeats_the_result_under_its_id(one: Trial, node: RabbitMQNode) -> None:

@@ -72,6 +72,37 @@ async def test_the_broker_forgets_what_was_acknowledged_and_nothing_else(one: Ca
     assert queue.declaration_result.message_count == 0
 
 
+async def test_a_delivery_is_settled_once(one: Case) -> None:
+    """A second time raises, in the same turn and later: the broker would close the channel, with all its deliveries."""
+    await one.send(*(aio_pika.Message(b"%d" % number) for number in range(3)))
+    acked, back, last = one.got
+    await acked.ack()
+    await back.requeue()
+    for _ in range(2):
+        for settle in (acked.ack, acked.requeue, back.ack, back.requeue):
+            with pytest.raises(ValueError, match="settled"):
+                await settle()
+        await until(lambda: len(one.got) == 4)
+    await last.ack()
+    await one.got[3].ack()
+    await one.end()
+    assert len(one.got) == 4
+    queue = await one.channel.declare_queue(one.names.lane("gmo_coin", "close"), passive=True)
+    assert queue.declaration_result.message_count == 0
+
+
+async def test_what_was_asked_for_leaves_before_the_connection_is_closed(one: Case) -> None:
+    """A worker that ends leaves nothing behind that it has answered, however much that is at once."""
+    await one.send(*(aio_pika.Message(b"%d" % number) for number in range(50)))
+    for delivery in one.got[1::2]:
+        await delivery.ack()
+    await one.consumer.close()
+    left = {(await one.heard(one.names.lane("gmo_coin", "close"))).body for _ in range(25)}
+    assert left == {b"%d" % number for number in range(0, 50, 2)}
+    queue = await one.channel.declare_queue(one.names.lane("gmo_coin", "close"), passive=True)
+    assert queue.declaration_result.message_count == 0
+
+
 @asynccontextmanager
 async def behind_tls(url: str, directory: Path) -> AsyncIterator[tuple[str, str]]:
     """Yield an address that speaks TLS for a broker, and the file of its certificate."""
