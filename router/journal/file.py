@@ -26,7 +26,7 @@ def connect(path: Path, busy_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     connection.execute("pragma synchronous = full")
-    connection.execute("pragma cache_size = -65536")
+    connection.execute("pragma cache_size = -16384")
     connection.execute("pragma wal_autocheckpoint = 4000")
     connection.execute("pragma journal_size_limit = 67108864")
     return connection

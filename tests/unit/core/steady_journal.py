@@ -7,7 +7,7 @@ from typing import Literal
 from router.errors import JournalUnavailable
 from router.job import Admission, Admitted, Job, Reply
 from router.journal.sqlite import SqliteJournal
-from router.journal.statements import Operation, Steps, T
+from router.journal.statements import Many, Operation, Statement, Steps, T
 from router.journal.store import Key
 from router.ports import Clock
 from schemas.results import Result
@@ -99,10 +99,9 @@ class SteadyJournal(SqliteJournal):
             now = str(self._clock.now_us())
             steps = operation()
             try:
-                sql, params = next(steps)
+                statement = next(steps)
                 while True:
-                    rows = yield sql.replace("now_us()", now), params
-                    sql, params = steps.send(rows)
+                    statement = steps.send((yield _at(statement, now)))
             except StopIteration as stop:
                 value: T = stop.value
                 return value
@@ -117,6 +116,12 @@ class SteadyJournal(SqliteJournal):
             await self._write(_nothing)
         except JournalUnavailable:
             pass  # the marks ride on the next commit
+
+
+def _at(statement: Statement, now: str) -> Statement:
+    if isinstance(statement[0], Many):
+        return statement[0]._replace(sql=statement[0].sql.replace("now_us()", now)), statement[1]
+    return statement[0].replace("now_us()", now), statement[1]
 
 
 def _nothing() -> Steps[None]:

@@ -1,0 +1,31 @@
+"""A cheap guard against a router that became slow: a ratio in one run, never a time."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench import contestants
+from tests.bench.contestants import Course
+from tests.bench.course import venue
+from tests.bench.race import backlog, numbers
+
+COMMANDS = 2000
+PAIRS = 3
+LIMIT = 1.6
+"""The bound is 1.35 (`make bench`); other tests, which run beside this one, disturb either side."""
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(300)
+async def test_a_command_costs_little_more_than_the_libraries_alone(rabbitmq: Any, tmp_path: Path) -> None:
+    """The router's processor time per command, with its journal, stays near that of a bare script."""
+    ratios = []
+    async with venue(tmp_path) as url:
+        course = Course(broker=rabbitmq.url, venue=url, postgresql="", directory=tmp_path)
+        for _ in range(PAIRS):
+            bare = await backlog(course, contestants.bare, numbers(COMMANDS))
+            router = await backlog(course, contestants.router_sqlite, numbers(COMMANDS))
+            ratios.append(router.cpu_us / bare.cpu_us)
+    assert statistics.median(ratios) < LIMIT, ratios
