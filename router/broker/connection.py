@@ -8,6 +8,7 @@ from aio_pika.exceptions import AMQPError
 from aiormq.abc import AbstractChannel as Underlay
 from yarl import URL
 
+from router.broker.wire import Socket, Wire
 from router.config import Broker, masked
 from router.errors import BrokerUnavailable
 
@@ -19,16 +20,25 @@ async def connect(config: Broker, name: str) -> AbstractConnection:
 
     Raises `BrokerUnavailable` with a sentence that holds no password.
     """
+    return (await connect_wire(config, name))[0]
+
+
+async def connect_wire(config: Broker, name: str) -> tuple[AbstractConnection, Wire]:
+    """Open one connection as `connect` does, and return what lies under it too, for channels of our own."""
+    socket = Socket()
+    connection = aio_pika.Connection(
+        URL(config.url).update_query(heartbeat=str(config.heartbeat_s)),
+        ssl_context=_tls(config) if config.url.startswith("amqps") else None,
+        client_properties={"connection_name": f"order-router {name}"},
+    )
+    connection.kwargs["transport_factory"] = socket  # aio_pika hands these to aiormq, and has no argument for this one
     try:
-        return await aio_pika.connect(
-            URL(config.url).update_query(heartbeat=str(config.heartbeat_s)),
-            timeout=CONNECT_S,
-            client_properties={"connection_name": f"order-router {name}"},
-            ssl_context=_tls(config) if config.url.startswith("amqps") else None,
-        )
+        await connection.connect(timeout=CONNECT_S)
     except (AMQPError, OSError, TimeoutError, ValueError) as error:
         why = " ".join(str(error).split())[:200] or type(error).__name__
         raise BrokerUnavailable(f"cannot connect to {masked(config.url)}: {why}") from None
+    assert socket.wire is not None
+    return connection, socket.wire
 
 
 async def open_channel(connection: AbstractConnection) -> AbstractChannel:
@@ -39,9 +49,11 @@ async def open_channel(connection: AbstractConnection) -> AbstractChannel:
         raise BrokerUnavailable(f"cannot open a channel: {type(error).__name__}") from None
 
 
-async def underlay(channel: AbstractChannel) -> Underlay:
-    """Return aiormq's channel below: what runs for every command costs about half as much there."""
-    return await channel.get_underlay_channel()
+async def underlay(channel: AbstractChannel) -> tuple[Underlay, int, int]:
+    """Return aiormq's channel, its number, and how long a frame on it may be."""
+    found = await channel.get_underlay_channel()
+    assert channel.number is not None
+    return found, channel.number, found.connection.connection_tune.frame_max
 
 
 def _tls(config: Broker) -> ssl.SSLContext:

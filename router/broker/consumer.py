@@ -1,34 +1,30 @@
 """Take deliveries from the lanes, and come back whatever happens to the connection.
 
-The callback of a delivery only hands it over: aiormq cancels its callbacks when a connection dies, and a request to a
-venue must not be cut in the middle by that. A consumer that comes back without consumers after a reconnect is known,
-so there is no self-healing connection here: on any doubt the whole connection is dropped and opened again.
+A consumer that comes back without consumers after a reconnect is known, so there is no self-healing connection here:
+on any doubt the whole connection is dropped and opened again.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError
-from aiormq import spec
 from aiormq.abc import AbstractChannel as Underlay
 from aiormq.abc import DeliveredMessage
 
-from router.answers import to_us
-from router.broker.acks import Acks
-from router.broker.connection import connect, open_channel, underlay
+from router.broker.connection import connect_wire, open_channel, underlay
+from router.broker.deliveries import Deliveries
 from router.broker.topology import Names, check, declare
+from router.broker.wire import Wire
 from router.config import Broker
 from router.delivery import Delivery
 from router.errors import BrokerUnavailable
 
 RECONNECT_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 WATCHDOG_S = 5.0
-LEAVE_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -45,10 +41,9 @@ class Consumer:
         self._names = Names(config.prefix)
         self._handle = handle
         self._connection: AbstractConnection | None = None
+        self._wire: Wire | None = None
         self._channel: Underlay | None = None
-        self._settling: Settling | None = None
-        self._consumers: dict[str, str] = {}
-        """Queue and consumer tag."""
+        self._consumers: list[str] = []
         self._broken = asyncio.Event()
         self._started = False
         self._stopping = False
@@ -78,10 +73,10 @@ class Consumer:
     async def stop(self) -> None:
         """Take nothing more. What was delivered may still be acknowledged until `close`."""
         self._stopping = True
-        for tag in self._consumers.values():
+        for name in self._consumers:
             with suppress(AMQPError, RuntimeError, OSError, TimeoutError):
-                if self._channel is not None:
-                    await self._channel.basic_cancel(tag, timeout=2)
+                assert self._channel is not None
+                await self._channel.basic_cancel(name, timeout=2)
         self._broken.set()
 
     async def close(self) -> None:
@@ -90,7 +85,7 @@ class Consumer:
 
     async def _consume(self) -> None:
         self._broken.clear()
-        self._connection = await connect(self._config, "consume")
+        self._connection, self._wire = await connect_wire(self._config, "consume")
         broke = partial(self._broke, self._connection)
         self._connection.close_callbacks.add(broke)
         channel = await open_channel(self._connection)
@@ -98,29 +93,24 @@ class Consumer:
         ready = declare if self._config.declare else check
         queues = await ready(channel, self._names, self._lanes)
         try:
-            await self._start(channel, queues, broke)
+            await self._start(channel, self._wire, queues, broke)
         except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
             raise BrokerUnavailable(f"cannot consume: {type(error).__name__}") from None
         self._started = True
         _log.info("consuming", queues=sorted(queues))
 
-    async def _start(self, channel: AbstractChannel, queues: Iterable[str], broke: Callable[..., None]) -> None:
+    async def _start(
+        self, channel: AbstractChannel, wire: Wire, queues: Iterable[str], broke: Callable[..., None]
+    ) -> None:
+        """Consume every queue, under its own name as the consumer's tag."""
         await channel.set_qos(prefetch_count=self._config.prefetch)
-        self._channel = await underlay(channel)
+        self._channel, number, _ = await underlay(channel)
         self._channel.on_consumer_cancel_callbacks.add(broke)
-        settling = self._settling = Settling(self._channel)
+        deliveries = Deliveries(wire, number, self._handle, broke)
         for name in queues:
-            venue = None if name == self._names.unrouted_queue else name.split(".")[-2]
-            consuming = await self._channel.basic_consume(name, self._callback(venue, settling))
-            self._consumers[name] = consuming.consumer_tag or ""
-
-    def _callback(
-        self, venue: str | None, settling: "Settling"
-    ) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
-        async def take(message: DeliveredMessage) -> None:
-            self._handle(settling.delivery(message, venue))
-
-        return take
+            deliveries.expect(name, None if name == self._names.unrouted_queue else name.split(".")[-2])
+            await self._channel.basic_consume(name, _never, consumer_tag=name)
+            self._consumers.append(name)
 
     def _broke(self, connection: AbstractConnection, *_: object) -> None:
         if connection is self._connection:  # not one that we have dropped, and that comes to its end only now
@@ -147,89 +137,13 @@ class Consumer:
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
-        if self._settling is not None:
-            await self._settling.left()
+        if self._wire is not None:
+            self._wire.flush()  # the last acknowledgements
         if connection is not None:
             with suppress(AMQPError, RuntimeError, OSError, TimeoutError, asyncio.CancelledError):
                 async with asyncio.timeout(3):
                     await connection.close()
 
 
-class Settling:
-    """The deliveries of one channel. Acknowledgements asked for in one turn of the loop leave together."""
-
-    def __init__(self, channel: Underlay) -> None:
-        self._channel = channel
-        self._acks = Acks()
-        self._leaving: asyncio.Task[None] | None = None
-
-    def delivery(self, message: DeliveredMessage, venue: str | None) -> Delivery:
-        """Return what the router reads of a message."""
-        frame, about = message.delivery, message.header.properties
-        assert isinstance(frame, spec.Basic.Deliver)
-        tag, redelivered = frame.delivery_tag or 0, bool(frame.redelivered)
-        headers = about.headers or {}
-        self._acks.delivered(tag)
-        return Delivery(
-            body=message.body,
-            venue=venue,
-            routing_key=frame.routing_key or "",
-            sender=about.user_id or "",
-            reply_to=about.reply_to or "",
-            correlation_id=about.correlation_id or "",
-            content_type=about.content_type or "",
-            traceparent=_text(headers.get("traceparent")),
-            redelivered=redelivered,
-            # On a first delivery the header can only be the publisher's own.
-            deliveries=_number(headers.get("x-delivery-count")) if redelivered else 0,
-            content_encoding=about.content_encoding or "",
-            sent_us=to_us(about.timestamp) if about.timestamp else None,
-            headers=headers,
-            ack=partial(self._ack, tag),
-            requeue=partial(self._requeue, tag),
-        )
-
-    async def _ack(self, tag: int) -> None:
-        """Acknowledge a delivery soon. There is no answer to that. Raises on a channel that is gone."""
-        self._check()
-        self._acks.ask(tag)
-        if self._leaving is None:
-            # In a task of its own, so that whoever asked may be cancelled meanwhile.
-            self._leaving = asyncio.create_task(self._leave(), name="acks")
-
-    async def _leave(self) -> None:
-        try:
-            while acks := self._acks.collect():
-                for number, (tag, multiple) in enumerate(acks, 1):
-                    # For the last one until it is written: a connection that is closed drops what is not.
-                    await self._channel.basic_ack(tag, multiple=multiple, wait=number == len(acks))
-        except (AMQPError, RuntimeError, OSError):
-            pass  # the channel is gone: the broker delivers again
-        finally:
-            self._leaving = None
-
-    async def left(self) -> None:
-        """Wait until what was asked for is written, for a moment at most."""
-        if self._leaving is not None:
-            await asyncio.wait([self._leaving], timeout=LEAVE_S)
-
-    async def _requeue(self, tag: int) -> None:
-        self._check()
-        self._acks.check(tag)
-        # In this order: as long as it is outstanding here, no acknowledgement of many takes it along.
-        await self._channel.basic_nack(tag, requeue=True, wait=False)
-        self._acks.requeued(tag)
-
-    def _check(self) -> None:
-        if self._channel.is_closed:
-            raise BrokerUnavailable("the channel of this delivery is gone")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    return value[:128] if isinstance(value, str) else ""
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
+async def _never(_: DeliveredMessage) -> None:
+    """Stand in for aiormq's callback: it never sees a delivery."""

@@ -11,7 +11,6 @@ from router.errors import PublishFailed
 from router.events import Copy
 from schemas.codec import JSON
 from tests.integration.broker.case import LONG, Case, event, reply, result
-from tests.stack import until
 
 pytestmark = pytest.mark.integration
 
@@ -68,25 +67,20 @@ async def test_poison_whose_headers_cannot_be_written_is_kept(one: Case) -> None
     assert (dead.body, dead.headers["x-dead-reason"]) == (b"?", "invalid_command")
 
 
-async def test_an_exchange_that_is_gone_loses_no_result(one: Case) -> None:
-    """Events fail while nobody declares their exchange. A result that fails with them can be published again."""
+async def test_an_exchange_that_is_gone_costs_only_its_own_channel(one: Case) -> None:
+    """While events fail because nobody declared their exchange, results go on over the same connection."""
     queue = await one.queue()
     await one.publisher.publish(reply(queue.name), result(), "a")
+    connection = one.publisher._connection
     await one.channel.exchange_delete(one.names.events)
-    events = [one.publisher.publish_event(event()) for _ in range(20)]
-    ends = await asyncio.gather(*events, return_exceptions=True)
-    assert [type(end) for end in ends] == [PublishFailed] * 20
+    for _ in range(3):
+        events = [one.publisher.publish_event(event()) for _ in range(20)]
+        results = [one.publisher.publish(reply(queue.name), result(), "a") for _ in range(20)]
+        ends = await asyncio.gather(*events, *results, return_exceptions=True)
+        assert [type(end) for end in ends] == [PublishFailed] * 20 + [type(None)] * 20
     await one.channel.declare_exchange(one.names.events, "topic", durable=True)
-
-    async def again() -> bool:
-        try:
-            await one.publisher.publish(reply(queue.name), result(), "a")
-            await one.publisher.publish_event(event())
-        except PublishFailed:
-            return False
-        return True
-
-    await until(again)
+    await one.publisher.publish_event(event())
+    assert one.publisher._connection is connection
 
 
 async def test_a_copy_without_a_queue_is_dropped(one: Case) -> None:
