@@ -36,8 +36,8 @@ class Transport(Protocol):
     ) -> Response:
         """Send and return the answer.
 
-        `before_write` is called once the connection is there, and again right before the first byte; what it raises
-        stops the request (a `NotSent`). Waiting for a connection takes at most `connect_s`, the answer at most
+        `before_write` is called with the connection in hand, right before the first byte; what it raises stops the
+        request (a `NotSent`). Waiting for a connection takes at most `connect_s`, the answer at most
         `timeout_s` from the first byte. Raises `NotSent` or `MaybeSent`.
         """
         ...
