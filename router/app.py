@@ -54,14 +54,17 @@ def build_venues(config: Config, clock: Clock) -> dict[str, Venue]:
 
 
 def effective_limits(published: tuple[Limit, ...], options: Options) -> tuple[Limit, ...]:
-    """Return a venue's published limits with what the configuration says instead."""
+    """Return a venue's published limits with what the configuration says instead.
+
+    Of another number cancels keep the same share to themselves.
+    """
     if options.limits == "off":
         return ()
     kept = [limit for limit in published if limit.scope not in options.limits]
     for scope, text in options.limits.items():
-        shapes = {(limit.per, limit.cancels_only) for limit in published if limit.scope == scope}
+        shapes = {(limit.per, limit.cancels_only / limit.count) for limit in published if limit.scope == scope}
         for count, period_s in parse_rate(text):
-            kept += [Limit(scope, count, period_s, per, min(only, count - 1)) for per, only in sorted(shapes)]
+            kept += [Limit(scope, count, period_s, per, int(count * share)) for per, share in sorted(shapes)]
     return tuple(kept)
 
 

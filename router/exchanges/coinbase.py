@@ -114,7 +114,7 @@ class Coinbase:
     options_type: ClassVar[type[Options]] = CoinbaseOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": NoParams, "cancel": NoParams}
-    limits: ClassVar[tuple[Limit, ...]] = (Limit("private", 30, 1.0),)
+    limits: ClassVar[tuple[Limit, ...]] = (Limit("private", 30, 1.0, cancels_only=6),)
     poll_s: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, options: CoinbaseOptions) -> None:

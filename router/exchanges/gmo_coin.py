@@ -296,7 +296,10 @@ class GmoCoin:
     options_type: ClassVar[type[Options]] = GmoCoinOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": CloseParams, "cancel": NoParams}
-    limits: ClassVar[tuple[Limit, ...]] = (Limit("get", 20, 1.0), Limit("post", 20, 1.0))
+    limits: ClassVar[tuple[Limit, ...]] = (
+        Limit("get", 20, 1.0),
+        Limit("post", 20, 1.0, cancels_only=4),
+    )
     poll_s: ClassVar[tuple[float, float] | None] = None
 
     def __init__(self, options: GmoCoinOptions) -> None:

@@ -17,6 +17,8 @@ ROOT: Final = Path(__file__).parents[2]
 ORDER_ROUTER: Final = Path(sys.executable).with_name("order-router")
 PEERS: Final = ROOT / ".tools" / "peers"
 """The environment of the peers: `make peers` makes it from tests/bench/peers/requirements.txt."""
+LIMITS: Final = {"post": "200/1s"}
+"""What a venue allows an account where that is what limits the router. Real ones allow less."""
 PREFETCH: Final = 64
 """Per queue, the router's default; every contestant gets the same."""
 
@@ -39,13 +41,15 @@ def account_names(count: int) -> list[str]:
     return ["main", *(f"a{number}" for number in range(1, count))]
 
 
-def router_config(course: Course, prefix: str, journal: str, accounts: int = 1) -> dict[str, Any]:
-    """Return the router's configuration, with so many accounts."""
+def router_config(
+    course: Course, prefix: str, journal: str, accounts: int = 1, limits: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the router's configuration, with so many accounts and with no other limits than these."""
     return {
         "broker": {"url": course.broker, "prefix": prefix, "prefetch": PREFETCH},
         "journal": {"url": journal},
         "http": {"port": 0},
-        "venues": {"gmo_coin": {"rest_url": course.venue, "limits": "off"}},
+        "venues": {"gmo_coin": {"rest_url": course.venue, "limits": limits or "off"}},
         "accounts": {
             "gmo_coin": {
                 name: {"api_key": f"key-{name}", "api_secret": "secret-of-it"} for name in account_names(accounts)
@@ -55,11 +59,17 @@ def router_config(course: Course, prefix: str, journal: str, accounts: int = 1) 
 
 
 def run_router(
-    course: Course, prefix: str, journal: str, *, accounts: int = 1, environ: Mapping[str, str] | None = None
+    course: Course,
+    prefix: str,
+    journal: str,
+    *,
+    accounts: int = 1,
+    limits: dict[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> AbstractAsyncContextManager[Process]:
     """Run `order-router worker` on a journal."""
     file = course.directory / f"{uuid.uuid4().hex[:8]}.toml"
-    file.write_bytes(msgspec.toml.encode(router_config(course, prefix, journal, accounts)))
+    file.write_bytes(msgspec.toml.encode(router_config(course, prefix, journal, accounts, limits)))
     command = [str(ORDER_ROUTER), "worker", "--config", str(file)]
     return running(command, course.directory / f"{prefix}.log", environ)
 
@@ -67,6 +77,11 @@ def run_router(
 def router_sqlite(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
     """Run the router on a new SQLite journal."""
     return run_router(course, prefix, f"sqlite:///{course.directory}/{prefix}.db")
+
+
+def router_limited(course: Course, prefix: str) -> AbstractAsyncContextManager[Process]:
+    """Run the router on a new SQLite journal, before a venue that allows `LIMITS`."""
+    return run_router(course, prefix, f"sqlite:///{course.directory}/{prefix}.db", limits=LIMITS)
 
 
 @asynccontextmanager

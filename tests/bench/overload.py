@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from router.broker import Names
 from tests.bench.commands import VENUE, lane
-from tests.bench.contestants import Course, Start, bare, router_sqlite
+from tests.bench.contestants import Course, Start, bare, router_limited
 from tests.bench.course import arrivals
 from tests.bench.latency import WARM_UP, Spread, ready, spread
 from tests.bench.load import Answer, Sender, sender
@@ -28,12 +28,12 @@ from tests.bench.race import FIRST, backlog, backlog_s
 from tests.bench.results import Run
 
 TIMES: Final = 3
-TTL_S: Final = 30.0
+TTL_S: Final = 8.0
 GRACE_S: Final = 1.0
 """How much later than its deadline the answer that a command has expired may be heard."""
 CANCELS_PER_S: Final = 20
 BACKLOG: Final = 3_000
-GUESS_PER_S: Final = 600
+GUESS_PER_S: Final = 180
 CALM: Final = FIRST + WARM_UP
 CANCELS: Final = 6_000_000
 PROBES: Final = 8_000_001
@@ -222,7 +222,7 @@ async def observe(course: Course, progress: Progress, start: Start, per_s: float
         progress.done(seconds, f"overload: {len(flood)} closes published")
         expected, calm_s = len(earlier) + len(cancels) + len(flood), 2 * before.close_trip.p99 / 1e3
         took_s = None
-        if start is router_sqlite:
+        if start is router_limited:
             took_s = await recovery(made, expected, max(flood.values()), calm_s)
             progress.done(RECOVERY_GUESS_S, f"overload: recovered after {took_s} s")
         else:
@@ -244,9 +244,9 @@ async def measure(course: Course, run: Run, progress: Progress, plan: Plan) -> O
     """Find the sustainable rate, measure without load, then with three times that rate, then until it is over."""
     seconds = plan.overload_seconds
     closes = range(FIRST + 1, FIRST + 2 * BACKLOG, 2)
-    able_per_s = (await backlog(course, router_sqlite, closes)).commands_per_s
+    able_per_s = (await backlog(course, router_limited, closes)).commands_per_s
     progress.done(backlog_s(BACKLOG, GUESS_PER_S), f"overload: {able_per_s:.0f} closes/s can be sustained")
-    seen = await observe(course, progress, router_sqlite, TIMES * able_per_s, seconds)
+    seen = await observe(course, progress, router_limited, TIMES * able_per_s, seconds)
     beside = await observe(course, progress, bare, TIMES * able_per_s, seconds)
     answers, everything = seen.answers, seen.flood | seen.ours
     lasted_s = max(seen.flood.values()) - min(seen.flood.values())

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import Limit
+from router.app import effective_limits
+from router.exchange import Limit, Options
 from router.limiter import MAX_BLOCK_US, STRETCH, Limiter, Priority
 from tests.unit.core.virtual_time import VirtualClock, VirtualLoop
 
@@ -306,3 +307,16 @@ def test_waiters_do_not_spin(benches: list[Bench]) -> None:
 
     limited.run(behind())
     assert wakes < 60
+
+
+def test_a_configured_rate_leaves_cancels_their_share() -> None:
+    """Of another number the same part is out of reach for everything else; of so few that it is none, nothing is."""
+    published = (Limit("act", 20, 1.0, cancels_only=4), Limit("act", 60, 60.0, "ip"), Limit("read", 5, 1.0))
+    options = Options(rest_url="", limits={"act": "200/1s,3/2s"})
+    assert set(effective_limits(published, options)) == {
+        Limit("read", 5, 1.0),
+        Limit("act", 200, 1.0, cancels_only=40),
+        Limit("act", 3, 2.0),
+        Limit("act", 200, 1.0, "ip"),
+        Limit("act", 3, 2.0, "ip"),
+    }
