@@ -1,6 +1,7 @@
 """The composition root: the only place that names the concrete classes and joins them."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -264,6 +265,9 @@ async def _first(stop: Coroutine[Any, Any, Any], died: "asyncio.Future[str]") ->
 async def _announce(ready: Callable[[], Mapping[str, bool]], on_ready: Callable[[], None] | None) -> None:
     while not all(ready().values()):  # noqa: ASYNC110 - three parts would each have to know of the event
         await asyncio.sleep(0.02)
+    # What is there now stays: no collection need look at it again.
+    gc.collect()
+    gc.freeze()
     _log.info("ready")
     if on_ready is not None:
         on_ready()

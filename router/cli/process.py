@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SWITCH_S: Final = 0.0005
+"""How long a thread keeps the interpreter while another waits for it: the journal's thread needs it for microseconds,
+and by default would wait ten times longer than a commit takes."""
 
 ConfigFile = Annotated[
     Path | None,
@@ -56,6 +60,8 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
 def run_until_stopped(main: Callable[["asyncio.Event"], Coroutine[Any, Any, None]]) -> None:
     """Run with an event that the first SIGINT or SIGTERM sets; a second one ends the process at once."""
     import asyncio
+
+    sys.setswitchinterval(SWITCH_S)
 
     async def stoppable() -> None:
         stop = asyncio.Event()

@@ -27,7 +27,7 @@ def connect(path: Path, busy_s: float) -> sqlite3.Connection:
         raise
     connection.execute("pragma synchronous = full")
     connection.execute("pragma cache_size = -16384")
-    connection.execute("pragma wal_autocheckpoint = 4000")
+    connection.execute("pragma wal_autocheckpoint = 65536")  # a brake: `checkpoints.py` does it long before
     connection.execute("pragma journal_size_limit = 67108864")
     return connection
 

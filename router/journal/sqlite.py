@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from router.errors import ConfigError, JournalUnavailable
+from router.journal.checkpoints import Checkpoints
 from router.journal.file import connect, drive
 from router.journal.filesystem import refuse_network
 from router.journal.migrations import Epoch
@@ -27,6 +28,7 @@ class SqliteJournal(Store):
         self._path = path
         self._busy_s = busy_s
         self._writer = Writer(path, self._later, busy_s=busy_s, on_commit=on_commit)
+        self._checkpoints = Checkpoints(path, lambda: self._writer.writable)
         self._reader = ThreadPoolExecutor(1, "journal-reader")
         self._connection: sqlite3.Connection | None = None
         self._generation = 0
@@ -48,6 +50,7 @@ class SqliteJournal(Store):
         except BaseException:
             journal._reader.shutdown()
             raise
+        journal._checkpoints.start()
         return journal
 
     @property
@@ -66,6 +69,7 @@ class SqliteJournal(Store):
         self._closed = True
         if self._flush is not None:
             self._flush.cancel()
+        await asyncio.to_thread(self._checkpoints.stop)
         self._writer.submit(Signal.STOP)
         await asyncio.to_thread(self._writer.join)
         await self._loop.run_in_executor(self._reader, self._close_reader)
