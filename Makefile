@@ -19,7 +19,7 @@ test: setup ## every test that is not marked slow, on a real RabbitMQ and a real
 test-faults: setup ## the whole fault table and every crash point, about seven minutes
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults or slow" tests/faults
 
-bench: peers ## the router beside a bare script, FastStream and Celery, with all curves; hours
+bench: peers ## the router beside a bare script, FastStream and Celery, with all curves; about an hour and a half
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/python -m tests.bench
 
 bench-growth: peers ## what a command costs over journal rows, accounts, workers and the venue's latency

@@ -203,7 +203,7 @@ def overload(made: Overload) -> str:
     head = ["cancels, ms", "wire p50 / p99", "overloaded", "round trip p50 / p99", "overloaded"]
     cancels = [
         [name, *(f"{number(one.p50)} / {number(one.p99)}" for one in (of.calm_wire, of.wire, of.calm_trip, of.trip))]
-        for name, of in (("router, SQLite", made.cancels), ("bare script, as many closes", made.bare_cancels))
+        for name, of in (("router, SQLite", made.cancels), ("bare script, as many closes, no limit", made.bare_cancels))
     ]
     return f"{said}\n\n{table(['what', 'seen'], rows)}\n\n{table(head, cancels)}"
 
