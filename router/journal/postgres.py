@@ -98,7 +98,7 @@ class PostgresJournal(Store):
             self._flush.cancel()
         if self._probing is not None:
             self._probing.cancel()
-        if self._tasks:
+        while self._tasks:  # one may begin another
             await asyncio.wait(self._tasks)
         with contextlib.suppress(JournalUnavailable):
             await self._flush_marks()
@@ -159,7 +159,10 @@ class PostgresJournal(Store):
         try:
             while self._waiting:
                 waiting, self._waiting = self._waiting[: batch.ROWS], self._waiting[batch.ROWS :]
-                await self._run_batch(waiting)
+                if self._healthy:
+                    await self._run_batch(waiting)
+                else:  # lost since they came: each would wait for the server as long as the first did
+                    _refuse(waiting, JournalUnavailable("the journal cannot be written"))
         finally:
             self._batches -= 1
 
@@ -178,14 +181,12 @@ class PostgresJournal(Store):
             with server.named():
                 values = await self._transact(lambda: batch.run(operations), done)
         except Exception as error:
-            alone = not isinstance(error, JournalUnavailable) or isinstance(error.__cause__, server.ROWS)
-            if not alone:
+            if isinstance(error, JournalUnavailable) and not isinstance(error.__cause__, server.ROWS):
                 self._fail()
+                return _refuse(waiting, error)
             for one in waiting:
-                if alone and not one.verdict.done():
+                if not one.verdict.done():
                     self._begin_task(self._run_alone(one))
-                elif not one.verdict.done():
-                    one.verdict.set_exception(error)
         else:
             for one, value in zip(waiting, values, strict=True):
                 if not one.verdict.done():
@@ -303,6 +304,12 @@ class PostgresJournal(Store):
                 else:
                     self._fail()
                     raise
+
+
+def _refuse(waiting: Sequence[Waiting], error: Exception) -> None:
+    for one in waiting:
+        if not one.verdict.done():
+            one.verdict.set_exception(error)
 
 
 async def _keep(connection: Any) -> None:

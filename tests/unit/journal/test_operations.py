@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from router.journal import (
 )
 from router.journal.later import Later
 from router.journal.statements import Operation, Rows, Steps, T, storable
-from tests.journal_cases import T0_US, began, close, ended, final, reply, result
+from tests.journal_cases import T0_US, began, cancel, close, doubtful, ended, final, reply, result
 
 
 @pytest.fixture
@@ -96,6 +97,42 @@ class TestCost:
         for line in plan(connection, sql).splitlines():
             scans = line.startswith("SCAN") and not re.search("INDEX|CONSTANT|SCAN given", line)
             assert not scans, line
+
+
+class TestBatch:
+    """Operations that are run together get the verdicts that each would have got alone."""
+
+    def test_the_verdicts_are_those_of_one_after_another(self, connection: sqlite3.Connection) -> None:
+        """New, repeated, reused, busy, refused, saved, stale: in one transaction as in one for each."""
+        known = began(close("known", position="p0"))
+        refusal = result(cancel("refused"), outcome="rejected")
+        operations: list[Operation[Any]] = [
+            admission.Admit(began(close("a1")), reply(), "digest"),
+            admission.Admit(close("a1"), reply("c2"), "digest"),
+            admission.Admit(close("a1"), reply(), "other"),
+            admission.Admit(close("a2"), reply(), "digest"),
+            admission.Admit(cancel("refused"), reply(), "digest", refusal),
+            admission.Admit(cancel("a3"), reply(), "digest"),
+            commands.Save(doubtful(known), ended(), result(known, outcome="in_doubt", final=False)),
+            commands.Save(final(known), ended(), result(known)),
+            commands.Save(final(close("nobody")), ended(), result(close("nobody"))),
+        ]
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as other:
+            file.drive(other, lambda: migrations.open_epoch("one"))
+            for place in (connection, other):
+                file.drive(place, admission.Admit(known, reply(), "digest"))
+            together = file.drive(connection, lambda: batch.run(operations))
+            assert together == [file.drive(other, operation) for operation in operations]
+            for table in ("commands", "attempts", "evidence", "replies", "outbox"):
+                rows = f"select * from {table} order by 1, 2, 3, 4"
+                found, expected = (
+                    [tuple(v for v in row if not isinstance(v, int) or v < 10**15) for row in place.execute(rows)]
+                    for place in (connection, other)
+                )
+                assert found == expected, table
+        assert [type(verdict).__name__ for verdict in together] == [
+            "Admitted", "Joined", "Reused", "Busy", "Admitted", "Admitted", "tuple", "NoneType", "NoneType",
+        ]  # fmt: skip
 
 
 class TestMigrations:
