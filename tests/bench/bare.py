@@ -8,9 +8,6 @@ journal, no retry, no limit, no metric, no deadline: what is lost here is lost. 
 
 import argparse
 import asyncio
-import hashlib
-import hmac
-import time
 from typing import Any
 
 import aio_pika
@@ -19,48 +16,10 @@ import msgspec
 import uvloop
 from aio_pika.abc import AbstractIncomingMessage
 
-from schemas.commands import Close, Command
-
-SECRET = b"secret"
-
-
-class Answer(msgspec.Struct):
-    """What the venue said."""
-
-    status: int
-    data: str = ""
-
-
-class Result(msgspec.Struct, tag_field="type", tag="result"):
-    """What the sender hears."""
-
-    command_id: str
-    venue: str
-    account: str
-    outcome: str
-    order_id: str
-    final: bool = True
-
+from schemas.commands import Command
+from tests.bench.peers.call import LANES, arguments, request_of, result_of
 
 decode = msgspec.json.Decoder(Command).decode
-decode_answer = msgspec.json.Decoder(Answer).decode
-encode = msgspec.json.Encoder().encode
-
-
-def body_of(command: Command) -> tuple[str, bytes]:
-    """Return path and body of the request."""
-    if isinstance(command, Close):
-        position = {"positionId": int(command.position_id or 0), "size": command.size}
-        fields = {"symbol": command.symbol, "side": (command.side or "").upper(), "executionType": "MARKET"}
-        return "/v1/closeOrder", encode(fields | {"settlePosition": [position]})
-    return "/v1/cancelOrder", encode({"orderId": int(getattr(command, "order_id", 0))})
-
-
-def headers_of(path: str, body: bytes) -> dict[str, str]:
-    """Sign."""
-    stamp = str(time.time_ns() // 1_000_000)
-    signature = hmac.new(SECRET, stamp.encode() + b"POST" + path.encode() + body, hashlib.sha256).hexdigest()
-    return {"API-KEY": "key", "API-TIMESTAMP": stamp, "API-SIGN": signature, "Content-Type": "application/json"}
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -73,12 +32,11 @@ async def run(options: argparse.Namespace) -> None:
 
         async def handle(message: AbstractIncomingMessage) -> None:
             command = decode(message.body)
-            path, body = body_of(command)
-            async with session.post(options.venue + path, data=body, headers=headers_of(path, body)) as response:
-                answer = decode_answer(await response.read())
-            result = Result(command.command_id, command.venue, command.account, "accepted", answer.data)
+            path, body, headers = request_of(command)
+            async with session.post(options.venue + path, data=body, headers=headers) as response:
+                answer = await response.read()
             reply = aio_pika.Message(
-                encode(result),
+                result_of(command, answer),
                 content_type="application/json",
                 correlation_id=message.correlation_id,
                 message_id=command.command_id,
@@ -87,7 +45,7 @@ async def run(options: argparse.Namespace) -> None:
             await replies.publish(reply, message.reply_to or "", mandatory=True)
             await message.ack()
 
-        for lane in ("cancel", "close"):
+        for lane in LANES:
             queue = await channel.get_queue(f"{options.prefix}.commands.gmo_coin.{lane}", ensure=False)
             await queue.consume(handle)
         await asyncio.Future[Any]()
@@ -95,12 +53,7 @@ async def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Work."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--broker", required=True)
-    parser.add_argument("--venue", required=True)
-    parser.add_argument("--prefix", required=True)
-    parser.add_argument("--prefetch", type=int, default=64)
-    uvloop.run(run(parser.parse_args()))
+    uvloop.run(run(arguments(__doc__).parse_args()))
 
 
 if __name__ == "__main__":
