@@ -18,8 +18,8 @@ EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 SWITCH_S: Final = 0.0005
-"""How long a thread keeps the interpreter while another waits for it: the journal's thread needs it for microseconds,
-and by default would wait ten times longer than a commit takes."""
+"""How long a thread keeps the interpreter while another waits for it: the journal's needs it for microseconds, several
+times a transaction, and by default waits up to 5 ms each time (https://docs.python.org/3/library/sys.html)."""
 
 ConfigFile = Annotated[
     Path | None,

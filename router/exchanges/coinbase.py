@@ -22,6 +22,7 @@ Events    wss://advanced-trade-ws-user.coinbase.com, channels heartbeats and use
           shown, so it is read. unverified: what follows a batch of exactly 50; that `sequence_num` counts per
           connection ("per product" in the text), as clients measured; that OPEN may be asked for beside other statuses.
 Limits    30 requests a second per user (unverified: from a retired page, still what clients use).
+          A fifth is kept for cancels.
 Quirks    the close is a market order, immediate or cancel (unverified): it may fill partly and end CANCELLED; accepted
           does not mean flat. A 401 may be plain text. A token dated a second ahead was refused once: ours is backdated.
           unverified: size above the position, a spot product, resting brackets; all left to the venue to refuse.

@@ -13,6 +13,7 @@ never the query, never `/private`, and on PUT and DELETE /v1/ws-auth not the bod
 Repeatability: a cancel yes, by its order id. A close never: there is no client order id (the one in GMO's FX
 documents is another API's), and a second market close of a partial size closes more.
 Limits: 20 GET and 20 POST per second and account (Tier 1; 30 and 30 in Tier 2), shared by all keys and pods.
+A fifth of the POSTs is kept for cancels: closes would fill the second, and a cancel wait for its end.
 
 Quirks: errors come as HTTP 200 with `status` other than 0, so `message_code` decides at any HTTP status; at 5xx only
 the codes that say "not processed" are believed. A closing order's id is text, every other id a number. No rows:

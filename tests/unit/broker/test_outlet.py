@@ -223,6 +223,7 @@ async def test_nobody_waits_for_a_cancelled_publish(line: Line) -> None:
     first.cancel()
     line.hear(spec.Basic.Ack(1), spec.Basic.Ack(2))
     await second
+    assert first.cancelled()
 
 
 async def test_a_name_that_is_too_long_ends_only_its_own_publish(line: Line) -> None:
