@@ -116,7 +116,7 @@ class Sending:
         self._clock = clock
         self._metrics = metrics
         self._not_after = to_us(job.command.not_after)
-        self._ends_us = clock.monotonic_us() + self._not_after - clock.now_us()
+        self._ends_us = clock.boot_us() + self._not_after - clock.now_us()
         self._repeatable = venue.exchange.repeatable(job.command)
         self._sent_us: int | None = None
 
@@ -179,7 +179,7 @@ class Sending:
                 raise NotSent("the intent to send is stale")
             if abs(now - signed_us) > SIGNATURE_US:
                 raise NotSent("the signature is stale")
-            if self._clock.monotonic_us() >= self._ends_us:
+            if self._clock.boot_us() >= self._ends_us:
                 raise DeadlinePassed("not_after has passed, whatever the clock was set to")
             self._sent_us = now
 

@@ -92,7 +92,7 @@ class Limiter:
     async def wait(self, account: str, scopes: tuple[str, ...], priority: Priority, at_most_s: float) -> float:
         """Wait for a place. Returns 0.0 once it is taken, else the seconds after which to ask again, at once."""
         windows = self._of(account, scopes)
-        now = self._clock.monotonic_us()
+        now = self._clock.boot_us()
         if self._free_at(windows, now, priority) - now > at_most_s * 1e6:
             return self._come_back(windows, now, priority)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -104,7 +104,7 @@ class Limiter:
                 await future
         except TimeoutError:
             if not future.done() or future.cancelled():
-                return self._come_back(windows, self._clock.monotonic_us(), priority)
+                return self._come_back(windows, self._clock.boot_us(), priority)
         finally:
             if not future.done() or future.cancelled():
                 self._waiting = [entry for entry in self._waiting if entry[2] is not waiter]
@@ -113,7 +113,7 @@ class Limiter:
 
     def block(self, account: str, scopes: tuple[str, ...], seconds: float, *, ban: bool = False) -> None:
         """Let nothing leave for a while: the venue said that it was too much, or banned us."""
-        now = self._clock.monotonic_us()
+        now = self._clock.boot_us()
         until = now + min(int(seconds * 1e6), MAX_BAN_US if ban else MAX_BLOCK_US)
         for window in self._of(account, scopes):
             window.blocked_until = max(window.blocked_until, until)
@@ -135,7 +135,7 @@ class Limiter:
         return max((window.free_at(now, priority) for window in windows), default=now)
 
     def _take(self, windows: tuple[_Window, ...], priority: Priority) -> bool:
-        now = self._clock.monotonic_us()
+        now = self._clock.boot_us()
         if self._free_at(windows, now, priority) > now:
             return False
         for window in windows:
@@ -171,7 +171,7 @@ class Limiter:
                 waiter.future.set_result(None)
         self._waiting = left
         if left:
-            now = self._clock.monotonic_us()
+            now = self._clock.boot_us()
             times = [self._free_at(waiter.windows, now, waiter.priority) for _, _, waiter in left]
             at = min((at for at in times if at > now), default=now + BEHIND_US)
             self._timer = asyncio.get_running_loop().call_later((at - now) / 1e6, self._serve)

@@ -19,8 +19,8 @@ class Clock(Protocol):
         """Return microseconds since 1970, UTC."""
         ...
 
-    def monotonic_us(self) -> int:
-        """Return microseconds that nobody sets, since some moment."""
+    def boot_us(self) -> int:
+        """Return microseconds since some moment that nobody sets; they pass while the machine sleeps, too."""
         ...
 
     async def sleep(self, seconds: float) -> None:

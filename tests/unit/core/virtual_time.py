@@ -70,7 +70,7 @@ class VirtualClock:
         """Return microseconds since 1970, UTC."""
         return BEGAN_US + round(self._loop.elapsed_s * 1e6) + self.jump_us
 
-    def monotonic_us(self) -> int:
+    def boot_us(self) -> int:
         """Return microseconds that nobody sets."""
         return round(self._loop.elapsed_s * 1e6)
 
