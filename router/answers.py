@@ -3,12 +3,12 @@
 An unknown outcome is never reported as `rejected`: that would invite the sender to close twice.
 """
 
-import datetime
 import re
 from typing import TypeVar
 
 from msgspec.structs import replace
 
+from router.clock import to_time
 from router.exchange import Accepted, Done, Refused, Sight
 from router.exchange import Outcome as VenueOutcome
 from router.job import Job
@@ -23,17 +23,6 @@ _OPAQUE = re.compile(r"[A-Za-z0-9+/_=.-]{32,}")
 """Long enough for a signature, a token or a key."""
 _HARMLESS = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Z]+(_[A-Z0-9]+)+")
 """A venue's request id, which is a UUID, or one of its longer error names."""
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-
-
-def to_time(us: int) -> datetime.datetime:
-    """Return microseconds since 1970 as a UTC time, exactly."""
-    return _EPOCH + datetime.timedelta(microseconds=us)
-
-
-def to_us(time: datetime.datetime) -> int:
-    """Return an aware time as microseconds since 1970, exactly."""
-    return (time - _EPOCH) // datetime.timedelta(microseconds=1)
 
 
 def clean(seen: Seen) -> Seen:
@@ -57,12 +46,18 @@ def settled(job: Job, outcome: Accepted | Done | Refused, evidence: Evidence, no
     """Answer for good with what the venue said or showed."""
     order = outcome.order or job.order
     order_id = outcome.order_id or job.order_id
-    job = replace(job, state="final", order=order, order_id=order_id, next_us=None, seq=job.seq + 1)
+    job = replace(job, order=order, order_id=order_id, outcome=_name(outcome))
+    job = replace(job, state="final", next_us=None, seq=job.seq + 1)
     if isinstance(outcome, Refused):
         reason = Reason(code=outcome.code, venue_code=outcome.venue_code, message=outcome.message)
         return job, _result(job, "rejected", now_us, reason=reason, evidence=evidence)
-    name: Outcome = "accepted" if isinstance(outcome, Accepted) else "done"
-    return job, _result(job, name, now_us, evidence=evidence)
+    return job, _result(job, _name(outcome), now_us, evidence=evidence)
+
+
+def _name(outcome: Accepted | Done | Refused) -> Outcome:
+    if isinstance(outcome, Refused):
+        return "rejected"
+    return "accepted" if isinstance(outcome, Accepted) else "done"
 
 
 def refused(job: Job, code: ReasonCode, message: str, now_us: int) -> tuple[Job, Result]:
@@ -72,20 +67,20 @@ def refused(job: Job, code: ReasonCode, message: str, now_us: int) -> tuple[Job,
 
 def dry(job: Job, now_us: int) -> tuple[Job, Result]:
     """Answer a dry run: everything held but the send."""
-    job = replace(job, state="final", next_us=None, seq=job.seq + 1)
+    job = replace(job, state="final", outcome="accepted", next_us=None, seq=job.seq + 1)
     return job, replace(_result(job, "accepted", now_us), dry_run=True)
 
 
 def doubted(job: Job, now_us: int) -> tuple[Job, Result]:
     """Say that it may have been executed; a final result follows."""
-    job = replace(job, state="in_doubt", doubt_us=now_us, seq=job.seq + 1)
+    job = replace(job, state="in_doubt", outcome="in_doubt", doubt_us=now_us, seq=job.seq + 1)
     reason = Reason(code="timeout", venue_code=job.venue_code, message=job.message)
     return job, _result(job, "in_doubt", now_us, reason=reason, final=False)
 
 
 def unresolved(job: Job, message: str, now_us: int) -> tuple[Job, Result]:
     """Give up asking. Late evidence or an operator settles it with one more result."""
-    job = replace(job, state="unresolved", seq=job.seq + 1)
+    job = replace(job, state="unresolved", outcome="in_doubt", seq=job.seq + 1)
     reason = Reason(code="unresolved", venue_code=job.venue_code, message=message)
     return job, _result(job, "in_doubt", now_us, reason=reason, evidence="query")
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import uuid
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import structlog
 
-from router.broker import Consumer, Names, Publisher, check, connect, declare, open_channel
+from router.broker import Consumer, Names, Publisher, Witness, check, connect, declare, open_channel
 from router.clock import SystemClock
 from router.config import Config, parse_rate
 from router.dispatch import Dispatcher
@@ -19,10 +20,15 @@ from router.feeds import Fed, Feeds, Parts, Settler
 from router.http import HttpServer
 from router.journal import Store, open_journal
 from router.limiter import Limiter
+from router.marks import Marks
 from router.outbox import Outbox
+from router.overdue import Overdue
 from router.plan import Planner
 from router.ports import Clock
+from router.refusals import Refusals
 from router.resolver import Resolver
+from router.supervision import Supervision
+from router.suspects import Suspects
 from router.telemetry import Metrics
 from router.transport import HttpTransport
 from router.venue import Account, Venue
@@ -34,6 +40,7 @@ DOUBTS_EVERY_S = 5.0
 RETIRE_EVERY_S = 600.0
 JOURNAL_RETRY_S = 1.0
 TOPOLOGY_AGAIN_S = 1.0
+DRAIN_ANSWERS_S = 3.0
 
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +95,7 @@ async def run_worker(
             return {name: holds() for name, holds in checks.items()}
 
         await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, ready))
-        journal = await _open_journal(config, metrics, stop)
+        journal = await _open_journal(config, metrics, stop, witnessed=True)
         if journal is None:
             return
         stack.push_async_callback(journal.close)
@@ -97,43 +104,65 @@ async def run_worker(
         stack.push_async_callback(publisher.close)
         venues = build_venues(config, clock)
         outbox = Outbox(journal, publisher, clock, metrics)
+        overdue = Overdue(journal, outbox, clock)
+        marks = Marks(journal, Witness(config.broker), clock)
         dispatcher = Dispatcher(venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s)
-        resolver = Resolver(dispatcher, journal, outbox, clock, resolve_for_s=config.worker.resolve_for_s)
-        planner = Planner(venues, journal, clock, max_horizon_s=config.worker.max_horizon_s)
-        worker = Worker(planner, dispatcher, journal, outbox, publisher, publisher, clock, metrics, config.senders)
-        consumer = Consumer(config.broker, config.lanes(), worker.take)
+        resolver = Resolver(dispatcher, journal, outbox, resolve_for_s=config.worker.resolve_for_s)
+        worker = Worker(
+            planner=Planner(venues, journal, clock, max_horizon_s=config.worker.max_horizon_s),
+            dispatcher=dispatcher,
+            journal=journal,
+            outbox=outbox,
+            overdue=overdue,
+            suspects=Suspects(journal, uuid.uuid4().hex),
+            refusals=Refusals(
+                outbox=outbox, dead_letters=publisher, clock=clock, metrics=metrics, senders=config.senders
+            ),
+            clock=clock,
+            metrics=metrics,
+            senders=config.senders,
+            cancel_without_journal=config.worker.cancel_without_journal,
+        )
+        consumer = Consumer(config.broker, config.lanes(), worker.take, marks.certify)
         stack.push_async_callback(consumer.close)
-        checks.update(journal=lambda: journal.writable, consuming=lambda: consumer.consuming)
-        work = {
+        checks.update(
+            journal=lambda: journal.writable,
+            consuming=lambda: consumer.consuming,
+            permissions=lambda: not publisher.refused,
+        )
+        parts = {
             "resolver": resolver.run(),
             "outbox": outbox.run(),
+            "overdue": overdue.run(),
+            "marks": marks.run(),
             "retention": _retire(journal, config.journal.retention_days),
             "loop lag": _watch_lag(metrics),
             "doubts": _watch_doubts(journal, venues, metrics),
             "consumer": consumer.run(),
-            "ready": _announce(ready, on_ready),
         }
         if feed:
             sockets = await stack.enter_async_context(WebSockets())
             feeds = build_feeds(config, journal, publisher, transport, sockets, dispatcher, outbox, clock, metrics)
-            work["feeds"] = _once(lambda: consumer.consuming, feeds.run)
-        async with _side_tasks(work) as died:
-            await _first(stop.wait(), died)
+            parts["feeds"] = _once(lambda: consumer.consuming, feeds.run)
+        async with Supervision(parts) as supervision:
+            announcing = asyncio.create_task(_announce(ready, on_ready))
+            await supervision.until(stop)
+            announcing.cancel()
             checks["not_draining"] = lambda: False
-            _log.info("draining", timeout_s=config.worker.drain_timeout_s)
-            await consumer.stop()
-            left, _ = await asyncio.gather(
-                worker.drain(config.worker.drain_timeout_s), resolver.drain(config.worker.drain_timeout_s)
-            )
+            supervision.draining = True
+            drain_s = config.worker.drain_timeout_s
+            _log.info("draining", timeout_s=drain_s)
+            _, left, _ = await asyncio.gather(consumer.stop(), worker.drain(drain_s), resolver.drain(drain_s))
+            await outbox.drain(DRAIN_ANSWERS_S)
             if left:
                 _log.warning("left to other pods", commands=left)
 
 
-async def _open_journal(config: Config, metrics: Metrics, stop: asyncio.Event) -> Store | None:
+async def _open_journal(config: Config, metrics: Metrics, stop: asyncio.Event, *, witnessed: bool) -> Store | None:
     """Open the journal, waiting as long as it cannot be had now. `None` when `stop` came first."""
     while True:
         try:
-            return await open_journal(config.journal.url, on_commit=metrics.journal_commit)
+            return await open_journal(config.journal.url, on_commit=metrics.journal_commit, witnessed=witnessed)
         except JournalUnavailable as error:
             _log.warning("waiting for the journal", error=str(error))
         with suppress(TimeoutError):
@@ -181,7 +210,7 @@ async def run_feed(config: Config, *, stop: asyncio.Event, on_ready: Callable[[]
             return {name: holds() for name, holds in checks.items()}
 
         await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, ready))
-        journal = await _open_journal(config, metrics, stop)
+        journal = await _open_journal(config, metrics, stop, witnessed=False)
         if journal is None:
             return
         stack.push_async_callback(journal.close)
@@ -194,16 +223,18 @@ async def run_feed(config: Config, *, stop: asyncio.Event, on_ready: Callable[[]
         outbox = Outbox(journal, publisher, clock, metrics)
         dispatcher = Dispatcher(venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s)
         feeds = build_feeds(config, journal, publisher, transport, sockets, dispatcher, outbox, clock, metrics)
-        work = {
+        parts = {
             "topology": _find_topology(config, declared),
             "feeds": _once(declared.is_set, feeds.run),
             "outbox": outbox.run(),
             "retention": _retire(journal, config.journal.retention_days),
             "loop lag": _watch_lag(metrics),
-            "ready": _announce(ready, on_ready),
         }
-        async with _side_tasks(work) as died:
-            await _first(stop.wait(), died)
+        async with Supervision(parts) as supervision:
+            announcing = asyncio.create_task(_announce(ready, on_ready))
+            await supervision.until(stop)
+            announcing.cancel()
+            supervision.draining = True
             checks["not_draining"] = lambda: False
 
 
@@ -224,42 +255,11 @@ async def _find_topology(config: Config, found: asyncio.Event) -> None:
                 await bring(await open_channel(connection), Names(config.broker.prefix), ())
             finally:
                 await connection.close()
-            return found.set()
+            found.set()
+            await asyncio.Event().wait()  # a part that must run does not return
         except BrokerUnavailable as error:
             _log.warning("the feeds wait for the broker", error=str(error))
             await asyncio.sleep(TOPOLOGY_AGAIN_S)
-
-
-@asynccontextmanager
-async def _side_tasks(work: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterator["asyncio.Future[str]"]:
-    """Run what must go on beside the deliveries. The future gives the name of the first that ended with an error."""
-    died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a part has died", part=task.get_name(), exc_info=task.exception())
-            if not died.done():
-                died.set_result(task.get_name())
-
-    tasks = [asyncio.create_task(body, name=name) for name, body in work.items()]
-    for task in tasks:
-        task.add_done_callback(ended)
-    try:
-        yield died
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    if died.done():
-        raise RouterError(f"{died.result()} has died")
-
-
-async def _first(stop: Coroutine[Any, Any, Any], died: "asyncio.Future[str]") -> None:
-    waiting = asyncio.ensure_future(stop)
-    await asyncio.wait([waiting, died], return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    with suppress(asyncio.CancelledError):
-        await waiting
 
 
 async def _announce(ready: Callable[[], Mapping[str, bool]], on_ready: Callable[[], None] | None) -> None:

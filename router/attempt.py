@@ -3,10 +3,11 @@
 The order within an attempt is what keeps the promises:
 
 1. wait for a place under the venue's limits; a longer wait is parked in the journal instead;
-2. store the attempt (the worker did that already for a first attempt that did not have to wait);
+2. store the attempt (the worker did that already for a first attempt that did not have to wait). The journal says what
+   its clock showed meanwhile: that gives the permit, which runs out by a clock of this machine that nobody can set;
 3. sign, with one reading of the clock;
-4. with the connection in hand read the clock again, and write only if the deadline has not passed, the intent is not
-   stale, and the signature is not older than a second.
+4. with the connection in hand look at the permit again, and write only if it has not run out, and the signature is not
+   older than a second by either clock.
 
 A crash after 2 leaves an attempt that may have been sent: whoever finds it looks before anything else.
 """
@@ -15,13 +16,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router import crash
-from router.answers import clean, to_us
+from router.answers import clean
+from router.clock import to_us
 from router.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
 from router.exchange import Outcome, Refused, Request, Retry, Unknown
-from router.job import ABANDONED, AttemptEnd, Job, action, effective
+from router.job import ABANDONED, AttemptEnd, Job, Moment, action, effective
 from router.limiter import Priority
-from router.ports import Clock, Journal, Transport
+from router.ports import Clock, JobJournal, Transport
 from router.telemetry import Metrics
 from router.venue import Account, Venue
 from schemas.commands import Cancel, Command
@@ -30,6 +32,8 @@ SEND_BY_US = 2_000_000
 """An intent older than this sends nothing any more: somebody else may take the job up."""
 SIGNATURE_US = 1_000_000
 TAKE_UP_MARGIN_US = 3_000_000
+STEP_US = 1_000_000
+"""A clock that is further off than this from what it must show was set meanwhile."""
 JOURNAL_RETRY_S = 0.5
 LAST_TRY_S = 0.3
 PARK_S = 1.0
@@ -54,10 +58,33 @@ def priority(command: Command) -> Priority:
     return Priority.CANCEL if isinstance(command, Cancel) else Priority.CLOSE
 
 
-def begin(job: Job, venue: Venue, now_us: int) -> Job:
-    """Return the job with one more attempt begun.
+class Permit(Struct, frozen=True):
+    """Until when a request may leave, in microseconds of this machine's boot clock. `final`: its command's end."""
 
-    It reads as if the request had been sent at the last moment it may be: that is what a crash must leave.
+    ends_us: int
+    final: bool
+
+
+def permit(job: Job, at: Moment, boot_us: int) -> Permit:
+    """Return the permit that a stored attempt gives. `at` is when it was stored, `boot_us` when that was known.
+
+    Counted from before the statement was sent: however long it took, the permit ends in time. Where the journal's clock
+    is not what we took it for, it was set or another server answers: then the stored times are wrong, and there is
+    none. Attempts are stored again until they agree.
+    """
+    began_us = job.began_us or at.now_us
+    if not -STEP_US <= at.now_us - began_us <= boot_us - at.asked_us + STEP_US:
+        return Permit(0, final=False)
+    not_after_us = to_us(job.command.not_after)
+    send_by_us = job.last_sent_us or 0
+    return Permit(at.asked_us + min(not_after_us, send_by_us) - at.now_us, final=not_after_us <= send_by_us)
+
+
+def begin(job: Job, venue: Venue, now_us: int, sent_ms: int) -> Job:
+    """Return the job with one more attempt begun. `now_us` is the latest that the journal's clock may show.
+
+    It reads as if the request had been sent at the last moment it may be: that is what a crash must leave. `sent_ms`
+    is the earliest that the venue's clock may show.
     """
     send_by = min(to_us(job.command.not_after), now_us + SEND_BY_US)
     return replace(
@@ -66,6 +93,7 @@ def begin(job: Job, venue: Venue, now_us: int) -> Job:
         attempts=job.attempts + 1,
         began_us=now_us,
         first_sent_us=job.first_sent_us or now_us,
+        sent_ms=sent_ms if job.sent_ms is None else min(job.sent_ms, sent_ms),
         last_sent_us=send_by,
         step="send" if venue.exchange.repeatable(job.command) else "look",
         next_us=send_by + int(venue.options.timeout_s * 1e6) + TAKE_UP_MARGIN_US,
@@ -96,11 +124,12 @@ class Sending:
         job: Job,
         venue: Venue,
         request: Request,
-        journal: Journal,
+        journal: JobJournal,
         transport: Transport,
         clock: Clock,
         metrics: Metrics,
         before: Job | None = None,
+        at: Moment | None = None,
     ) -> None:
         self.job = job
         self.venue = venue
@@ -110,15 +139,17 @@ class Sending:
         """Whether the venue has answered any attempt of this turn."""
         self._before = before
         """The job before the attempt that is stored but not sent yet."""
+        self._at = at
         self._request = request
         self._journal = journal
         self._transport = transport
         self._clock = clock
         self._metrics = metrics
         self._not_after = to_us(job.command.not_after)
-        self._ends_us = clock.boot_us() + self._not_after - clock.now_us()
         self._repeatable = venue.exchange.repeatable(job.command)
+        self._permit = Permit(0, final=False)
         self._sent_us: int | None = None
+        self._wrote_us = 0
 
     async def attempt(self) -> Decided:
         """Make one attempt and decide what follows. The job and `end` are updated, not stored."""
@@ -127,6 +158,8 @@ class Sending:
             if blocked is not None:
                 return blocked
         before, self._before = self._before or self.job, None
+        if self._at is not None:
+            self._permit = permit(self.job, self._at, self._clock.boot_us())
         crash.at("before_send")
         seen = await self._send()
         crash.at("after_send")
@@ -139,53 +172,50 @@ class Sending:
         """Get a place under the limits and the intent onto the disk; or say why not."""
         limiter, scopes, rank = self.venue.limiter, self._request.scopes, priority(self.job.command)
         if not limiter.take(self.account.name, scopes, rank):
-            began = self._clock.now_us()
+            began = self._clock.boot_us()
             again_s = await limiter.wait(self.account.name, scopes, rank, PARK_S)
-            self._metrics.rate_limit_wait(self.venue.name, (self._clock.now_us() - began) / 1e6)
+            self._metrics.rate_limit_wait(self.venue.name, (self._clock.boot_us() - began) / 1e6)
             if again_s:
                 return self._park(again_s)
-        now = self._clock.now_us()
+        now = self._journal.latest_us()
         if now >= self._not_after:
             return self._decide(self.job, DeadlinePassed("not_after has passed"))
+        begun = begin(self.job, self.venue, now, self.venue.earliest_ms(now, self._clock))
         try:
-            saved = await self._journal.save(begin(self.job, self.venue, now), end=self.end or abandoned(self.job, now))
+            saved = await self._journal.save(begun, end=self.end or abandoned(self.job, now))
         except JournalUnavailable:
             again = Again(JOURNAL_RETRY_S, "internal_error", None, "the journal cannot be written")
-            return or_end(self.job, again, self.job.tries + 1, self._not_after, now)
+            return or_end(self.job, again, self._not_after, now)
         if saved is None:
             return Lost()
-        self._before, (self.job, _), self.end = self.job, saved, None
+        self._before, self.job, self._at, self.end = self.job, saved.job, saved.at, None
         return None
 
     def _park(self, again_s: float) -> Decided:
         """Come back when a place is likely, with a last try shortly before the deadline."""
-        now = self._clock.now_us()
+        now = self._journal.latest_us()
         last_s = (self._not_after - now) / 1e6 - LAST_TRY_S
         if min(again_s, last_s) > 0:
             return Parked(min(again_s, last_s))
         again = Again(again_s, "rate_limited", None, "the venue's published limit")
-        return or_end(self.job, again, 0, self._not_after, now)
+        return or_end(self.job, again, self._not_after, now, tries=0)
 
     async def _send(self) -> Outcome | SendError:
-        signed_us = self._clock.now_us()
+        wall_us, boot_us = self._clock.now_us(), self._clock.boot_us()
         self._sent_us = None
-        send_by = self.job.last_sent_us or 0
+        ends = self._permit
 
         def before_write() -> None:
-            now = self._clock.now_us()
-            if now >= self._not_after:
-                raise DeadlinePassed("not_after has passed")
-            if now > send_by:
-                raise NotSent("the intent to send is stale")
-            if abs(now - signed_us) > SIGNATURE_US:
+            wall, boot = self._clock.now_us(), self._clock.boot_us()
+            if boot >= ends.ends_us:
+                raise DeadlinePassed("not_after has passed") if ends.final else NotSent("the intent to send is stale")
+            if boot - boot_us > SIGNATURE_US or abs(wall - wall_us - (boot - boot_us)) > STEP_US:
                 raise NotSent("the signature is stale")
-            if self._clock.boot_us() >= self._ends_us:
-                raise DeadlinePassed("not_after has passed, whatever the clock was set to")
-            self._sent_us = now
+            self._sent_us, self._wrote_us = self._journal.latest_us(), boot
 
-        stamp = self.account.stamp(signed_us)
+        stamp = self.account.stamp(self.venue.clock.now_us(wall_us, boot_us))
         signed = self.account.sign(self._request, stamp)
-        connect_s = max((send_by - signed_us) / 1e6, 0.001)
+        connect_s = max((ends.ends_us - boot_us) / 1e6, 0.001)
         with self._metrics.venue_request(self.venue.name, self._request.endpoint) as seen:
             try:
                 response = await self._transport.send(
@@ -198,11 +228,12 @@ class Sending:
                 return error
             seen.status = response.status
         self.answered = True
+        self.venue.clock.saw(response, self._wrote_us, self._clock.boot_us())
         return clean(self.venue.exchange.verdict(effective(self.job), response))
 
     def _conclude(self, before: Job, seen: Outcome | SendError) -> Decided:
         """Note what the attempt came to. What proves that nothing was processed takes the attempt back."""
-        now = self._clock.now_us()
+        now = self._journal.latest_us()
         venue_code = getattr(seen, "venue_code", None)
         message = str(seen) if isinstance(seen, SendError) else getattr(seen, "message", "")
         self.end = AttemptEnd(
@@ -229,16 +260,18 @@ class Sending:
             order_id=self.job.order_id or (seen.order_id if isinstance(seen, Unknown) else None),
         )
         if isinstance(seen, NotSent | Retry) or self._sent_us is None:
-            self.job = replace(earlier, first_sent_us=before.first_sent_us, last_sent_us=before.last_sent_us)
+            sent = {"first_sent_us": before.first_sent_us, "last_sent_us": before.last_sent_us}
+            self.job = replace(earlier, **sent, sent_ms=before.sent_ms)
         else:
             first = before.first_sent_us or self._sent_us
             self.job = replace(earlier, attempts=before.attempts + 1, first_sent_us=first, last_sent_us=self._sent_us)
         decided = self._decide(earlier, seen)
         if isinstance(decided, Again):
-            self.job = replace(self.job, code=decided.code)
+            tried = {**self.job.tried, decided.code: self.job.tried.get(decided.code, 0) + 1}
+            self.job = replace(self.job, code=decided.code, tried=tried)
         return decided
 
     def _decide(self, job: Job, seen: Outcome | SendError) -> Decision:
         return after_send(
-            job, seen, repeatable=self._repeatable, not_after_us=self._not_after, now_us=self._clock.now_us()
+            job, seen, repeatable=self._repeatable, not_after_us=self._not_after, now_us=self._journal.latest_us()
         )

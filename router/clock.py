@@ -1,9 +1,21 @@
-"""The system's clocks."""
+"""The system's clocks, and times as microseconds since 1970."""
 
 import asyncio
+import datetime
 import time
 
 _BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def to_time(us: int) -> datetime.datetime:
+    """Return microseconds since 1970 as a UTC time, exactly."""
+    return _EPOCH + datetime.timedelta(microseconds=us)
+
+
+def to_us(time: datetime.datetime) -> int:
+    """Return an aware time as microseconds since 1970, exactly."""
+    return (time - _EPOCH) // datetime.timedelta(microseconds=1)
 
 
 class SystemClock:

@@ -97,13 +97,13 @@ def after_send(job: Job, seen: Outcome | SendError, *, repeatable: bool, not_aft
             return LookNow(seen.venue_code, seen.message)
         case Retry():
             again = Again(max(seen.after_s, _backoff_s(job)), seen.code, seen.venue_code, seen.message)
-            return or_end(job, again, seen.tries or job.tries + 1, not_after_us, now_us)
+            return or_end(job, again, not_after_us, now_us, tries=seen.tries)
         case DeadlinePassed():
             again = Again(0.0, job.code or "expired", job.venue_code, job.message or str(seen))
-            return or_end(job, again, 0, not_after_us, now_us)
+            return or_end(job, again, not_after_us, now_us, tries=0)
         case NotSent():
             again = Again(_backoff_s(job), "venue_unavailable", None, str(seen))
-            return or_end(job, again, MAX_TRIES, not_after_us, now_us)
+            return or_end(job, again, not_after_us, now_us, tries=MAX_TRIES - 1)
         case Unknown() | MaybeSent():
             code = seen.venue_code if isinstance(seen, Unknown) else None
             message = seen.message if isinstance(seen, Unknown) else str(seen)
@@ -112,22 +112,24 @@ def after_send(job: Job, seen: Outcome | SendError, *, repeatable: bool, not_aft
             if job.attempts + 1 >= MAX_BLIND_SENDS:
                 return LookNow(code, message)
             again = Again(_backoff_s(job), "timeout", code, message)
-            return or_end(replace(job, attempts=job.attempts + 1), again, MAX_TRIES, not_after_us, now_us)
+            return or_end(replace(job, attempts=job.attempts + 1), again, not_after_us, now_us, tries=MAX_TRIES - 1)
         case _:
             return Doubt(None, type(seen).__name__)
 
 
-def or_end(job: Job, again: Again, tries: int, not_after_us: int, now_us: int) -> Again | Doubt | Settle:
-    """Go again, unless tries or time are used up."""
+def or_end(
+    job: Job, again: Again, not_after_us: int, now_us: int, *, tries: int | None = None
+) -> Again | Doubt | Settle:
+    """Go again, unless time is used up, or the tries that this reason may cost: `tries` more than the first."""
     late = now_us + int(again.after_s * 1e6) >= not_after_us
-    if job.tries < tries and not late:
+    if not late and (tries is None or job.tried.get(again.code, 0) < tries):
         return again
     if job.attempts:
         return Doubt(again.venue_code, again.message)
     message = again.message or again.code
     if late and again.code != "expired":
         message = f"{message}; no time left before not_after"
-    alert = again.code == "auth_failed"
+    alert = again.code in {"auth_failed", "account_restricted", "clock_skew"}
     return Settle(Refused(code=again.code, venue_code=again.venue_code, message=message, alert=alert))
 
 
@@ -135,38 +137,56 @@ def _backoff_s(job: Job) -> float:
     return min(BACKOFF_S * 2.0 ** max(job.tries - 1, 0), MAX_BACKOFF_S)
 
 
-def after_look(
-    job: Job, seen: Sight, *, not_after_us: int, looked_us: int, quarantine_us: int, resolve_for_us: int
-) -> Finding:
-    """Decide after a look that began at `looked_us`.
+class Times(Struct, frozen=True, kw_only=True):
+    """What a look is judged by, microseconds of the journal's clock.
 
-    `quarantine_us` is how long after the last send a negative answer proves nothing.
+    `looked_us` is when it began at the earliest, `sent_us` when the last request may have left at the latest. Until
+    `quarantine_us` later a negative answer proves nothing.
     """
-    fresh = looked_us >= (job.last_sent_us or 0) + quarantine_us
-    later_us = _next_look_us(job, looked_us, quarantine_us, resolve_for_us, not_after_us)
-    proven = fresh and job.absences + 1 >= FRESH_LOOKS
+
+    looked_us: int
+    sent_us: int
+    not_after_us: int
+    quarantine_us: int
+    resolve_for_us: int
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the look began after quarantine."""
+        return self.looked_us >= self.sent_us + self.quarantine_us
+
+
+def after_look(job: Job, seen: Sight, times: Times) -> Finding:
+    """Decide after a look."""
+    whole = not isinstance(seen, Unknown) or seen.whole
+    later = LookLater(_next_look_us(job, times), times.fresh and whole, seen=_saw(seen))
+    proven = times.fresh and job.absences + 1 >= FRESH_LOOKS
     match seen:
         case Done() if isinstance(job.command, Close) and job.unanswered and not proven:
             # A position that one read shows as flat: the read may be stale, and our request still on its way.
-            return LookLater(later_us, fresh, absent=fresh, seen=True)
+            return replace(later, absent=times.fresh, seen=True)
         case Accepted() | Done():
             return Settle(seen)
         case Refused():
             return Settle(replace(seen, message=seen.message or "as the venue shows it"))
-        case Working() if isinstance(job.command, Cancel) and looked_us < not_after_us and job.tries < MAX_TRIES:
+        case Working() if _may_cancel_again(job, times):
             return Again(0.0 if job.tries <= 1 else _backoff_s(job), "timeout", None, "the order still works")
         case Working() | Absent() if isinstance(seen, Working) or not (job.order or job.seen):
             if proven:
-                untried = not job.tries and looked_us < not_after_us
+                untried = not job.tries and times.looked_us < times.not_after_us
                 return Again(0.0, "timeout") if untried else Settle(_never(job, seen))
-            return LookLater(later_us, fresh, absent=fresh)
+            return replace(later, absent=times.fresh)
         case _:
             # Unknown; or an order that was seen before and is not now: that it never was is no longer possible.
             if job.state == "unresolved":
-                return LookLater(looked_us + int(LATE_LOOK_S * 1e6), seen=_saw(seen))
-            if looked_us >= _doubted_us(job) + resolve_for_us and job.looks >= FRESH_LOOKS:
+                return LookLater(times.looked_us + int(LATE_LOOK_S * 1e6), seen=_saw(seen))
+            if times.looked_us >= _doubted_us(job) + times.resolve_for_us and job.looks >= FRESH_LOOKS:
                 return GiveUp(getattr(seen, "message", "") or "the venue cannot tell")
-            return LookLater(later_us, fresh, seen=_saw(seen))
+            return later
+
+
+def _may_cancel_again(job: Job, times: Times) -> bool:
+    return isinstance(job.command, Cancel) and times.looked_us < times.not_after_us and job.tries < MAX_TRIES
 
 
 def _saw(seen: Sight) -> bool:
@@ -183,11 +203,12 @@ def _never(job: Job, seen: Absent | Working) -> Refused:
 
 
 def _doubted_us(job: Job) -> int:
-    return job.doubt_us or job.last_sent_us or job.received_us
+    return job.doubt_us or job.last_sent_us or job.admitted_us
 
 
-def _next_look_us(job: Job, looked_us: int, quarantine_us: int, resolve_for_us: int, not_after_us: int) -> int:
+def _next_look_us(job: Job, times: Times) -> int:
     """Back off, but wake when quarantine ends, at the deadline, and when it is time to give up."""
     pause_s = min(LOOK_BACKOFF_S * 2.0 ** min(job.rounds, 10), MAX_LOOK_BACKOFF_S)
-    wakes = ((job.last_sent_us or 0) + quarantine_us, _doubted_us(job) + resolve_for_us, not_after_us)
-    return min([looked_us + int(pause_s * 1e6), *(wake for wake in wakes if wake > looked_us)])
+    give_up_us = _doubted_us(job) + times.resolve_for_us
+    wakes = (times.sent_us + times.quarantine_us, give_up_us, times.not_after_us)
+    return min([times.looked_us + int(pause_s * 1e6), *(wake for wake in wakes if wake > times.looked_us)])

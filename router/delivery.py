@@ -12,8 +12,9 @@ from schemas.codec import JSON, MSGPACK, media_type
 class Delivery(Struct, frozen=True, kw_only=True):
     """A command as delivered. `venue` is that of the queue, `None` for the queue of unrouted commands.
 
-    `deliveries` counts earlier deliveries of the same message. `sent_us` is the sender's timestamp, if any.
-    `ack` and `requeue` may raise on a connection that is gone.
+    `sent_us` is the sender's timestamp, if any. `damaged` says why properties or headers could not be read; the fields
+    then hold what could. `ack` and `reject` may raise on a connection that is gone; what is rejected the broker
+    dead-letters itself.
     """
 
     body: bytes
@@ -26,11 +27,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
     content_encoding: str = ""
     traceparent: str
     redelivered: bool
-    deliveries: int
     sent_us: int | None
     headers: Mapping[str, Any]
     ack: Callable[[], Awaitable[None]]
-    requeue: Callable[[], Awaitable[None]]
+    reject: Callable[[], Awaitable[None]]
+    message_id: str = ""
+    damaged: str = ""
 
     def reply(self, command_id: str | None) -> Reply:
         """Return where this delivery is answered."""

@@ -13,17 +13,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router import answers, crash
-from router.answers import to_us
-from router.attempt import PARK_S, Decided, Lost, Parked, Sending
-from router.decision import MAX_TRIES, Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
-from router.errors import JournalUnavailable
+from router.attempt import PARK_S, SEND_BY_US, Decided, Lost, Parked, Sending
+from router.clock import to_us
+from router.decision import MAX_TRIES, Again, Doubt, GiveUp, LookLater, LookNow, Settle, Times, after_look
+from router.errors import JournalUnavailable, UnreadableRow
 from router.exchange import Accepted, Done, Refused, Request, Sight, Working
-from router.job import AttemptEnd, Job, Outgoing, effective
+from router.job import AttemptEnd, Job, Moment, Outgoing, effective
 from router.lookup import Sweep
-from router.ports import Clock, Journal, Transport
+from router.ports import Clock, JobJournal, Transport
 from router.telemetry import Metrics
 from router.venue import Venue
-from schemas.commands import Cancel
+from schemas.commands import Cancel, Close
 from schemas.results import Evidence, Result
 
 FIRST_LOOK_US = 500_000
@@ -34,6 +34,7 @@ WATCH_US = 1_000_000
 AGAIN_US = 1_000_000
 """How long an accepted cancel may leave its order working before it goes again; twice as long each time."""
 JOURNAL_RETRY_S = 0.5
+BUSY = "another close of this position is not settled"
 
 _log = structlog.get_logger(__name__)
 
@@ -49,13 +50,14 @@ class Concluded(Struct, frozen=True):
 class Dispatcher:
     """Runs jobs at their venues. Holds no truth of its own: that is the journal's.
 
-    `on_parked` hears when a job is due again.
+    `on_parked` hears when a job is due again, `on_answered` that a job has a result on disk. `sending` are the
+    jobs that are being sent in this process now: nobody else in it may take them up.
     """
 
     def __init__(
         self,
         venues: Mapping[str, Venue],
-        journal: Journal,
+        journal: JobJournal,
         transport: Transport,
         clock: Clock,
         metrics: Metrics,
@@ -64,30 +66,53 @@ class Dispatcher:
     ) -> None:
         self.venues = venues
         self.on_parked: Callable[[int], None] = lambda _: None
+        self.on_answered: Callable[[Job], None] = lambda _: None
+        self.sending: set[tuple[str, str]] = set()
         self._journal = journal
         self._transport = transport
         self._clock = clock
         self._metrics = metrics
         self._resolve_for_us = int(resolve_for_s * 1e6)
 
+    def on(self, journal: JobJournal) -> "Dispatcher":
+        """Return a dispatcher to the same venues that stores elsewhere."""
+        other = Dispatcher(
+            self.venues, journal, self._transport, self._clock, self._metrics, resolve_for_s=self._resolve_for_us / 1e6
+        )
+        other.sending = self.sending
+        return other
+
     def sweep(self) -> Sweep:
         """Begin a round of looks."""
         return Sweep(self._journal, self._transport, self._clock, self._metrics)
 
-    async def send(self, job: Job, before: Job | None = None, planned: Request | None = None) -> Concluded | None:
+    async def send(
+        self, job: Job, before: Job | None = None, planned: Request | None = None, at: Moment | None = None
+    ) -> Concluded | None:
         """Send until there is an answer, a doubt, or a wait that is parked.
 
-        `before` is the job as it was when its first attempt is stored already, `planned` what that sends. Returns
-        `None` when somebody else took the job up meanwhile.
+        `before` is the job as it was when its first attempt is stored already, `at` when that was, `planned` what it
+        sends. Returns `None` when somebody else took the job up meanwhile.
         """
+        key = (job.sender, job.command_id)
+        self.sending.add(key)
+        try:
+            return await self._send(job, before, planned, at)
+        finally:
+            self.sending.discard(key)
+
+    async def _send(self, job: Job, before: Job | None, planned: Request | None, at: Moment | None) -> Concluded | None:
         venue = self.venues[job.command.venue]
-        if (before or job).attempts and not venue.exchange.repeatable(job.command):
-            # Whatever the stored step says: the switch that allowed a repeat may have been turned since.
+        if not venue.exchange.repeatable(job.command) and ((before or job).attempts or self._is_older(job)):
+            # Whatever the stored step says: the switch that allowed a repeat may have been turned since, and a journal
+            # that was put back does not know what was sent.
             return await self.look(job, self.sweep())
+        if isinstance(job.command, Close) and job.position is None:
+            return await self._settle(job, Refused(code="busy", message=BUSY), "router")
         request = planned or venue.exchange.request(effective(job), job.client_order_id)
         if not isinstance(request, Request):
             return await self._settle(job, request, "router")
-        turn = Sending(job, venue, request, self._journal, self._transport, self._clock, self._metrics, before)
+        turn = Sending(job, venue, request, self._journal, self._transport, self._clock, self._metrics, before, at)
         with self._metrics.in_flight(venue.name):
             decided = await turn.attempt()
             if _at_once(decided):
@@ -96,6 +121,10 @@ class Dispatcher:
         concluded = await self._conclude(turn, decided)
         crash.at("after_conclude")
         return concluded
+
+    def _is_older(self, job: Job) -> bool:
+        """Say whether a job's row was made before the journal's present epoch: what was sent since may be missing."""
+        return not self._journal.first_epoch and job.admitted_us < self._journal.epoch_us
 
     async def _retry(self, turn: Sending, decided: Decided) -> Decided:
         """Go on after a first `Again`, until something else is decided or the wait is one to park."""
@@ -124,7 +153,7 @@ class Dispatcher:
 
     async def _conclude(self, turn: Sending, decided: Decided) -> Concluded | None:
         """Store what a turn ended with."""
-        job, now = turn.job, self._clock.now_us()
+        job, now = turn.job, self._journal.latest_us()
         match decided:
             case Lost():
                 return None
@@ -134,7 +163,7 @@ class Dispatcher:
             case Settle(outcome):
                 evidence: Evidence = "response" if turn.answered else "router"
                 concluded = await self._settle(job, outcome, evidence, end=turn.end)
-                return concluded or await self._settle_late(job, outcome)
+                return concluded or (await self._settle_late(job, outcome) if turn.answered else None)
             case Doubt(venue_code, message):
                 job = replace(job, venue_code=venue_code, message=message, step="look", next_us=now + FIRST_LOOK_US)
                 if not _owes_doubt(job, now):
@@ -147,41 +176,63 @@ class Dispatcher:
                 return stored and await self.look(stored.job, self.sweep())
 
     async def _settle_late(self, job: Job, outcome: Accepted | Done | Refused) -> Concluded | None:
-        """Let an answer that came after somebody else took the job up settle what is still in doubt.
+        """Use an answer that came after somebody else took the job up, if the command is still in doubt.
 
-        Only a proof that it was executed can: a refusal may speak of another send than theirs.
+        A refusal is used only if no other attempt was begun since: it speaks of its own request alone.
         """
-        while not isinstance(outcome, Refused):
+        while True:
             known = await self._known(job)
-            if known is None or known.state == "final":
+            if known is None or (isinstance(outcome, Refused) and known.tries != job.tries):
                 return None
+            if known.state == "final":
+                return await self.contradicted(known, outcome)
             sent = {"attempts": max(known.attempts, job.attempts), "first_sent_us": job.first_sent_us}
             concluded = await self._settle(replace(known, **sent), outcome, "response")
             if concluded is not None:
                 return concluded
-        return None
+
+    async def contradicted(self, job: Job, outcome: Accepted | Done | Refused) -> Concluded | None:
+        """Tell what contradicts a final answer: it was executed, and its sender heard `rejected`.
+
+        One more result follows. `None`: there is no contradiction, or somebody else has told of it.
+        """
+        if job.state != "final" or job.outcome != "rejected" or not job.tries or isinstance(outcome, Refused):
+            return None
+        venue, account = job.command.venue, job.command.account
+        _log.error("contradiction", venue=venue, account=account, command_id=job.command_id, sender=job.sender)
+        job, result = answers.settled(job, outcome, "stream", self._journal.latest_us())
+        concluded = await self.store(job, result=result)
+        if concluded is not None:
+            self._metrics.contradiction(venue)
+        return concluded
 
     async def _known(self, job: Job) -> Job | None:
         while True:
             try:
                 return await self._journal.load(job.sender, job.command_id)
+            except UnreadableRow:
+                return None
             except JournalUnavailable:
                 await self._clock.sleep(JOURNAL_RETRY_S)
 
     async def look(self, job: Job, sweep: Sweep) -> Concluded | None:
         """Look once, and store what follows. Returns `None` when somebody else was first."""
         venue = self.venues[job.command.venue]
+        if self._is_older(job):
+            # What the lost part of the journal admitted may have left until then.
+            sent_us = max(job.last_sent_us or 0, self._journal.epoch_us + SEND_BY_US)
+            job = replace(job, last_sent_us=sent_us, unanswered=True)
         seen = await sweep.look(venue, venue.accounts[job.command.account], job)
         self._noticed(job, seen)
-        finding = after_look(
-            job,
-            seen,
-            not_after_us=to_us(job.command.not_after),
+        times = Times(
             looked_us=sweep.began_us,
+            sent_us=job.last_sent_us or 0,
+            not_after_us=to_us(job.command.not_after),
             quarantine_us=venue.quarantine_us,
             resolve_for_us=self._resolve_for_us,
         )
-        now = self._clock.now_us()
+        finding = after_look(job, seen, times)
+        now = self._journal.latest_us()
         job = replace(job, rounds=job.rounds + 1)
         if isinstance(seen, Working):
             job = replace(job, order=seen.order)
@@ -189,7 +240,10 @@ class Dispatcher:
             case Settle(outcome):
                 return await self._settle(job, outcome, "query")
             case Again(after_s):
-                return await self.store(replace(job, step="send", next_us=now + int(after_s * 1e6)))
+                job = replace(job, step="send", next_us=now + int(after_s * 1e6), admitted_us=now)
+                if not job.tries:  # proven: nothing was ever sent for it
+                    job = replace(job, sent_ms=None, first_sent_us=None, last_sent_us=None, unanswered=False)
+                return await self.store(job)
             case GiveUp(message):
                 job, result = answers.unresolved(job, message, now)
                 return await self.store(replace(job, step="look", next_us=now + UNRESOLVED_LOOK_US), result=result)
@@ -214,7 +268,7 @@ class Dispatcher:
         if isinstance(seen, Done | Refused):
             return await self._settle(job, seen, "query")
         job = replace(job, order=getattr(seen, "order", None) or job.order)
-        now, not_after = self._clock.now_us(), to_us(job.command.not_after)
+        now, not_after = self._journal.latest_us(), to_us(job.command.not_after)
         idle = now - (job.last_sent_us or 0) > AGAIN_US * 2**job.tries
         if isinstance(seen, Working) and idle and job.tries < MAX_TRIES and now < not_after:
             return await self.store(replace(job, step="send", next_us=now))
@@ -225,7 +279,9 @@ class Dispatcher:
 
         `None`: it is being sent, or somebody else was first; nothing was stored.
         """
-        if job.state == "final" or (job.state == "open" and job.step != "await"):
+        if job.state == "final":
+            return await self.contradicted(job, outcome)
+        if job.state == "open" and job.step != "await":
             return None
         return await self._settle(job, outcome, "stream")
 
@@ -233,7 +289,7 @@ class Dispatcher:
         self, job: Job, outcome: Accepted | Done | Refused, evidence: Evidence, *, end: AttemptEnd | None = None
     ) -> Concluded | None:
         """Answer for good; or, for a cancel that waits for proof, go on watching its order."""
-        now = self._clock.now_us()
+        now = self._journal.latest_us()
         command = job.command
         awaits = isinstance(command, Cancel) and command.await_final and isinstance(outcome, Accepted)
         if awaits and now < to_us(command.not_after):
@@ -255,18 +311,20 @@ class Dispatcher:
                 await self._clock.sleep(JOURNAL_RETRY_S)
         if saved is None:
             return None
-        stored, outgoing = saved
+        stored = saved.job
         if stored.next_us is not None:
             self.on_parked(stored.next_us)
             if result is None and stored.step == "send":
                 self._journal.note(job.sender, job.command_id, "parked", f"because of {stored.code or 'a limit'}")
-        if result is not None and result.final:
-            self._metrics.command_final(result)
-        return Concluded(stored, outgoing, result)
+        if result is not None:
+            self.on_answered(stored)
+            if result.final:
+                self._metrics.command_final(result)
+        return Concluded(stored, saved.outgoing, result)
 
 
 def _owes_doubt(job: Job, now: int) -> bool:
-    """Say whether the sender is to hear now that its command is in doubt: once, and not while it awaits the end."""
+    """Return true if `in_doubt` must be published now: once, and not while the sender awaits the end."""
     command = job.command
     awaits = isinstance(command, Cancel) and command.await_final and now < to_us(command.not_after)
     return job.state == "open" and not awaits

@@ -7,6 +7,7 @@ RouterError
 │   │   └── DeadlinePassed   and none may leave any more
 │   └── MaybeSent        the venue may have acted: a close is in doubt from here on
 ├── JournalUnavailable   nothing may be sent; not ready until it is back
+├── UnreadableRow        this version cannot read a stored row: leave it to a newer one, tell an operator
 ├── LeaseLost            another process feeds this account now: number nothing more, stop its feed
 ├── SocketClosed         the feed's connection is gone: announce a gap, connect again, fill it
 ├── BrokerUnavailable    no connection, or not the topology we need: wait and connect again
@@ -48,6 +49,10 @@ class MaybeSent(SendError):
 
 class JournalUnavailable(RouterError):
     """The journal cannot promise anything now. Send nothing, report not ready, try again."""
+
+
+class UnreadableRow(RouterError):
+    """A row was written by a newer version, or damaged. Leave it as it is; whoever can read it takes it up."""
 
 
 class LeaseLost(RouterError):

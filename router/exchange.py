@@ -121,7 +121,10 @@ class Refused(Struct, frozen=True, kw_only=True):
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """Proven not processed. Send again, signed afresh, after `after_s` seconds and at most `tries` times."""
+    """Proven not processed. Send again, signed afresh, after `after_s` seconds.
+
+    `tries`: at most so many more for this reason, whatever was tried before for others.
+    """
 
     code: ReasonCode
     venue_code: str | None = None
@@ -141,13 +144,15 @@ class Unknown(Struct, frozen=True, kw_only=True):
     """It may have been executed. The only outcome for whatever is not in a venue's tables.
 
     `seen`: a look saw something that may be it. What later looks do not see does not take that back. `order_id` is
-    the order that the ambiguous answer named.
+    the order that the ambiguous answer named. `whole`: the venue answered every read of the look, and hid nothing;
+    a look that was not whole proves nothing, not even that the venue cannot tell.
     """
 
     venue_code: str | None = None
     message: str = ""
     seen: bool = False
     order_id: str | None = None
+    whole: bool = True
 
 
 class Absent(Struct, frozen=True, kw_only=True):

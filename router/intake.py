@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from router.answers import to_us
+from router.clock import to_us
 from router.config import Sender
 from router.delivery import Delivery
 from router.job import action
@@ -47,7 +47,7 @@ def may_reply(delivery: Delivery, senders: Mapping[str, Sender]) -> bool:
 
 
 def objection(
-    delivery: Delivery, command: Command, venues: Mapping[str, Venue], max_horizon_s: float, now_us: int
+    delivery: Delivery, command: Command, venues: Mapping[str, Venue], max_horizon_us: int, now_us: int
 ) -> Objection | None:
     """Say why a command cannot be tried, or `None`."""
     key = f"{command.venue}.{command.account}.{action(command)}"
@@ -59,8 +59,8 @@ def objection(
     if command.account not in venue.accounts:
         return Objection("unknown_account", f"venue {command.venue!r} has no account {command.account!r}")
     not_after = to_us(command.not_after)
-    if not_after > now_us + int(max_horizon_s * 1e6):
-        return Objection("invalid_command", f"not_after is more than {max_horizon_s:g} s ahead")
+    if not_after > now_us + max_horizon_us:
+        return Objection("invalid_command", f"not_after is more than {max_horizon_us / 1e6:g} s ahead")
     if command.issued_at is not None and to_us(command.issued_at) > now_us + FUTURE_US:
         return Objection("invalid_command", "issued_at is in the future: compare the clocks")
     against = _against_fields(command)

@@ -11,14 +11,18 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from router.clock import to_us
 from schemas.commands import Cancel, Command
-from schemas.results import OrderState, ReasonCode, Result
+from schemas.results import OrderState, Outcome, ReasonCode, Result
 
 State = Literal["open", "in_doubt", "final", "unresolved"]
 """open: no result yet. in_doubt: answered so, a final result follows. unresolved: given up, late evidence settles."""
 
 Step = Literal["send", "look", "await", "find"]
 """What is due at `next_us`: dispatch again; settle a doubt; watch a canceled order end; find the target's order id."""
+
+Kind = Literal["act", "look", "own"]
+"""What a due command needs a place for: a request that acts, reads of its account, or nothing at the venue."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -30,11 +34,23 @@ class Reply(Struct, frozen=True, kw_only=True):
     traceparent: str = ""
 
 
+class Moment(Struct, frozen=True):
+    """When a statement ran. `now_us`: by the journal's clock. `asked_us`: by our boot clock, before it was sent."""
+
+    asked_us: int
+    now_us: int
+
+
 class Job(Struct, frozen=True, kw_only=True):
-    """A command and what became of it so far. Times are microseconds since 1970, UTC.
+    """A command and what became of it so far. Times are microseconds since 1970, UTC, by the journal's clock.
+
+    `received_us` alone is by the clock of whoever received it: it is for people, and part of the rows' keys.
+    `admitted_us` is when the row was made, or when it was last proven that nothing was sent for it.
 
     `tries` counts every attempt begun, the latest at `began_us`; `attempts` those that may have reached the venue's
     matching side. An attempt that is not over is nothing but this: the job says that it was begun.
+    `tried` counts the tries that each reason has cost. `sent_ms` is the earliest moment, by the venue's clock, at which
+    a request may have left. `outcome` is what the last result said.
     `position` names what only one close may touch at a time; it is held until the last result is final and settled.
     `unanswered`: a send that may have arrived got no answer. `seen`: a look saw something that may be it.
     `rounds` counts the looks, `looks` those after quarantine, `absences` the latest of these that saw nothing.
@@ -69,6 +85,10 @@ class Job(Struct, frozen=True, kw_only=True):
     looks: int = 0
     absences: int = 0
     doubt_us: int | None = None
+    admitted_us: int = 0
+    sent_ms: int | None = None
+    tried: dict[str, int] = {}
+    outcome: Outcome | None = None
 
 
 ABANDONED = "Abandoned"
@@ -99,11 +119,20 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     """An earlier result of the command is not confirmed yet; this one must not overtake it."""
 
 
+class Saved(Struct, frozen=True):
+    """A job as it is stored now, what its senders are owed, and when that was."""
+
+    job: Job
+    outgoing: tuple[Outgoing, ...]
+    at: Moment
+
+
 class Admitted(Struct, frozen=True):
     """The command is new and its row is stored. `outgoing` is set when a refusal was stored with it."""
 
     job: Job
     outgoing: tuple[Outgoing, ...] = ()
+    at: Moment | None = None
 
 
 class Repeat(Struct, frozen=True):
@@ -129,6 +158,14 @@ class TooLate(Struct, frozen=True):
 
 
 Admission = Admitted | Repeat | Joined | Reused | Busy | TooLate
+
+
+def kind(job: Job, now_us: int) -> Kind:
+    """Return what a due job needs a place for."""
+    if job.step in {"look", "await"}:
+        return "look"
+    late = not job.attempts and now_us >= to_us(job.command.not_after)
+    return "own" if job.step == "find" or late else "act"
 
 
 def effective(job: Job) -> Command:

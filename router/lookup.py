@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Generator
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from router.answers import clean
-from router.errors import NotSent, SendError
+from router.errors import NotSent, SendError, UnreadableRow
 from router.exchange import Attempt, Request, Response, Sight, Unknown
 from router.job import Job, effective
 from router.limiter import Priority
-from router.ports import Clock, Journal, Transport
+from router.ports import Clock, JobJournal, Transport
 from router.telemetry import Metrics
 from router.venue import Account, Venue
 from schemas.commands import Close
@@ -28,25 +30,27 @@ T = TypeVar("T")
 
 
 class Sweep:
-    """One round of looks. Every read in it began after the sweep did."""
+    """One round of looks. Every read in it began after the sweep did, which is at `began_us` at the earliest."""
 
-    def __init__(self, journal: Journal, transport: Transport, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, journal: JobJournal, transport: Transport, clock: Clock, metrics: Metrics) -> None:
         self._journal = journal
         self._transport = transport
         self._clock = clock
         self._metrics = metrics
         self._reads: dict[tuple[str, str, Request], asyncio.Task[Response]] = {}
-        self.began_us = clock.now_us()
+        self.began_us = journal.earliest_us()
 
     async def look(self, venue: Venue, account: Account, job: Job) -> Sight:
-        """Find out what is true of a job now. A read that fails proves nothing: `Unknown`."""
+        """Find out what is true of a job now. A read that fails proves nothing: `Unknown`, and not whole."""
         try:
             async with asyncio.timeout(LOOK_S):
                 return clean(await self._look(venue, account, job))
         except SendError as error:
-            return Unknown(message=str(error))
+            return Unknown(message=str(error), whole=False)
         except TimeoutError:
-            return Unknown(message="the look took too long")
+            return Unknown(message="the look took too long", whole=False)
+        except UnreadableRow as error:
+            return Unknown(message=str(error), whole=False)
 
     async def _look(self, venue: Venue, account: Account, job: Job) -> Sight:
         """Run the lookup until what it needed was read before what the journal says of other commands.
@@ -60,9 +64,11 @@ class Sweep:
             rivals: tuple[Close, ...] = ()
             if isinstance(job.command, Close):
                 taken, rivals = await self._journal.neighbours(job)
-            seen = await self.run(
-                venue, account, venue.exchange.lookup(effective(job), self._attempt(venue, job, taken, rivals))
-            )
+            flow = venue.exchange.lookup(effective(job), self._attempt(venue, job, taken, rivals))
+            answered: list[int] = []
+            seen = await self.run(venue, account, flow, answered)
+            if isinstance(seen, Unknown) and any(status >= 400 and status != 404 for status in answered):
+                seen = replace(seen, whole=False)
             if not isinstance(job.command, Close) or reads == len(self._reads):
                 return seen
             reads = len(self._reads)
@@ -70,8 +76,8 @@ class Sweep:
     def _attempt(self, venue: Venue, job: Job, taken: frozenset[str], rivals: tuple[Close, ...]) -> Attempt:
         return Attempt(
             client_order_id=job.client_order_id,
-            sent_ms=(job.first_sent_us or job.received_us) // 1000,
-            now_ms=self._clock.now_us() // 1000,
+            sent_ms=job.sent_ms or (job.first_sent_us or job.received_us) // 1000,
+            now_ms=venue.clock.now_us(self._clock.now_us(), self._clock.boot_us()) // 1000,
             window_ms=int(venue.options.timestamp_window_s * 1000),
             unanswered=job.unanswered,
             order_id=job.order_id if isinstance(job.command, Close) else None,
@@ -80,12 +86,17 @@ class Sweep:
             rivals=rivals,
         )
 
-    async def run(self, venue: Venue, account: Account, flow: Generator[Request, Response, T]) -> T:
-        """Drive a flow of reads to its end. Raises `SendError` when a read gets no answer."""
+    async def run(
+        self, venue: Venue, account: Account, flow: Generator[Request, Response, T], answered: list[int] | None = None
+    ) -> T:
+        """Drive a flow of reads to its end; note the status of every answer. Raises `SendError` when one has none."""
         try:
             request = next(flow)
             while True:
-                request = flow.send(await self._read(venue, account, request))
+                response = await self._read(venue, account, request)
+                if answered is not None:
+                    answered.append(response.status)
+                request = flow.send(response)
         except StopIteration as stop:
             found: T = stop.value
             return found
@@ -101,11 +112,13 @@ class Sweep:
             again_s = await venue.limiter.wait(account.name, request.scopes, Priority.READ, READ_WAIT_S)
             if again_s:
                 raise NotSent("no place under the rate limit for a read")
-        signed = account.sign(request, account.stamp(self._clock.now_us()))
+        wall_us, boot_us = self._clock.now_us(), self._clock.boot_us()
+        signed = account.sign(request, account.stamp(venue.clock.now_us(wall_us, boot_us)))
         timeout_s = venue.options.timeout_s
         with self._metrics.venue_request(venue.name, request.endpoint) as seen:
             answer = await self._transport.send(
                 signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None
             )
             seen.status = answer.status
+        venue.clock.saw(answer, boot_us, self._clock.boot_us())
         return answer

@@ -1,42 +1,37 @@
 """Decide how a fresh command begins: refused, sent at once, waiting, or looked up first. Nothing is stored yet."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from router import answers
-from router.answers import to_us
-from router.attempt import begin, priority
-from router.decision import MAX_TRIES
+from router.attempt import SEND_BY_US, begin, priority
+from router.clock import to_us
 from router.delivery import Delivery
 from router.exchange import Refused, Request
 from router.intake import objection
 from router.job import Job
-from router.ports import Clock, Journal
+from router.ports import Clock, JournalClock
 from router.venue import Venue
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 
-SENDER_CLOCK_US = 60_000_000
-YOUNG_US = 1_500_000
-"""A journal no older than this when we start was made by this start."""
-LEASE_US = 5_000_000
+LEASE_US: Final = 5_000_000
 """How long an admitted command that waits for a place under a limit is left to this process."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
     """The job to admit. With `result` it is answered already; with `before` its first attempt is admitted with it.
 
-    `before` is the job as it was before that attempt, `request` what it sends. `early`: repeating it is harmless, so it
-    need not wait for the disk.
+    `before` is the job as it was before that attempt, `request` what it sends.
     """
 
     job: Job
     before: Job | None = None
     request: Request | None = None
     result: Result | None = None
-    early: bool = False
 
 
 def refuse(fresh: Job, code: ReasonCode, message: str, now_us: int) -> Plan:
@@ -48,70 +43,63 @@ def refuse(fresh: Job, code: ReasonCode, message: str, now_us: int) -> Plan:
 class Planner:
     """Plans by the venues as configured."""
 
-    def __init__(self, venues: Mapping[str, Venue], journal: Journal, clock: Clock, *, max_horizon_s: float) -> None:
+    def __init__(
+        self, venues: Mapping[str, Venue], journal: JournalClock, clock: Clock, *, max_horizon_s: float
+    ) -> None:
         self._venues = venues
         self._journal = journal
         self._clock = clock
-        self._max_horizon_s = max_horizon_s
-        self._began_us = clock.now_us()
+        self._max_horizon_us = int(max_horizon_s * 1e6)
 
     def plan(self, delivery: Delivery, fresh: Job) -> Plan:
         """Plan a fresh command; a place under the venue's limits is taken if there is one."""
-        now = self._clock.now_us()
+        now = self._journal.latest_us()
+        fresh = replace(fresh, admitted_us=now)
         command = fresh.command
-        against = objection(delivery, command, self._venues, self._max_horizon_s, now)
-        sent = self.may_have_been_sent(delivery, fresh)
-        if against is not None and against.code == "expired" and (sent or fresh.attempts):
-            return self._look(delivery, fresh, now)
-        if against is not None:
+        lost = isinstance(command, Close) and not command.dry_run and self.may_be_lost()
+        against = objection(delivery, command, self._venues, self._max_horizon_us, now)
+        if against is not None and not (lost and against.code == "expired"):
             return refuse(fresh, against.code, against.message, now)
         venue = self._venues[command.venue]
         if isinstance(command, Cancel) and command.order_id is None:
-            return Plan(job=replace(fresh, step="find", next_us=now))
+            return self._find(fresh, venue, now)
         request = venue.exchange.request(command, fresh.client_order_id)
         if isinstance(request, Refused):
             job, result = answers.settled(fresh, request, "router", now)
             return Plan(job=job, result=result)
         if command.dry_run:
             account = venue.accounts[command.account]
-            account.sign(request, account.stamp(now))
+            account.sign(request, account.stamp(self._clock.now_us()))
             job, result = answers.dry(fresh, now)
             return Plan(job=job, result=result)
         if isinstance(command, Close):
             fresh = replace(fresh, position=venue.exchange.position(command))
-            if sent:
-                return self._look(delivery, fresh, now)
-        if venue.exchange.repeatable(command) and delivery.redelivered and not fresh.attempts:
-            # An early send whose row was lost: a refusal of the repeat says nothing of the first.
-            first = delivery.sent_us or now
-            fresh = replace(fresh, attempts=1, first_sent_us=first, last_sent_us=now, unanswered=True)
-        if fresh.tries >= MAX_TRIES:
-            return self._look(delivery, fresh, now)
-        return self._send(fresh, venue, request, now)
+        if lost:
+            return self._look(fresh, now)
+        if not venue.limiter.take(command.account, request.scopes, priority(command)):
+            return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US))
+        job = begin(fresh, venue, now, venue.earliest_ms(now, self._clock))
+        return Plan(job=job, before=fresh, request=request)
 
-    def _look(self, delivery: Delivery, fresh: Job, now: int) -> Plan:
-        """Begin with a look: an earlier send may have been executed."""
-        issued_at = fresh.command.issued_at
-        said = delivery.sent_us or (to_us(issued_at) if issued_at else now)
-        # It was sent after its sender said it, by a clock that may be ahead of every other.
-        first = fresh.first_sent_us or said - SENDER_CLOCK_US
-        last = fresh.last_sent_us or now
-        job = replace(fresh, step="look", next_us=now, first_sent_us=first, last_sent_us=last, unanswered=True)
-        return Plan(job=job)
+    def may_be_lost(self) -> bool:
+        """Say whether a close without a row may have been sent all the same (design, section 5).
 
-    def _send(self, fresh: Job, venue: Venue, request: Request, now: int) -> Plan:
-        early = venue.exchange.repeatable(fresh.command)
-        if not venue.limiter.take(fresh.command.account, request.scopes, priority(fresh.command)):
-            return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US), early=early)
-        return Plan(job=begin(fresh, venue, now), before=fresh, request=request, early=early)
+        A journal that was put back has forgotten what it admitted last. That has expired once the longest deadline of
+        a command has passed since.
+        """
+        journal = self._journal
+        return not journal.first_epoch and journal.earliest_us() < journal.epoch_us + self._max_horizon_us + SEND_BY_US
 
-    def may_have_been_sent(self, delivery: Delivery, fresh: Job) -> bool:
-        """Say whether a close without a row may have been sent under a journal that was lost (design, section 5)."""
-        command = fresh.command
-        if not isinstance(command, Close) or (self._journal.first_epoch and not delivery.redelivered):
-            return False
-        sent_us = delivery.sent_us or (to_us(command.issued_at) if command.issued_at else None)
-        if sent_us is None:
-            # Nobody says how old it is. Only a journal that began with this process can have missed it.
-            return self._journal.epoch_us > self._began_us - YOUNG_US or not self._journal.first_epoch
-        return sent_us < self._journal.epoch_us
+    def _find(self, fresh: Job, venue: Venue, now: int) -> Plan:
+        """Begin by finding the order of the targeted close. What the venue cannot take is refused at once."""
+        trial = venue.exchange.request(replace(fresh.command, order_id="0"), fresh.client_order_id)
+        if isinstance(trial, Refused) and fresh.command.params:
+            job, result = answers.settled(fresh, trial, "router", now)
+            return Plan(job=job, result=result)
+        return Plan(job=replace(fresh, step="find", next_us=now))
+
+    def _look(self, fresh: Job, now: int) -> Plan:
+        """Begin with a look: an earlier send may have been executed, at the latest right after the epoch began."""
+        first = min(now, to_us(fresh.command.not_after)) - self._max_horizon_us
+        job = replace(fresh, step="look", next_us=now, unanswered=True, sent_ms=first // 1000)
+        return Plan(job=replace(job, first_sent_us=first, last_sent_us=self._journal.epoch_us + SEND_BY_US))

@@ -1,11 +1,14 @@
 """What the core needs of the outside, as Protocols. `router/app.py` names the classes that fulfil them."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
+from router.delivery import Delivery
 from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.exchange import Response, SignedRequest
-from router.job import Admission, AttemptEnd, Job, Outgoing, Reply
+from router.job import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved, Step
 from router.stream import Change, Known
 from schemas.commands import Close
 from schemas.events import FeedStatus
@@ -13,10 +16,10 @@ from schemas.results import Result
 
 
 class Clock(Protocol):
-    """Time. Tests move it."""
+    """The time of this machine. Tests move it. What two processes compare is the journal's time."""
 
     def now_us(self) -> int:
-        """Return microseconds since 1970, UTC."""
+        """Return microseconds since 1970, UTC, as the machine has it: to sign, and for people. It may be set anew."""
         ...
 
     def boot_us(self) -> int:
@@ -44,13 +47,39 @@ class Transport(Protocol):
 
 
 class Publisher(Protocol):
-    """Results to the broker."""
+    """Answers to the broker. Nothing that one reply queue does holds up another."""
 
     async def publish(self, reply: Reply, result: Result, sender: str) -> None:
-        """Publish a result and return once the broker has confirmed it, wherever it was routed.
+        """Publish a result to its reply queue and return once that has it.
 
-        Raises `PublishFailed`; the same result may be published again.
+        Waits as long as the channel lives: while it does, the confirm may still come, and no second copy is needed.
+        Raises `Unroutable` when the queue does not take it, `PublishFailed` when that is not known.
         """
+        ...
+
+    async def divert(self, reply: Reply, result: Result, sender: str) -> None:
+        """Publish a result to the results queue instead. Raises `PublishFailed`, after some seconds at the latest."""
+        ...
+
+    def abandon(self, reply_to: str) -> None:
+        """Give a reply queue up: what is under way to it raises `PublishFailed`."""
+        ...
+
+    def may_publish(self, reply_to: str) -> bool:
+        """Say whether results may go to a queue of that name: not to ours, nor to the broker's own."""
+        ...
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the broker takes nothing now: an alarm of its own, or there is no connection."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Where poison goes."""
+
+    async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Publish a delivery unchanged with the reason. Raises `PublishFailed`."""
         ...
 
 
@@ -98,37 +127,35 @@ class EventPublisher(Protocol):
         ...
 
 
-class Journal(Protocol):
-    """The durable truth. Every method raises `JournalUnavailable` when it cannot promise what it says.
+class JournalClock(Protocol):
+    """The journal's clock: the one by which deadlines, quarantine and due times are judged, by every process alike.
 
-    A method returns when its transaction is committed, unless it says otherwise.
+    What this process knows of it has two ends. Permission to send goes by the later one, proof by the earlier one.
     """
 
-    async def admit(
-        self,
-        job: Job,
-        reply: Reply,
-        digest: str,
-        *,
-        result: Result | None = None,
-        early: bool = False,
-    ) -> Admission:
-        """Store a new command, or say what is stored under its id.
-
-        With `result` it is stored as final with that refusal, which goes to the outbox. `early` returns once its row
-        is inserted and checked, before the commit is on disk.
-        The order of the checks: same id same digest (`Repeat`, `Joined`), other digest (`Reused`), a given-up
-        target (`TooLate`, unless `result` is given), the position (`Busy`).
-        """
+    def earliest_us(self) -> int:
+        """Return what the journal's clock shows now at least. Microseconds since 1970, UTC."""
         ...
 
-    async def save(
-        self,
-        job: Job,
-        *,
-        end: AttemptEnd | None = None,
-        result: Result | None = None,
-    ) -> tuple[Job, tuple[Outgoing, ...]] | None:
+    def latest_us(self) -> int:
+        """Return what it shows now at most."""
+        ...
+
+    @property
+    def epoch_us(self) -> int:
+        """When this journal began to know everything; what was sent before may be missing from it."""
+        ...
+
+    @property
+    def first_epoch(self) -> bool:
+        """Whether that is since it was made."""
+        ...
+
+
+class JobJournal(JournalClock, Protocol):
+    """The part of the journal that a command under way needs. Methods raise `JournalUnavailable`."""
+
+    async def save(self, job: Job, *, end: AttemptEnd | None = None, result: Result | None = None) -> Saved | None:
         """Store `job` if its `version` is still the stored one, and return it with the next version.
 
         `end` stores what an attempt came to, unless that is known; `result` goes to the outbox once per reply address
@@ -138,53 +165,147 @@ class Journal(Protocol):
         ...
 
     async def load(self, sender: str, command_id: str) -> Job | None:
-        """Return what is stored of a command."""
-        ...
-
-    async def due(self, now_us: int, limit: int, venues: Collection[str]) -> Sequence[Job]:
-        """Return jobs of these venues whose `next_us` has passed, oldest first.
-
-        Taking one up is a `save` with a later `next_us`.
-        """
+        """Return what is stored of a command. Raises `UnreadableRow` as well."""
         ...
 
     async def neighbours(self, job: Job) -> tuple[frozenset[str], tuple[Close, ...]]:
         """Return the order ids of the account that belong to other commands, and the account's and symbol's other
-        closes that are open, in doubt or unresolved."""
-        ...
-
-    async def give_up_target(self, sender: str, command_id: str) -> None:
-        """Remember that a cancel stopped waiting for this close, so that it is `TooLate` when it arrives."""
-        ...
-
-    def published(self, outbox_ids: Iterable[str]) -> None:
-        """Mark results as confirmed, with some later commit. A lost mark costs a repeat under the same id."""
+        closes that are open, in doubt or unresolved; all as of one moment. Raises `UnreadableRow` as well."""
         ...
 
     def note(self, sender: str, command_id: str, event: str, detail: str = "") -> None:
         """Append to a command's history, with some later commit."""
         ...
 
-    async def unpublished(self, older_than_us: int, limit: int) -> Sequence[Outgoing]:
-        """Return unconfirmed results completed before that instant, and hold them back from others for a while.
 
-        They come in order per command, none ahead of an earlier one.
+class Journal(JobJournal, Protocol):
+    """The durable truth. Every method raises `JournalUnavailable` when it cannot promise what it says.
+
+    A method returns when its transaction is committed, unless it says otherwise.
+    """
+
+    async def admit(self, job: Job, reply: Reply, digest: str, *, result: Result | None = None) -> Admission:
+        """Store a new command, or say what is stored under its id.
+
+        With `result` it is stored as final with that refusal, which goes to the outbox.
+        The order of the checks: same id same digest (`Repeat`, `Joined`), other digest (`Reused`), a given-up
+        target (`TooLate`, unless `result` is given), the position (`Busy`).
         """
         ...
 
-    @property
-    def epoch_us(self) -> int:
-        """When this journal began; a command older than that may have been in one that was lost."""
+    def withdraw(self, sender: str, command_id: str) -> bool:
+        """Take back an admission that still waits in this process. `True`: it will not be written."""
         ...
 
-    @property
-    def first_epoch(self) -> bool:
-        """Whether the journal has had no other epoch."""
+    async def take_up(
+        self,
+        venues: Collection[str],
+        *,
+        places: Mapping[Kind, int],
+        busy: Mapping[tuple[str, str, Kind], int],
+        claim_us: Mapping[Step, int],
+        limit: int,
+    ) -> Sequence[Job]:
+        """Claim jobs of these venues whose time has come, and return them.
+
+        Of each account at most `places` of a kind, less those `busy`. Nobody else gets them for `claim_us`, and
+        their version stays: whoever saves first has them. A row that cannot be read is left to others and logged.
+        """
+        ...
+
+    async def give_up_target(self, sender: str, command_id: str) -> None:
+        """Remember that a cancel stopped waiting for this close, so that it is `TooLate` when it arrives."""
+        ...
+
+    async def suspect(self, key: str, pod: str) -> int:
+        """Note that this process handles a message that may have ended others; return how many ended over it."""
+        ...
+
+    async def cleared(self, key: str) -> None:
+        """Note that a suspect message was handled, and ended nobody."""
         ...
 
     @property
     def writable(self) -> bool:
-        """Whether the last transaction was committed. While it is not, nothing may be sent."""
+        """Whether the last transaction was committed. While it is not, only a plain cancel may be sent."""
+        ...
+
+
+class ResultJournal(Protocol):
+    """The part of the journal that answers wait in. Every method but `published` raises `JournalUnavailable`."""
+
+    async def unpublished(self, *, room: Mapping[str, int], per_queue: int, limit: int) -> Sequence[Outgoing]:
+        """Claim results that nobody publishes now: per reply queue at most `per_queue`, or as `room` says.
+
+        They come in order per command, none ahead of an earlier one, and none of a queue that is paused. A claim runs
+        out after some seconds; one that was just stored is claimed by who stored it.
+        """
+        ...
+
+    async def renew(self, outbox_ids: Collection[str]) -> None:
+        """Keep claims for some seconds more."""
+        ...
+
+    async def release(self, outbox_ids: Collection[str]) -> None:
+        """Let others have these results at once."""
+        ...
+
+    def published(self, outbox_ids: Iterable[str]) -> None:
+        """Mark results as confirmed, with some later commit. A lost mark costs a repeat under the same id."""
+        ...
+
+    async def pause(self, reply_to: str, for_us: int) -> int:
+        """Keep a queue's results back, in every process. Return for how many microseconds it has taken none."""
+        ...
+
+    async def resume(self, reply_to: str) -> None:
+        """End a queue's pause: it takes results."""
+        ...
+
+
+class MarkJournal(Protocol):
+    """The part of the journal that a witness outside is compared with. Methods raise `JournalUnavailable`."""
+
+    @property
+    def journal_id(self) -> str:
+        """A name that no other journal has."""
+        ...
+
+    @property
+    def certified(self) -> bool:
+        """Whether it was compared since it was opened. Until then it admits and saves nothing."""
+        ...
+
+    async def mark(self) -> str | None:
+        """Store a new mark if anything was committed since the last one; return it."""
+        ...
+
+    async def certify(self, marks: Collection[str]) -> bool:
+        """Compare with marks that a witness has seen stored, and go into use.
+
+        One that is missing says that the journal was put back, or takes the place of another: it is stored now, and a
+        new epoch begins. Returns whether one did.
+        """
+        ...
+
+
+class Mark(Struct, frozen=True):
+    """What the witness keeps. `adopts`: an operator said that this journal takes the place of every earlier one."""
+
+    journal_id: str
+    id: str
+    adopts: bool = False
+
+
+class Witness(Protocol):
+    """The stream of marks. Both methods raise `BrokerUnavailable`, after some seconds at the latest."""
+
+    async def read(self, last: int) -> Sequence[Mark]:
+        """Return the last marks, oldest first, and leave them there."""
+        ...
+
+    async def write(self, mark: Mark) -> None:
+        """Add a mark and return once it is confirmed."""
         ...
 
 

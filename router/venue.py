@@ -3,10 +3,12 @@
 import random
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Struct
 
-from router.exchange import Exchange, Options, Request, SignedRequest, Signer, Stamp
+from router.exchange import Exchange, Options, Request, Response, SignedRequest, Signer, Stamp
 from router.limiter import Limiter
+from router.ports import Clock
 
 QUARANTINE_MARGIN_S = 5.0
 MAX_AHEAD_MS = 2_000
@@ -37,6 +39,21 @@ class Account:
         return self._signer(request, stamp)
 
 
+class VenueClock:
+    """What a venue's clock shows, as far as its answers tell."""
+
+    def saw(self, response: Response, asked_boot_us: int, answered_boot_us: int) -> None:
+        """Learn from an answer's `Date`."""
+
+    def now_us(self, wall_us: int, boot_us: int) -> int:
+        """Return what the venue's clock shows now."""
+        return wall_us
+
+    def earliest_ms(self, wall_us: int, boot_us: int, journal_us: int) -> int:
+        """Return what it shows now at least."""
+        return min(wall_us, journal_us) // 1000
+
+
 class Venue(Struct, frozen=True, kw_only=True):
     """What the router needs to talk to one venue."""
 
@@ -45,6 +62,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     options: Options
     accounts: Mapping[str, Account]
     limiter: Limiter
+    clock: VenueClock = msgspec.field(default_factory=VenueClock)
 
     @property
     def quarantine_us(self) -> int:
@@ -53,3 +71,7 @@ class Venue(Struct, frozen=True, kw_only=True):
         if options.quarantine_s is not None:
             return int(options.quarantine_s * 1e6)
         return int((options.timeout_s + options.timestamp_window_s + QUARANTINE_MARGIN_S) * 1e6)
+
+    def earliest_ms(self, journal_us: int, clock: Clock) -> int:
+        """Return the earliest that this venue's clock may show now, in milliseconds since 1970."""
+        return self.clock.earliest_ms(clock.now_us(), clock.boot_us(), journal_us)

@@ -18,6 +18,11 @@ def result_id(sender: str, command_id: str, seq: int) -> str:
     return _uuid5(f"{sender}/{command_id}/{seq}")
 
 
+def unrecorded_id(sender: str, command_id: str, message_id: str) -> str:
+    """Return the id of an answer that was given while the journal could not be written."""
+    return _uuid5(f"{sender}/{command_id}/unrecorded/{message_id}")
+
+
 def refusal_id(sender: str, body: bytes) -> str:
     """Return the id of a refusal that is not stored under a command id; equal bodies share it."""
     return _uuid5(f"{sender}/refused/{hashlib.sha256(body).hexdigest()}")

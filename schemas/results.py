@@ -27,6 +27,7 @@ ReasonCode = Literal[
     "invalid_price",
     "invalid_size",
     "market_closed",
+    "clock_skew",
     "rate_limited",
     "venue_maintenance",
     "venue_unavailable",
@@ -70,7 +71,8 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Result(Struct, frozen=True, kw_only=True, tag_field="type", tag="result"):
     """One answer to one command. `result_id` is the key to drop repeats by.
 
-    Echo fields are `None` only in the answer to a body that could not be decoded.
+    Echo fields are `None` only in the answer to a body that could not be decoded. `recorded` is `False` in an answer
+    that was given while the journal could not be written, and else left out.
     """
 
     result_id: str
@@ -89,6 +91,7 @@ class Result(Struct, frozen=True, kw_only=True, tag_field="type", tag="result"):
     attempts: int = 0
     duplicate: bool = False
     dry_run: bool = False
+    recorded: bool | UnsetType = UNSET
     received_at: Time
     sent_at: Time | None = None
     completed_at: Time

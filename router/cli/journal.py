@@ -124,7 +124,7 @@ async def _resolve(
 
 
 def _lines(story: "Story") -> list[str]:
-    from router.answers import to_time
+    from router.clock import to_time
 
     lines = [f"{story.command_id}  of sender {story.sender or '(none)'}"]
     if story.job is not None:
@@ -136,7 +136,7 @@ def _lines(story: "Story") -> list[str]:
 
 
 def _summary(job: "Job") -> str:
-    from router.answers import to_time
+    from router.clock import to_time
     from router.job import action
 
     command = job.command

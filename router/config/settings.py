@@ -59,6 +59,7 @@ class Worker(Struct, frozen=True, kw_only=True):
     max_horizon_s: PositiveSeconds = 300.0
     resolve_for_s: PositiveSeconds = 600.0
     lease_s: PositiveSeconds = 15.0
+    cancel_without_journal: bool = True
 
 
 class Http(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 
-from router.answers import to_time
+from router.clock import to_time
 from router.errors import JournalUnavailable, LeaseLost, SendError
 from router.events import Lease, Recorded
 from router.feeds.claims import LateClaims

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from msgspec.structs import replace
 
-from router.answers import to_us
+from router.clock import to_us
 from router.errors import JournalUnavailable, PublishFailed
 from router.events import StoredEvent
 from router.ports import Clock, EventJournal, EventPublisher

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from router.answers import to_time
+from router.clock import to_time
 from router.errors import LeaseLost
 from router.events import Copy, Evidence, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.history import Merged, OrderRecord, merge

@@ -103,7 +103,12 @@ class Metrics:
         self._duplicates = _Labelled(self._counter("duplicates", "Repeats of a known command", "venue"))
         self._dead_letters = _Labelled(self._counter("dead_letters", "Messages dead-lettered", "reason"))
         self._redeliveries = self._counter("redeliveries", "Deliveries the broker made again")
-        self._unroutable = self._counter("results_unroutable", "Results whose reply queue was gone")
+        self._diverted = _Labelled(
+            self._counter("results_diverted", "Results that went to the results queue instead, by cause", "reason")
+        )
+        self._contradictions = _Labelled(
+            self._counter("contradictions", "Final answers that evidence contradicted later", "venue")
+        )
         self._failures = self._counter("delivery_failures", "Deliveries that a defect cut short")
 
     def _define_venues(self) -> None:
@@ -164,9 +169,13 @@ class Metrics:
         """Count a message given to the dead-letter queue."""
         self._dead_letters[reason if reason in _REASONS else "other",].inc()
 
-    def unroutable(self) -> None:
-        """Count a result that went to the results queue because its reply queue was gone."""
-        self._unroutable.inc()
+    def diverted(self, reason: str) -> None:
+        """Count a result that went to the results queue: `none` named, `ours`, `refused` by its queue, or `stuck`."""
+        self._diverted[reason,].inc()
+
+    def contradiction(self, venue: str) -> None:
+        """Count a final answer that was contradicted later."""
+        self._contradictions[self._known(venue),].inc()
 
     def command_final(self, result: Result) -> None:
         """Count a final result, once per command."""

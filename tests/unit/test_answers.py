@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router import answers
-from router.answers import to_time, to_us
+from router.clock import to_time, to_us
 from router.exchange import Accepted, Done, Look, Refused, Unknown
 from router.job import Job
 from schemas.codec import JSON, MSGPACK, Echo, decode_result, encode_result

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from router.answers import to_time
+from router.clock import to_time
 from router.decision import (
     BACKOFF_S,
     FRESH_LOOKS,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from router.answers import to_time
+from router.clock import to_time
 from router.config import Sender
 from router.delivery import Delivery
 from router.exchange import Options, Secrets

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from router.answers import to_time
+from router.clock import to_time
 from router.attempt import SEND_BY_US, TAKE_UP_MARGIN_US, begin
 from router.decision import MAX_TRIES
 from router.exchange import Limit, Options, Secrets

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
-from router.answers import to_us
+from router.clock import to_us
 from router.decision import MAX_TRIES
 from schemas.codec import decode_command, digest
 from schemas.commands import Cancel, Close, Command

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
 
-from router.answers import to_time
+from router.clock import to_time
 from router.config import Sender
 from router.dispatch import Dispatcher
 from router.exchange import Limit, Options, Secrets
