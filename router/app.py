@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import uuid
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any
@@ -114,7 +113,7 @@ async def run_worker(
             journal=journal,
             outbox=outbox,
             overdue=overdue,
-            suspects=Suspects(journal, uuid.uuid4().hex),
+            suspects=Suspects(journal, clock),
             refusals=Refusals(
                 outbox=outbox, dead_letters=publisher, clock=clock, metrics=metrics, senders=config.senders
             ),

@@ -222,6 +222,9 @@ class Dispatcher:
             # What the lost part of the journal admitted may have left until then.
             sent_us = max(job.last_sent_us or 0, self._journal.epoch_us + SEND_BY_US)
             job = replace(job, last_sent_us=sent_us, unanswered=True)
+        elif job.last_sent_us and job.last_sent_us < self._journal.since_us:
+            # How long ago that was nobody knows: the clock had a break since.
+            job = replace(job, last_sent_us=self._journal.since_us)
         seen = await sweep.look(venue, venue.accounts[job.command.account], job)
         self._noticed(job, seen)
         times = Times(

@@ -69,6 +69,11 @@ class LateJournal:
         return self._journal.latest_us()
 
     @property
+    def since_us(self) -> int:
+        """Since when that has gone on without a break."""
+        return self._journal.since_us
+
+    @property
     def epoch_us(self) -> int:
         """When the journal's epoch began."""
         return self._journal.epoch_us

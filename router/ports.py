@@ -8,7 +8,7 @@ from msgspec import Struct
 from router.delivery import Delivery
 from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.exchange import Response, SignedRequest
-from router.job import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved, Step
+from router.job import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved
 from router.stream import Change, Known
 from schemas.commands import Close
 from schemas.events import FeedStatus
@@ -142,6 +142,11 @@ class JournalClock(Protocol):
         ...
 
     @property
+    def since_us(self) -> int:
+        """Since when this clock has gone on without a break: a machine's start, another server."""
+        ...
+
+    @property
     def epoch_us(self) -> int:
         """When this journal began to know everything; what was sent before may be missing from it."""
         ...
@@ -203,7 +208,7 @@ class Journal(JobJournal, Protocol):
         *,
         places: Mapping[Kind, int],
         busy: Mapping[tuple[str, str, Kind], int],
-        claim_us: Mapping[Step, int],
+        claim_us: Mapping[Kind, int],
         limit: int,
     ) -> Sequence[Job]:
         """Claim jobs of these venues whose time has come, and return them.
@@ -217,11 +222,15 @@ class Journal(JobJournal, Protocol):
         """Remember that a cancel stopped waiting for this close, so that it is `TooLate` when it arrives."""
         ...
 
-    async def suspect(self, key: str, pod: str) -> int:
-        """Note that this process handles a message that may have ended others; return how many ended over it."""
+    async def suspect(self, message: str) -> tuple[int, int]:
+        """Note that this process handles a message alone that came again.
+
+        Returns how many processes ended while they did so. With a second number that is not 0 nothing was noted: some
+        process handles it, or has just ended; ask again within so many microseconds.
+        """
         ...
 
-    async def cleared(self, key: str) -> None:
+    async def cleared(self, message: str) -> None:
         """Note that a suspect message was handled, and ended nobody."""
         ...
 

@@ -18,7 +18,7 @@ from router import answers
 from router.clock import to_us
 from router.dispatch import Concluded, Dispatcher
 from router.errors import JournalUnavailable, UnreadableRow
-from router.job import Job, Kind, Step, kind
+from router.job import Job, Kind, kind
 from router.lookup import Sweep
 from router.outbox import Outbox
 from router.ports import Journal
@@ -29,7 +29,7 @@ PLACES: Final[dict[Kind, int]] = {"act": 24, "look": 24, "own": 64}
 """How many due jobs of one account are at work at a time in this process."""
 AT_ONCE: Final = 256
 """How many are claimed at a time."""
-CLAIM_US: Final[dict[Step, int]] = {"send": 5_000_000, "find": 5_000_000, "look": 25_000_000, "await": 25_000_000}
+CLAIM_US: Final[dict[Kind, int]] = {"act": 5_000_000, "own": 5_000_000, "look": 25_000_000}
 """A job taken up by a pod that dies is due again after this long; a turn takes less, or extends it by its attempt."""
 FIND_US: Final = 250_000
 MAX_FIND_US: Final = 2_000_000

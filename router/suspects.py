@@ -13,8 +13,9 @@ import structlog
 
 from router.delivery import Delivery
 from router.errors import JournalUnavailable
-from router.ports import Journal
+from router.ports import Clock, Journal
 
+ASK_AGAIN_S: Final = 0.25
 ALONE_S: Final = 2.0
 """How long at most others wait for one that is handled alone."""
 ENDED: Final = 1
@@ -30,31 +31,25 @@ class Suspicion:
         self.ended_others = ended >= ENDED
         self._suspects = suspects
         self._key = key
-        self._left = False
-        self._timer = asyncio.get_running_loop().call_later(ALONE_S, self._make_way)
         self._alone = True
+        self._timer = asyncio.get_running_loop().call_later(ALONE_S, self.leave)
 
     def leave(self) -> None:
-        """Note that the process lives on."""
-        self._make_way()
-        if not self._left:
-            self._left = True
-            self._suspects.clear(self._key)
-
-    def _make_way(self) -> None:
+        """Note that the process lives on, and let others be handled."""
         self._timer.cancel()
         if self._alone:
             self._alone = False
             self._suspects.alone.release()
+            self._suspects.clear(self._key)
 
 
 class Suspects:
-    """The messages of this process that came again. `pod` names the process."""
+    """The messages of this process that came again."""
 
-    def __init__(self, journal: Journal, pod: str) -> None:
+    def __init__(self, journal: Journal, clock: Clock) -> None:
         self.alone = asyncio.Lock()
         self._journal = journal
-        self._pod = pod
+        self._clock = clock
         self._clearing: set[asyncio.Task[None]] = set()
 
     async def enter(self, delivery: Delivery) -> Suspicion | None:
@@ -63,15 +58,22 @@ class Suspects:
             return None
         key = hashlib.sha256(b"\0".join((delivery.message_id.encode(), delivery.routing_key.encode(), delivery.body)))
         name = key.hexdigest()[:32]
-        await self.alone.acquire()
-        try:
-            return Suspicion(self, name, await self._journal.suspect(name, self._pod))
-        except JournalUnavailable:
-            self.alone.release()
-            return None
-        except BaseException:
-            self.alone.release()
-            raise
+        wait_us = 1
+        while wait_us:
+            await self.alone.acquire()
+            try:
+                ended, wait_us = await self._journal.suspect(name)
+                if not wait_us:
+                    return Suspicion(self, name, ended)
+                self.alone.release()
+            except JournalUnavailable:
+                self.alone.release()
+                return None
+            except BaseException:
+                self.alone.release()
+                raise
+            await self._clock.sleep(min(wait_us / 1e6, ASK_AGAIN_S))
+        return None
 
     def clear(self, key: str) -> None:
         """Forget a message that was handled."""

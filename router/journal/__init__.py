@@ -18,11 +18,11 @@ from router.journal.story import Entry, Story
 __all__ = ["Entry", "Store", "Story", "open_journal"]
 
 
-async def open_journal(url: str, *, on_commit: Callable[[float], None] | None = None) -> Store:
+async def open_journal(url: str, *, on_commit: Callable[[float], None] | None = None, witnessed: bool = False) -> Store:
     """Open the journal that a URL names, its schema brought up to date.
 
-    `on_commit` hears the seconds of every commit, in any thread. Raises `ConfigError` when no journal can be there,
-    `JournalUnavailable` when it cannot be reached or written now.
+    `on_commit` hears the seconds of every commit, in any thread. `witnessed`: nothing is changed until `certify`.
+    Raises `ConfigError` when no journal can be there, `JournalUnavailable` when it cannot be reached or written now.
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
@@ -31,9 +31,9 @@ async def open_journal(url: str, *, on_commit: Callable[[float], None] | None = 
         path = unquote(rest.removeprefix("/"))
         if not rest.startswith("/") or not path or path.startswith(":") or "?" in rest:
             raise ConfigError(["journal.url: a file is named sqlite:///relative.db or sqlite:////full/path.db"])
-        return await SqliteJournal.open(Path(path), on_commit=on_commit)
+        return await SqliteJournal.open(Path(path), on_commit=on_commit, witnessed=witnessed)
     if scheme in {"postgresql", "postgres"}:
         from router.journal.postgres import PostgresJournal
 
-        return await PostgresJournal.open(url, on_commit=on_commit)
+        return await PostgresJournal.open(url, on_commit=on_commit, witnessed=witnessed)
     raise ConfigError(["journal.url: it begins with sqlite:/// or postgresql://"])

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from router.errors import JournalUnavailable
-from router.job import Admission, Admitted, Busy, Job, Joined, Repeat, Reply, Reused, TooLate
+from router.job import Admission, Admitted, Busy, Job, Joined, Moment, Repeat, Reply, Reused, TooLate
 from router.journal import outbox
-from router.journal.commands import encode_job, row_key
+from router.journal.commands import encode_job, place, row_key
 from router.journal.statements import Key, Many, Params, Statement, Steps, optional
 from schemas.commands import Close
 from schemas.results import Result
@@ -23,13 +23,14 @@ _TRIES: Final = 5
 
 _INSERT: Final = Many(
     """insert into commands (command_id, sender, digest, venue, account, action, symbol, position, state, version,
-        next_us, order_id, received_us, updated_us, reply, asked, joined, job)
+        next_us, order_id, received_us, updated_us, reply, asked, joined, kind, own_us, job)
     select command_id, sender, digest, venue, account, action, symbol, position, state, version, next_us, order_id,
-        received_us, now_us(), reply, 1, 0, job
+        received_us, now_us(), reply, 1, 0, kind, own_us, job
     from given where command_id is not null
-    on conflict do nothing returning command_id, sender""",
+    on conflict do nothing returning command_id, sender, now_us()""",
     "command_id text, sender text, digest text, venue text, account text, action text, symbol text, position text, "
-    "state text, version bigint, next_us bigint, order_id text, received_us bigint, reply text, job text",
+    "state text, version bigint, next_us bigint, order_id text, received_us bigint, reply text, kind text, "
+    "own_us bigint, job text",
 )
 _FIND = """select state, digest, reply, received_us from commands where command_id = $1 and sender = $2"""
 _FORGET = """delete from commands where command_id = $1 and sender = $2 and state = 'given_up'"""
@@ -53,6 +54,7 @@ class Admit(Struct, frozen=True):
     reply: Reply
     digest: str
     result: Result | None = None
+    asked_us: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -65,18 +67,20 @@ class Admit(Struct, frozen=True):
             return self.job
         return msgspec.structs.replace(self.job, state="final", next_us=None, seq=self.result.seq)
 
-    def admitted(self, job: Job) -> Admitted:
+    def admitted(self, job: Job, now_us: int) -> Admitted:
         """Return the verdict on a new command; a refusal's copies have to be stored as well."""
+        at = Moment(self.asked_us, now_us)
         if self.result is None:
-            return Admitted(job)
-        return Admitted(job, outbox.copies(row_key(job), self.result, [self.reply], waits=False))
+            return Admitted(job, (), at)
+        return Admitted(job, outbox.copies(row_key(job), self.result, [self.reply], waits=False), at)
 
     def __call__(self) -> Steps[Admission]:
         """Do it by itself."""
         job = self.stored()
         for _ in range(_TRIES):
-            if (yield insert([columns(self, job)])):
-                admitted = self.admitted(job)
+            inserted = yield insert([columns(self, job)])
+            if inserted:
+                admitted = self.admitted(job, inserted[0][2])
                 if admitted.outgoing:
                     yield outbox.store(outbox.put(row_key(job), admitted.outgoing))
                 return admitted
@@ -154,5 +158,6 @@ def columns(admit: Admit, job: Job) -> Params:
         optional(job.order_id),
         job.received_us,
         outbox.encode(admit.reply),
+        *place(job),
         encode_job(job),
     )

@@ -60,11 +60,11 @@ def _ordinary(operations: Sequence[Operation[Any]]) -> tuple[dict[int, Admit], d
 def _admit(admits: dict[int, Admit], verdicts: dict[int, Any]) -> Steps[None]:
     jobs = {number: admit.stored() for number, admit in admits.items()}
     rows = yield admission.insert([admission.columns(admit, jobs[number]) for number, admit in admits.items()])
-    new = {(command_id, sender) for command_id, sender in rows}
+    new = {(command_id, sender): now_us for command_id, sender, now_us in rows}
     results: list[Params] = []
     for number, admit in admits.items():
         if admit.key in new:
-            verdicts[number] = admitted = admit.admitted(jobs[number])
+            verdicts[number] = admitted = admit.admitted(jobs[number], new[admit.key])
             results += outbox.put(commands.row_key(jobs[number]), admitted.outgoing)
     if results:
         yield outbox.store(results)
@@ -78,9 +78,10 @@ def _save(saves: dict[int, Save], verdicts: dict[int, Any]) -> Steps[None]:
     yield from _end([save for save in saved.values() if save.end is not None])
     results: list[Params] = []
     for number, save in saved.items():
-        outgoing = yield from save.told(*waiting[save.key])
+        *who, now_us = waiting[save.key]
+        outgoing = yield from save.told(*who)
         results += outbox.put(commands.row_key(save.job), outgoing)
-        verdicts[number] = jobs[number], outgoing
+        verdicts[number] = save.saved(jobs[number], outgoing, now_us)
     if results:
         yield outbox.store(results)
 

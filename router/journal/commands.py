@@ -1,12 +1,14 @@
 """What is stored of a command between its admission and its last result: save, load, due, neighbours."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from router.job import ABANDONED, AttemptEnd, Job, Outgoing, State
+from router.clock import to_us
+from router.errors import UnreadableRow
+from router.job import ABANDONED, AttemptEnd, Job, Moment, Outgoing, Saved, State, kind
 from router.journal import outbox
 from router.journal.statements import Key, Many, Params, Statement, Steps, optional, storable
 from schemas.commands import Close
@@ -24,12 +26,13 @@ _job: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
 # A position once released is never taken again by the same command: a later one may hold it by now.
 _SAVE: Final = Many(
     """update commands set state = given.state, version = given.version + 1, next_us = given.next_us,
-        order_id = given.order_id, job = given.job, updated_us = now_us(),
+        order_id = given.order_id, kind = given.kind, own_us = given.own_us, job = given.job, updated_us = now_us(),
         position = case when given.state = 'final' then null else commands.position end
     from given where commands.command_id = given.command_id and commands.sender = given.sender
         and commands.version = given.version and commands.state <> 'given_up'
-    returning commands.command_id, commands.sender, reply, asked, joined""",
-    "command_id text, sender text, version bigint, state text, next_us bigint, order_id text, job text",
+    returning commands.command_id, commands.sender, reply, asked, joined, now_us()""",
+    "command_id text, sender text, version bigint, state text, next_us bigint, order_id text, kind text, "
+    "own_us bigint, job text",
 )
 _END: Final = Many(
     """insert into attempts (received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code,
@@ -44,27 +47,38 @@ _EVIDENCE = """insert into evidence (received_us, command_id, sender, number, at
         sent_us)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
 _LOAD = """select job from commands where command_id = $1 and sender = $2 and state <> 'given_up'"""
-_DUE = """select next_us, job from commands
-    where venue = $1 and next_us is not null and next_us <= $2 order by next_us limit $3"""
 _DOUBTS = """select venue, count(*), min(received_us) from commands
     where state in ('open', 'in_doubt', 'unresolved') and state <> 'open' group by venue"""
-_TAKEN = """select order_id from commands
+# One statement, so that a close that settles meanwhile is in one of the two sets.
+_NEIGHBOURS = """select order_id, null as job from commands
     where venue = $1 and account = $2 and received_us >= $3 and order_id is not null and action = 'close'
-      and not (command_id = $4 and sender = $5)"""
-_RIVALS = """select job from commands
-    where venue = $1 and account = $2 and symbol = $3 and state in ('open', 'in_doubt', 'unresolved')
+      and not (command_id = $4 and sender = $5)
+    union all
+    select null, job from commands
+    where venue = $1 and account = $2 and symbol = $6 and state in ('open', 'in_doubt', 'unresolved')
       and action = 'close' and not (command_id = $4 and sender = $5)"""
-_LIVE = """select job from commands where state in ('open', 'in_doubt', 'unresolved')
+_LIVE = """select command_id, sender, venue, state, job from commands
+    where state in ('open', 'in_doubt', 'unresolved')
     order by received_us limit $1"""
-_LIVE_IN = """select job from commands where state in ('open', 'in_doubt', 'unresolved') and state = $2
+_LIVE_IN = """select command_id, sender, venue, state, job from commands
+    where state in ('open', 'in_doubt', 'unresolved') and state = $2
     order by received_us limit $1"""
-_SETTLED = """select job from commands where state in ('final', 'given_up') and state = 'final'
+_SETTLED = """select command_id, sender, venue, state, job from commands
+    where state in ('final', 'given_up') and state = 'final'
     order by updated_us desc limit $1"""
 
 
 def encode_job(job: Job) -> str:
     """Return the stored form of a job."""
     return msgspec.json.encode(job).decode()
+
+
+def decode_job(text: str, command_id: str) -> Job:
+    """Read a stored job. Raises `UnreadableRow` for one that this version cannot read."""
+    try:
+        return _job.decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise UnreadableRow(f"the row of command {command_id} cannot be read by this version") from error
 
 
 def row_key(job: Job) -> Key:
@@ -78,6 +92,7 @@ class Save(Struct, frozen=True):
     job: Job
     end: AttemptEnd | None = None
     result: Result | None = None
+    asked_us: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -97,7 +112,11 @@ class Save(Struct, frozen=True):
         replies = yield from outbox.owed(key, self.result, first, asked, joined)
         return outbox.copies(key, self.result, replies, waits=later)
 
-    def __call__(self) -> Steps[tuple[Job, tuple[Outgoing, ...]] | None]:
+    def saved(self, job: Job, outgoing: tuple[Outgoing, ...], now_us: int) -> Saved:
+        """Return the verdict on what is stored now."""
+        return Saved(job, outgoing, Moment(self.asked_us, now_us))
+
+    def __call__(self) -> Steps[Saved | None]:
         """Do it by itself."""
         stored = self.stored()
         rows = yield update([changes(stored)])
@@ -106,10 +125,11 @@ class Save(Struct, frozen=True):
             return None
         if self.end is not None and not (yield end([ended(self.job, self.end)])):
             yield from evidence(self)
-        outgoing = yield from self.told(*rows[0][2:])
+        *who, now_us = rows[0][2:]
+        outgoing = yield from self.told(*who)
         if outgoing:
             yield outbox.store(outbox.put(row_key(stored), outgoing))
-        return stored, outgoing
+        return self.saved(stored, outgoing, now_us)
 
 
 def update(rows: Sequence[Params]) -> Statement:
@@ -120,7 +140,12 @@ def update(rows: Sequence[Params]) -> Statement:
 def changes(stored: Job) -> Params:
     """Return a row of `update`."""
     key = stored.command_id, stored.sender, stored.version - 1
-    return *key, stored.state, stored.next_us, optional(stored.order_id), encode_job(stored)
+    return *key, stored.state, stored.next_us, optional(stored.order_id), *place(stored), encode_job(stored)
+
+
+def place(job: Job) -> tuple[str, int | None]:
+    """Return what a due job needs a place for, and from when on it needs no venue."""
+    return kind(job, 0), None if job.attempts else to_us(job.command.not_after)
 
 
 def end(rows: Sequence[Params]) -> Statement:
@@ -142,15 +167,7 @@ def evidence(save: Save) -> Steps[None]:
 def load(sender: str, command_id: str) -> Steps[Job | None]:
     """Run `router.ports.Journal.load`."""
     rows = yield _LOAD, (command_id, sender)
-    return _job.decode(rows[0][0]) if rows else None
-
-
-def due(now_us: int, limit: int, venues: Collection[str]) -> Steps[Sequence[Job]]:
-    """Run `router.ports.Journal.due`."""
-    found: list[Sequence[Any]] = []
-    for venue in venues:
-        found += yield _DUE, (venue, now_us, limit)
-    return [_job.decode(job) for _, job in sorted(found, key=lambda row: int(row[0]))[:limit]]
+    return decode_job(rows[0][0], command_id) if rows else None
 
 
 def doubts() -> Steps[Mapping[str, tuple[int, int]]]:
@@ -161,27 +178,42 @@ def doubts() -> Steps[Mapping[str, tuple[int, int]]]:
 def neighbours(job: Job) -> Steps[tuple[frozenset[str], tuple[Close, ...]]]:
     """Run `router.ports.Journal.neighbours`. Only closes place orders, and a dry run places none."""
     command = job.command
-    place = (command.venue, command.account)
-    itself = (job.command_id, job.sender)
-    taken = yield _TAKEN, (*place, job.received_us - ORDERS_SINCE_US, *itself)
-    rows = yield _RIVALS, (*place, command.symbol, *itself)
-    rivals = [_job.decode(row[0]).command for row in rows]
+    since_us = job.received_us - ORDERS_SINCE_US
+    key = (command.venue, command.account, since_us, job.command_id, job.sender, command.symbol)
+    rows = yield _NEIGHBOURS, key
+    rivals = [decode_job(text, "").command for _, text in rows if text is not None]
     return (
-        frozenset(row[0] for row in taken),
+        frozenset(order_id for order_id, _ in rows if order_id is not None),
         tuple(rival for rival in rivals if isinstance(rival, Close) and not rival.dry_run),
     )
 
 
-def listing(state: State | None, limit: int) -> Steps[Sequence[Job]]:
+class Unreadable(Struct, frozen=True, kw_only=True):
+    """A row that this version cannot read, as far as its columns tell."""
+
+    sender: str
+    command_id: str
+    venue: str
+    state: str
+
+
+def listing(state: State | None, limit: int) -> Steps[Sequence[Job | Unreadable]]:
     """Return commands for a person: what has no settled result first, oldest first, then the latest of the rest."""
-    found: list[Job] = []
+    found: list[Job | Unreadable] = []
     if state != "final":
         rows = yield (_LIVE, (limit,)) if state is None else (_LIVE_IN, (limit, state))
-        found = [_job.decode(row[0]) for row in rows]
+        found = [_listed(*row) for row in rows]
     if state in {None, "final"} and len(found) < limit:
         rows = yield _SETTLED, (limit - len(found),)
-        found += [_job.decode(row[0]) for row in rows]
+        found += [_listed(*row) for row in rows]
     return found
+
+
+def _listed(command_id: str, sender: str, venue: str, state: str, text: str) -> Job | Unreadable:
+    try:
+        return decode_job(text, command_id)
+    except UnreadableRow:
+        return Unreadable(sender=sender, command_id=command_id, venue=venue, state=state)
 
 
 def _seen(end: AttemptEnd) -> tuple[int, str, str | None, str, int | None]:

@@ -1,5 +1,7 @@
 """How a SQLite file is opened, how a statement is put to it, and what its errors mean."""
 
+import os
+import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,14 +13,14 @@ from typing import Any, Final
 from router.errors import ConfigError, JournalUnavailable, RouterError
 from router.journal.statements import Many, Operation, Params, Statement, T
 
-# julianday() counts days, to the millisecond; 1970 began at 2440587.5 (https://www.sqlite.org/lang_datefunc.html).
-_NOW: Final = "cast((julianday('now') - 2440587.5) * 86400000000 as bigint)"
 # A failure of the statement's own values or keys; any other is the database's.
+_JSON: Final = re.compile(r"json_text\((\w+), '(\w+)'\)")
 _OWN: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
 
 
 def connect(path: Path, busy_s: float) -> sqlite3.Connection:
-    """Open the file in WAL mode with a full sync at every commit."""
+    """Open the file in WAL mode with a full sync at every commit. A new one is its owner's alone, and so is its log."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
     try:
         _wal(connection, time.monotonic() + busy_s)
@@ -32,43 +34,47 @@ def connect(path: Path, busy_s: float) -> sqlite3.Connection:
     return connection
 
 
-def drive(connection: sqlite3.Connection, operation: Operation[T]) -> T:
-    """Run an operation's statements and return its verdict."""
+def drive(connection: sqlite3.Connection, operation: Operation[T], now_us: int) -> T:
+    """Run an operation's statements and return its verdict. `now_us` is what the journal's clock shows meanwhile."""
     steps = operation()
     try:
         statement = next(steps)
         while True:
-            statement = steps.send(connection.execute(*_spelled(statement)).fetchall())
+            statement = steps.send(connection.execute(*_spelled(statement, now_us)).fetchall())
     except StopIteration as stop:
         verdict: T = stop.value
         return verdict
 
 
-def _spelled(statement: Statement) -> tuple[str, Params]:
+def _spelled(statement: Statement, now_us: int) -> tuple[str, Params]:
     sql, params = statement
     if isinstance(sql, str):
-        return numbered(sql), params  # type: ignore[return-value]  # rows come with a `Many` only
+        text, timed = numbered(sql, len(params))
+        return text, (*params, now_us) if timed else params  # type: ignore[return-value,arg-type]  # rows come with a `Many` only
     rows: Sequence[Any] = params
     size = 1 << (len(rows) - 1).bit_length()  # so that few texts have to be prepared
     nulls = (None,) * len(rows[0])
-    return values(sql, size), tuple(chain(*rows, *(nulls for _ in range(size - len(rows)))))
+    text, timed = values(sql, size)
+    given = chain(*rows, *(nulls for _ in range(size - len(rows))))
+    return text, (*given, now_us) if timed else tuple(given)
 
 
 @cache
-def values(many: Many, size: int) -> str:
-    """Spell a statement on `size` rows."""
+def values(many: Many, size: int) -> tuple[str, bool]:
+    """Spell a statement on `size` rows. See `numbered`."""
     width = len(many.names)
     # The first row says the types of all.
     first = ", ".join(f"cast(${number} as {kind})" for number, kind in enumerate(many.types, 1))
     rows = [", ".join(f"${row * width + column}" for column in range(1, width + 1)) for row in range(1, size)]
     given = ", ".join(f"({row})" for row in [first, *rows])
-    return numbered(f"with given ({', '.join(many.names)}) as (values {given}) {many.sql}")
+    return numbered(f"with given ({', '.join(many.names)}) as (values {given}) {many.sql}", size * width)
 
 
 @cache
-def numbered(sql: str) -> str:
-    """Spell parameters and `now_us()` as SQLite does; a function of ours would cost the interpreter's lock."""
-    return sql.replace("$", "?").replace("now_us()", _NOW)
+def numbered(sql: str, params: int) -> tuple[str, bool]:
+    """Spell a statement as SQLite does, and say whether the time is one parameter more, the last."""
+    text = sql.replace("$", "?").replace("now_us()", f"?{params + 1}").replace(" for update skip locked", "")
+    return _JSON.sub(r"json_extract(\1, '$.\2')", text), "now_us()" in sql
 
 
 def _wal(connection: sqlite3.Connection, deadline: float) -> None:

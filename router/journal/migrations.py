@@ -3,6 +3,7 @@
 Both run in one transaction that the back end has made exclusive (`begin immediate`, an advisory lock).
 """
 
+import secrets
 from functools import cache
 from importlib import resources
 
@@ -15,10 +16,19 @@ _TABLE = """create table if not exists migrations (number bigint not null primar
 _APPLIED = """select number from migrations order by number"""
 _RECORD = """insert into migrations (number, applied_us) values ($1, now_us())"""
 _EPOCHS = """select began_us, timeline from epochs order by began_us"""
-_BEGIN = """insert into epochs (began_us, timeline, seen_us) values (now_us(), $1, now_us())"""
+_BEGIN = """insert into epochs (began_us, timeline, seen_us) values (now_us(), $1, now_us()) on conflict do nothing"""
 _LOST = """insert into epochs (began_us, timeline, seen_us) values ($1, 'lost', $1)"""
-PROVE = """update epochs set seen_us = now_us()"""
-SEEN = """select max(seen_us) from epochs"""
+PROVE = """update clock set seen_us = now_us() where seen_us < now_us()"""
+SEEN = """select seen_us from clock"""
+_CLOCK = """select boot_id, offset_us, since_us from clock"""
+_SET_CLOCK = """insert into clock (number, boot_id, offset_us, seen_us, since_us) values (1, $1, $2, $3, $3)
+    on conflict (number) do update set boot_id = excluded.boot_id, offset_us = excluded.offset_us,
+        since_us = excluded.since_us"""
+_NAME = """insert into identity (number, journal_id) values (1, $1) on conflict do nothing"""
+_IDENTITY = """select journal_id from identity"""
+_HIGHEST = """select max(seen_us) from (select seen_us from clock union all select seen_us from epochs
+    union all select max(at_us) from marks) highest"""
+UNSETTLED = """select 1 from commands where state in ('open', 'in_doubt', 'unresolved') limit 1"""
 
 
 class Epoch(Struct, frozen=True):
@@ -36,26 +46,68 @@ def scripts() -> tuple[tuple[int, tuple[str, ...]], ...]:
     return tuple((int(file.name.partition(".")[0]), _statements(file.read_text("utf-8"))) for file in files)
 
 
+class Clock(Struct, frozen=True):
+    """The journal's clock as it is stored.
+
+    `offset_us` is added to the clock below it, which is that of `boot_id`. `seen_us` is the highest time on disk,
+    `since_us` since when the clock has gone on without a break.
+    """
+
+    boot_id: str
+    offset_us: int
+    seen_us: int
+    since_us: int
+
+
+def read_clock() -> Steps[Clock]:
+    """Return the clock. Before it was ever set nothing is known of it. The schema must be up to date."""
+    rows = yield _CLOCK, ()
+    highest = (yield _HIGHEST, ())[0][0] or 0
+    boot_id, offset_us, since_us = rows[0] if rows else ("", 0, 0)
+    return Clock(boot_id, offset_us, highest, since_us)
+
+
+def set_clock(boot_id: str, offset_us: int, now_us: int) -> Steps[None]:
+    """Let the clock go on from `now_us`, `offset_us` ahead of the one below it."""
+    yield _SET_CLOCK, (boot_id, offset_us, now_us)
+
+
 def open_epoch(timeline: str, witnessed_us: int = 0) -> Steps[Epoch]:
-    """Bring the schema up to date, prove that the journal can be written, and return its epoch.
+    """Prove that the journal can be written, and return its epoch. Schema and clock must be up to date.
 
     `timeline` is what the back end can tell a restored or promoted copy by; one that changed begins a new epoch.
     So does a journal that was last written before `witnessed_us`, when somebody saw it being written.
     """
-    yield from _migrate()
     seen_us = (yield SEEN, ())[0][0]
-    restored = seen_us is not None and seen_us < witnessed_us
-    if seen_us is None and witnessed_us:
+    epochs = yield _EPOCHS, ()
+    restored = bool(epochs) and seen_us < witnessed_us
+    if not epochs and witnessed_us:
         yield _LOST, (witnessed_us,)
     yield PROVE, ()
-    epochs = yield _EPOCHS, ()
     if not epochs or restored or epochs[-1][1] != timeline:
-        yield _BEGIN, (timeline,)
-        epochs = yield _EPOCHS, ()
+        yield from begin_epoch(timeline)
+    return (yield from present_epoch())
+
+
+def begin_epoch(timeline: str) -> Steps[None]:
+    """Begin a new epoch, now."""
+    yield _BEGIN, (timeline,)
+
+
+def present_epoch() -> Steps[Epoch]:
+    """Return the epoch."""
+    epochs = yield _EPOCHS, ()
     return Epoch(epochs[-1][0], len(epochs) == 1)
 
 
-def _migrate() -> Steps[None]:
+def identify() -> Steps[str]:
+    """Return the journal's own name, made with it."""
+    yield _NAME, (secrets.token_hex(16),)
+    return str((yield _IDENTITY, ())[0][0])
+
+
+def migrate() -> Steps[None]:
+    """Bring the schema up to date."""
     yield _TABLE, ()
     applied = {row[0] for row in (yield _APPLIED, ())}
     known = scripts()

@@ -8,25 +8,32 @@ nothing. Clocks of pods may differ; `now_us()` is the server's.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Self
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
+import structlog
 
 from router.errors import ConfigError, JournalUnavailable
-from router.job import Admitted, AttemptEnd, Job, Outgoing
-from router.journal import batch, outbox, server
-from router.journal.migrations import Epoch, open_epoch
+from router.job import AttemptEnd, Job, Moment, Outgoing, Saved
+from router.journal import batch, server
+from router.journal.bounds import STEP_US, Bounds
+from router.journal.machine import Machine, ThisMachine
+from router.journal.migrations import Epoch, identify, migrate, open_epoch, read_clock, set_clock
 from router.journal.statements import Operation, T
 from router.journal.store import Key, Store
 from schemas.results import Result
 
+_log = structlog.get_logger(__name__)
 CONNECTIONS: Final = 16
 BATCHES: Final = 3
 """Transactions with many operations that run at a time: while one waits for the disk, the next is put together."""
 TIMEOUT_S: Final = 8.0
 """How long a statement, a commit or the wait for a connection may take."""
 PROBE_S: Final = 1.0
+WATCH_S: Final = 1.0
+WATCH_TIMEOUT_S: Final = 2.5
+"""How long a server may take to say what time it is before it counts as lost."""
 TRIES: Final = 4
 """How often a transaction that lost a race is run."""
 _LOCK: Final = "select pg_advisory_xact_lock(7239450130)"
@@ -38,29 +45,40 @@ class Waiting(NamedTuple):
     operation: Operation[Any]
     verdict: asyncio.Future[Any]
     key: Key | None
-    early: bool
 
 
 class PostgresJournal(Store):
     """Runs operations in transactions of a pool's connections."""
 
-    def __init__(self, pool: Any, *, on_commit: Callable[[float], None] | None) -> None:
-        super().__init__()
+    def __init__(
+        self, pool: Any, *, on_commit: Callable[[float], None] | None, machine: Machine, witnessed: bool
+    ) -> None:
+        super().__init__(machine, witnessed=witnessed)
         self._pool = pool
         self._on_commit = on_commit
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: list[Waiting] = []
+        self._asked: dict[asyncio.Future[Any], None] = {}
         self._batches = 0
-        self._committing: dict[Key, asyncio.Future[None]] = {}
         self._flushing = asyncio.Lock()
         self._probing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._healthy = False
         self._known = Epoch(0, first=True)
+        self._bounds = Bounds()
+        self._offset_us = self._since_us = self._generation = 0
+        self._name = self._history = ""
 
     @classmethod
     async def open(
-        cls, url: str, *, timeout_s: float = TIMEOUT_S, on_commit: Callable[[float], None] | None = None
-    ) -> "PostgresJournal":
+        cls,
+        url: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        on_commit: Callable[[float], None] | None = None,
+        machine: Machine | None = None,
+        witnessed: bool = False,
+    ) -> Self:
         """Connect and check that a commit is durable.
 
         Raises `ConfigError` for a URL or a server that cannot serve, `JournalUnavailable` when there is none now.
@@ -69,7 +87,7 @@ class PostgresJournal(Store):
             url, min_size=0, max_size=CONNECTIONS, timeout=timeout_s, command_timeout=timeout_s,
             server_settings=server.SETTINGS, reset=_keep, statement_cache_size=500, max_cacheable_statement_size=0,
         )  # fmt: skip
-        journal = cls(pool, on_commit=on_commit)
+        journal = cls(pool, on_commit=on_commit, machine=machine or ThisMachine(), witnessed=witnessed)
         try:
             with server.named():
                 await pool
@@ -77,27 +95,73 @@ class PostgresJournal(Store):
         except BaseException as error:
             pool.terminate()
             cause = error.__cause__ or error
+            if isinstance(cause, asyncpg.ProtocolViolationError) and "startup parameter" in str(cause):
+                raise ConfigError([server.POOLER]) from None
             if isinstance(cause, server.REFUSALS):
                 # Without its words: they quote parts of a URL that cannot be read, passwords too.
                 raise ConfigError([f"journal.url: refused ({type(cause).__name__})"]) from None
             raise
+        journal._watching = asyncio.create_task(journal._watch(), name="journal-watch")
         return journal
 
     @property
     def _epoch(self) -> Epoch:
         return self._known
 
+    def _began(self, epoch: Epoch) -> None:
+        self._known = epoch
+
     @property
-    def writable(self) -> bool:
-        """Whether the last transaction was committed."""
+    def _opened(self) -> int:
+        return self._generation
+
+    @property
+    def _timeline(self) -> str:
+        return self._history
+
+    @property
+    def _works(self) -> bool:
         return self._healthy
+
+    @property
+    def journal_id(self) -> str:
+        """See `router.ports.MarkJournal`."""
+        return self._name
+
+    def earliest_us(self) -> int:
+        """Return what the server's clock shows now at least, as far as the last answers tell."""
+        return self._bounds.earliest_us(self._machine.boot_us())
+
+    def latest_us(self) -> int:
+        """Return what it shows now at most."""
+        return self._bounds.latest_us(self._machine.boot_us())
+
+    @property
+    def since_us(self) -> int:
+        """See `router.ports.JournalClock`."""
+        return self._since_us
+
+    def _saw(self, at: Moment) -> None:
+        if not self._bounds.saw(at.asked_us, at.now_us, self._machine.boot_us()):
+            _log.error("the journal's clock was set", server="postgresql")
+            self._fail()
+
+    def withdraw(self, sender: str, command_id: str) -> bool:
+        """Take back what waits for a command. See `router.ports.Journal`."""
+        for number, one in enumerate(self._waiting):
+            if one.key == (sender, command_id):
+                del self._waiting[number]
+                _refuse([one], JournalUnavailable("taken back"))
+                return True
+        return False
 
     async def close(self) -> None:
         """Finish the transactions that run and the marks that wait, then disconnect."""
         if self._flush is not None:
             self._flush.cancel()
-        if self._probing is not None:
-            self._probing.cancel()
+        for task in (self._probing, self._watching):
+            if task is not None:
+                task.cancel()
         while self._tasks:  # one may begin another
             await asyncio.wait(self._tasks)
         with contextlib.suppress(JournalUnavailable):
@@ -113,41 +177,39 @@ class PostgresJournal(Store):
         *,
         end: AttemptEnd | None = None,
         result: Result | None = None,
-    ) -> tuple[Job, tuple[Outgoing, ...]] | None:
+    ) -> Saved | None:
         """Store `job` if its version is still the stored one. See `router.ports.Journal`."""
         if result is not None and result.seq > 1:
             await self._flush_marks()  # else it would wait for a result that is confirmed
         return await super().save(job, end=end, result=result)
 
-    async def unpublished(self, older_than_us: int, limit: int) -> tuple[Outgoing, ...]:
-        """Claim results that were completed before the instant `older_than_us` and are not confirmed."""
+    async def unpublished(self, *, room: Mapping[str, int], per_queue: int, limit: int) -> Sequence[Outgoing]:
+        """Claim results that nobody publishes now. See `router.ports.ResultJournal`."""
         await self._flush_marks()
-        return await self._write(lambda: outbox.claim(older_than_us, limit))
+        return await super().unpublished(room=room, per_queue=per_queue, limit=limit)
 
-    async def _write(self, operation: Operation[T], *, key: Key | None = None, early: bool = False) -> T:
+    async def _write(self, operation: Operation[T], *, key: Key | None = None) -> T:
         if not self._healthy:
             raise JournalUnavailable("the journal cannot be written")
-        await self._settled(key)
         verdict: asyncio.Future[T] = self._loop.create_future()
         # Nobody listens any more when the caller was cancelled; an error then is not worth a warning.
-        verdict.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._waiting.append(Waiting(operation, verdict, key, early))
+        verdict.add_done_callback(self._verdict)
+        self._asked[verdict] = None
+        self._waiting.append(Waiting(operation, verdict, key))
         if self._batches < BATCHES:
             self._batches += 1
             self._begin_task(self._run_batches())
         return await asyncio.shield(verdict)
 
+    def _verdict(self, verdict: "asyncio.Future[Any]") -> None:
+        self._asked.pop(verdict, None)
+        if not verdict.cancelled():
+            verdict.exception()
+
     async def _read(self, operation: Operation[T], *, key: Key | None = None) -> T:
-        await self._settled(key)
         with server.named():
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
-                return await server.drive(connection, operation)
-
-    async def _settled(self, key: Key | None) -> None:
-        """Wait for the commit of a command that left early: until then other connections do not see it."""
-        committing = self._committing.get(key) if key is not None else None
-        if committing is not None:
-            await asyncio.wait([committing])
+                return await server.drive(connection, operation, self._offset_us)
 
     def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="journal")
@@ -168,18 +230,10 @@ class PostgresJournal(Store):
 
     async def _run_batch(self, waiting: Sequence[Waiting]) -> None:
         """Run operations together; when that fails for what may be one's trouble, each alone."""
-        committed: asyncio.Future[None] = self._loop.create_future()
         operations = [one.operation for one in waiting]
-
-        def done(values: Sequence[Any]) -> None:
-            for one, value in zip(waiting, values, strict=True):
-                if one.early and isinstance(value, Admitted) and one.key is not None and not one.verdict.done():
-                    self._committing[one.key] = committed
-                    one.verdict.set_result(value)
-
         try:
             with server.named():
-                values = await self._transact(lambda: batch.run(operations), done)
+                values = await self._transact(lambda: batch.run(operations))
         except Exception as error:
             if isinstance(error, JournalUnavailable) and not isinstance(error.__cause__, server.ROWS):
                 self._fail()
@@ -191,9 +245,6 @@ class PostgresJournal(Store):
             for one, value in zip(waiting, values, strict=True):
                 if not one.verdict.done():
                     one.verdict.set_result(value)
-        finally:
-            committed.set_result(None)
-            self._committing = {key: other for key, other in self._committing.items() if other is not committed}
 
     async def _run_alone(self, one: Waiting) -> None:
         for left in reversed(range(TRIES)):
@@ -213,22 +264,18 @@ class PostgresJournal(Store):
                 one.verdict.set_result(value)
             return
 
-    async def _transact(
-        self, operation: Operation[T], done: Callable[[T], None] | None = None, *, patient: bool = False
-    ) -> T:
-        """Run an operation and commit. `done` hears the verdict before the commit; `patient` waits for locked rows."""
+    async def _transact(self, operation: Operation[T], *, patient: bool = False) -> T:
+        """Run an operation and commit. `patient` waits for locked rows."""
         async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
                 if patient:
                     await connection.execute(server.PATIENT)
-                value = await server.drive(connection, operation)
+                value = await server.drive(connection, operation, self._offset_us)
             except BaseException:
                 await transaction.rollback()
                 raise
-            if done is not None:
-                done(value)
             await self._commit(connection, transaction)
             return value
 
@@ -255,31 +302,80 @@ class PostgresJournal(Store):
         """Check the server, bring the schema up to date and find the epoch. Also how a lost server is tried again."""
         async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
             await server.check(connection)
-            timeline = await server.timeline(connection)
+            self._history = await server.timeline(connection)
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
                 await connection.execute(server.PATIENT)
                 await connection.fetch(_LOCK)
-                epoch = await server.drive(connection, lambda: open_epoch(timeline))
+                await server.drive(connection, migrate, self._offset_us)
+                await self._set_clock(connection)
+                epoch = await server.drive(connection, lambda: open_epoch(self._history), self._offset_us)
+                self._name = await server.drive(connection, identify, self._offset_us)
             except BaseException:
                 await transaction.rollback()
                 raise
             await self._commit(connection, transaction)
         self._known = epoch
+        self._generation += 1
         self._healthy = True
 
+    async def _set_clock(self, connection: Any) -> None:
+        """Go on with the clock as it is; on another server, or on one whose clock was set, let it go on without a step.
+
+        It never goes back behind the highest time on disk, so a server that is behind revives nothing.
+        """
+        clock = await server.drive(connection, read_clock, 0)
+        asked_us = self._machine.boot_us()
+        raw_us = int(await connection.fetchval(f"select {server.NOW}"))
+        offset_us, since_us = clock.offset_us, clock.since_us
+        went_us = self._bounds.latest_us(asked_us) if self._bounds.known else 0
+        same = clock.boot_id == self._history
+        set_since = bool(went_us) and abs(raw_us + offset_us - went_us) > STEP_US
+        if not same or set_since or raw_us + offset_us < clock.seen_us - STEP_US:
+            # Where this process has counted on, that is what time it is; else the server's own clock says it.
+            now_us = max(went_us or raw_us, clock.seen_us)
+            offset_us, since_us = now_us - raw_us, clock.since_us if went_us else now_us
+            _log.info("the journal's clock goes on", ahead_s=offset_us / 1e6, server="postgresql")
+            await server.drive(connection, lambda: set_clock(self._history, offset_us, since_us), 0)
+        self._offset_us, self._since_us = offset_us, since_us
+        self._bounds.forget()
+        self._bounds.saw(asked_us, raw_us + offset_us, self._machine.boot_us())
+
+    async def _watch(self) -> None:
+        """Ask the server what time it is: so that one that is gone is noticed, and a clock that was set."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if not self._healthy:
+                continue
+            asked_us = self._machine.boot_us()
+            try:
+                async with asyncio.timeout(WATCH_TIMEOUT_S), self._pool.acquire() as connection:
+                    now_us = int(await connection.fetchval(server.numbered("select now_us()", self._offset_us)))
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("the journal does not answer", error=type(error).__name__)
+                self._fail()
+            else:
+                self._saw(Moment(asked_us, now_us))
+
     def _fail(self) -> None:
+        """Take the server for lost. Nobody waits for it any more; what was asked of it may have happened."""
         self._healthy = False
+        for verdict in list(self._asked):
+            if not verdict.done():
+                verdict.set_exception(JournalUnavailable("the journal was lost"))
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._probe(), name="journal-probe")
 
     async def _probe(self) -> None:
         while not self._healthy:
             await asyncio.sleep(PROBE_S)
-            with contextlib.suppress(Exception):  # still unavailable, whatever the cause; tried again in a second
+            try:
                 await self._pool.expire_connections()
-                await self._begin()
+                async with asyncio.timeout(TIMEOUT_S):
+                    await self._begin()
+            except Exception as error:  # still unavailable, whatever the cause; tried again in a second
+                _log.info("the journal is not back yet", error=type(error).__name__)
         self._remember()
 
     def _flush_later(self) -> None:

@@ -1,5 +1,6 @@
 """What a PostgreSQL server must be to hold the journal, how a statement is put to it, and what its errors mean."""
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
@@ -44,11 +45,22 @@ _HISTORY: Final = (
     "select oid from pg_database where datname = current_database()",
     "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
 )
-_NOW: Final = "cast(extract(epoch from statement_timestamp()) * 1000000 as bigint)"
+_JSON: Final = re.compile(r"json_text\((\w+), '(\w+)'\)")
+NOW: Final = "cast(extract(epoch from statement_timestamp()) * 1000000 as bigint)"
+
+
+POOLER: Final = (
+    "journal.url: between us and PostgreSQL stands a pooler, such as pgbouncer, that keeps no session's settings; name "
+    "PostgreSQL itself, or a pool in session mode that passes startup parameters on"
+)
 
 
 async def check(connection: Any) -> None:
-    """Raise `ConfigError` when the server reports commits that it may lose."""
+    """Raise `ConfigError` when the server reports commits that it may lose, or our settings do not hold."""
+    for name in ("lock_timeout", "idle_in_transaction_session_timeout", "enable_seqscan"):
+        held = await connection.fetchval("select setting from pg_settings where name = $1", name)
+        if held != SETTINGS[name]:
+            raise ConfigError([POOLER])
     settings = dict(await connection.fetch(_DURABLE))
     commit = settings["synchronous_commit"]
     if commit == "off" or settings["fsync"] == "off":
@@ -70,16 +82,16 @@ async def timeline(connection: Any) -> str:
     return "/".join(parts)
 
 
-async def drive(connection: Any, operation: Operation[T]) -> T:
-    """Run an operation's statements and return its verdict."""
+async def drive(connection: Any, operation: Operation[T], offset_us: int) -> T:
+    """Run an operation's statements and return its verdict. `offset_us`: the journal's clock less the server's."""
     steps = operation()
     try:
         sql, params = next(steps)
         while True:
             if isinstance(sql, str):
-                rows = await connection.fetch(numbered(sql), *params)
+                rows = await connection.fetch(numbered(sql, offset_us), *params)
             else:
-                rows = await connection.fetch(arrays(sql), *zip(*params, strict=True))
+                rows = await connection.fetch(arrays(sql, offset_us), *zip(*params, strict=True))
             sql, params = steps.send(rows)
     except StopIteration as stop:
         verdict: T = stop.value
@@ -87,16 +99,17 @@ async def drive(connection: Any, operation: Operation[T]) -> T:
 
 
 @cache
-def numbered(sql: str) -> str:
-    """Spell `now_us()` as PostgreSQL does: the time of the statement, so that an index on it can be used."""
-    return sql.replace("now_us()", _NOW)
+def numbered(sql: str, offset_us: int) -> str:
+    """Spell a statement as PostgreSQL does: `now_us()` is the time of the statement, so that an index can be used."""
+    return _JSON.sub(r"(\1::json ->> '\2')", sql).replace("now_us()", f"({NOW} + {offset_us})")
 
 
 @cache
-def arrays(many: Many) -> str:
+def arrays(many: Many, offset_us: int) -> str:
     """Spell a statement on rows that come as an array for each column, so that one text does for any number."""
     given = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(many.types, 1))
-    return numbered(f"with given ({', '.join(many.names)}) as (select * from unnest({given})) {many.sql}")  # noqa: S608 - our own words
+    sql = f"with given ({', '.join(many.names)}) as (select * from unnest({given})) {many.sql}"  # noqa: S608 - our own words
+    return numbered(sql, offset_us)
 
 
 @contextmanager

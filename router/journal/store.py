@@ -1,16 +1,22 @@
 """The journal's methods, in terms of the two ways a back end runs an operation."""
 
 import asyncio
+import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
+import structlog
+
+from router.errors import JournalUnavailable
 from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
-from router.job import Admission, AttemptEnd, Job, Outgoing, Reply, State
-from router.journal import admission, commands, feeds, outbox, retention, story
+from router.job import Admission, Admitted, AttemptEnd, Job, Kind, Moment, Outgoing, Reply, Saved, State
+from router.journal import admission, commands, feeds, marks, outbox, retention, story
+from router.journal import places as claims
 from router.journal.later import FLUSH_S, Later
+from router.journal.machine import Machine
 from router.journal.migrations import Epoch
 from router.journal.statements import Operation, T
 from router.stream import Change, Known
@@ -20,20 +26,30 @@ from schemas.results import Result
 Key = tuple[str, str]
 """Sender and command id."""
 
+_log = structlog.get_logger(__name__)
 _DAY_US: Final = 24 * 3600 * 1_000_000
 
 
 class Store(ABC):
     """What both back ends share: `router.ports.Journal`, and the operator's views."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Machine, *, witnessed: bool) -> None:
+        self.on_unreadable: Callable[[str], None] = lambda _: None
+        """Hears the venue of every row that is set aside."""
+        self._machine = machine
+        self._witnessed = witnessed
+        self._certified = -1
+        """Which opening of the journal was compared with its witness."""
+        self._changes = self._marked = 0
+        self._aside: set[Key] = set()
+        self._pod = secrets.token_hex(8)
         self._loop = asyncio.get_running_loop()
         self._later = Later()
         self._flush: asyncio.TimerHandle | None = None
 
     @abstractmethod
-    async def _write(self, operation: Operation[T], *, key: Key | None = None, early: bool = False) -> T:
-        """Run in a transaction and return once it is committed, or with `early` once its statements are done.
+    async def _write(self, operation: Operation[T], *, key: Key | None = None) -> T:
+        """Run in a transaction and return once it is committed.
 
         `key` names the command it is about. Raises `JournalUnavailable`.
         """
@@ -50,10 +66,68 @@ class Store(ABC):
     @abstractmethod
     def _epoch(self) -> Epoch: ...
 
+    @abstractmethod
+    def _began(self, epoch: Epoch) -> None:
+        """Take note of the epoch."""
+
     @property
     @abstractmethod
+    def _opened(self) -> int:
+        """Return how often the journal was opened: after every loss it is another one, until that is disproved."""
+
+    @property
+    @abstractmethod
+    def _timeline(self) -> str:
+        """Return what this history of the database is told from others by."""
+
+    @property
+    @abstractmethod
+    def _works(self) -> bool:
+        """Return whether the last transaction was committed."""
+
+    @property
+    @abstractmethod
+    def journal_id(self) -> str:
+        """A name that no other journal has."""
+
+    @property
+    def certified(self) -> bool:
+        """Whether it was compared with its witness since it was opened, or need not be."""
+        return not self._witnessed or self._certified == self._opened
+
+    @property
     def writable(self) -> bool:
-        """Whether the last transaction was committed. While it is not, nothing may be sent."""
+        """Whether the last transaction was committed, and the journal is the right one."""
+        return self._works and self.certified
+
+    @abstractmethod
+    def earliest_us(self) -> int:
+        """Return what the journal's clock shows now at least."""
+
+    @abstractmethod
+    def latest_us(self) -> int:
+        """Return what it shows now at most."""
+
+    @property
+    @abstractmethod
+    def since_us(self) -> int:
+        """Since when the clock has gone on without a break. See `router.ports.JournalClock`."""
+
+    @abstractmethod
+    def withdraw(self, sender: str, command_id: str) -> bool:
+        """Take back what waits for a command. See `router.ports.Journal`."""
+
+    @abstractmethod
+    def _saw(self, at: Moment) -> None:
+        """Learn of the journal's clock from a statement."""
+
+    async def _change(self, operation: Operation[T], key: Key | None = None) -> T:
+        """Write, if the journal is certified."""
+        if not self.certified:
+            raise JournalUnavailable("the journal is not compared with its witness yet")
+        changed = await self._write(operation, key=key)
+        self._changes += key is not None
+        return changed
 
     @abstractmethod
     async def close(self) -> None:
@@ -67,36 +141,43 @@ class Store(ABC):
     ) -> None:
         await self.close()
 
-    async def admit(
-        self,
-        job: Job,
-        reply: Reply,
-        digest: str,
-        *,
-        result: Result | None = None,
-        early: bool = False,
-    ) -> Admission:
+    async def admit(self, job: Job, reply: Reply, digest: str, *, result: Result | None = None) -> Admission:
         """Store a new command, or say what is stored under its id. See `router.ports.Journal`."""
-        operation = admission.Admit(job, reply, digest, result)
-        return await self._write(operation, key=(job.sender, job.command_id), early=early and result is None)
+        operation = admission.Admit(job, reply, digest, result, self._machine.boot_us())
+        admitted = await self._change(operation, (job.sender, job.command_id))
+        if isinstance(admitted, Admitted) and admitted.at is not None:
+            self._saw(admitted.at)
+        return admitted
 
-    async def save(
-        self,
-        job: Job,
-        *,
-        end: AttemptEnd | None = None,
-        result: Result | None = None,
-    ) -> tuple[Job, tuple[Outgoing, ...]] | None:
+    async def save(self, job: Job, *, end: AttemptEnd | None = None, result: Result | None = None) -> Saved | None:
         """Store `job` if its version is still the stored one. See `router.ports.Journal`."""
-        return await self._write(commands.Save(job, end, result), key=(job.sender, job.command_id))
+        operation = commands.Save(job, end, result, self._machine.boot_us())
+        saved = await self._change(operation, (job.sender, job.command_id))
+        if saved is not None:
+            self._saw(saved.at)
+        return saved
 
     async def load(self, sender: str, command_id: str) -> Job | None:
         """Return what is stored of a command."""
         return await self._read(partial(commands.load, sender, command_id), key=(sender, command_id))
 
-    async def due(self, now_us: int, limit: int, venues: Collection[str]) -> Sequence[Job]:
-        """Return jobs of these venues whose `next_us` has passed, oldest first."""
-        return await self._read(partial(commands.due, now_us, limit, venues))
+    async def take_up(
+        self,
+        venues: Collection[str],
+        *,
+        places: Mapping[Kind, int],
+        busy: Mapping[tuple[str, str, Kind], int],
+        claim_us: Mapping[Kind, int],
+        limit: int,
+    ) -> Sequence[Job]:
+        """Claim what is due. See `router.ports.Journal`."""
+        jobs, aside = await self._change(partial(claims.take_up, venues, places, dict(busy), claim_us, limit))
+        for row in aside:
+            self.on_unreadable(row.venue)
+            if (row.sender, row.command_id) not in self._aside:
+                self._aside.add((row.sender, row.command_id))
+                _log.error("row_unreadable", venue=row.venue, command_id=row.command_id, sender=row.sender)
+        return jobs
 
     async def doubts(self) -> Mapping[str, tuple[int, int]]:
         """Return per venue how many commands are in doubt or unresolved, and when the oldest of them came."""
@@ -108,11 +189,54 @@ class Store(ABC):
 
     async def give_up_target(self, sender: str, command_id: str) -> None:
         """Remember that a cancel stopped waiting for this close."""
-        await self._write(partial(admission.give_up_target, sender, command_id), key=(sender, command_id))
+        await self._change(partial(admission.give_up_target, sender, command_id), (sender, command_id))
 
-    async def unpublished(self, older_than_us: int, limit: int) -> Sequence[Outgoing]:
-        """Claim results that were completed before the instant `older_than_us` and are not confirmed."""
-        return await self._write(partial(outbox.claim, older_than_us, limit))
+    async def unpublished(self, *, room: Mapping[str, int], per_queue: int, limit: int) -> Sequence[Outgoing]:
+        """Claim results that nobody publishes now. See `router.ports.ResultJournal`."""
+        return await self._change(partial(outbox.claim, dict(room), per_queue, limit))
+
+    async def renew(self, outbox_ids: Collection[str]) -> None:
+        """Keep claims for some seconds more."""
+        await self._change(partial(outbox.renew, tuple(outbox_ids), outbox.HOLD_US))
+
+    async def release(self, outbox_ids: Collection[str]) -> None:
+        """Let others have these results at once."""
+        await self._change(partial(outbox.renew, tuple(outbox_ids), 0))
+
+    async def pause(self, reply_to: str, for_us: int) -> int:
+        """Keep a queue's results back, and return for how many microseconds it has taken none."""
+        return await self._change(partial(outbox.pause, reply_to, for_us))
+
+    async def resume(self, reply_to: str) -> None:
+        """End a queue's pause: it takes results."""
+        await self._change(partial(outbox.resume, reply_to))
+
+    async def suspect(self, message: str) -> tuple[int, int]:
+        """Note that this process handles a message alone. See `router.ports.Journal`."""
+        return await self._change(partial(marks.suspect, message, self._pod))
+
+    async def cleared(self, message: str) -> None:
+        """Note that a suspect message was handled."""
+        await self._change(partial(marks.cleared, message))
+
+    async def mark(self) -> str | None:
+        """Store a new mark if anything was changed since the last one; return it."""
+        changes = self._changes
+        if changes == self._marked:
+            return None
+        name = await self._change(marks.mark)
+        self._marked = changes
+        return name
+
+    async def certify(self, known: Collection[str]) -> bool:
+        """Compare with marks that a witness has seen stored. See `router.ports.MarkJournal`."""
+        opened = self._opened
+        epoch, begun = await self._write(partial(marks.certify, tuple(known), self._timeline))
+        if opened != self._opened:
+            raise JournalUnavailable("the journal was lost meanwhile")
+        self._began(epoch)
+        self._certified = opened
+        return begun
 
     def published(self, outbox_ids: Iterable[str]) -> None:
         """Mark results as confirmed, with some later commit."""
@@ -139,7 +263,7 @@ class Store(ABC):
         """Tell everything on record about a command, or about every sender's command of that id."""
         return await self._read(partial(story.story, sender, command_id))
 
-    async def listing(self, state: State | None = None, limit: int = 50) -> Sequence[Job]:
+    async def listing(self, state: State | None = None, limit: int = 50) -> Sequence[Job | commands.Unreadable]:
         """Return commands for a person: what has no settled result first, oldest first, then the latest others."""
         return await self._read(partial(commands.listing, state, limit))
 
@@ -150,23 +274,24 @@ class Store(ABC):
         age go as well.
         """
         retired = 0
-        while count := await self._write(partial(retention.retire, int(days * _DAY_US))):
+        while count := await self._change(partial(retention.retire, int(days * _DAY_US))):
             retired += count
-        while await self._write(partial(feeds.retire, int(days * _DAY_US))):
+        while await self._change(partial(feeds.retire, int(days * _DAY_US))):
             pass
+        await self._change(marks.retire)
         return retired
 
     async def take_lease(self, venue: str, account: str, owner: str, valid_us: int) -> Lease | None:
         """Take an account's feed if nobody holds it. See `router.ports.EventJournal`."""
-        return await self._write(partial(feeds.take, venue, account, owner, valid_us))
+        return await self._change(partial(feeds.take, venue, account, owner, valid_us))
 
     async def renew_leases(self, owner: str, valid_us: int) -> tuple[Lease, ...]:
         """Renew everything an owner still holds, and return that."""
-        return await self._write(partial(feeds.renew, owner, valid_us))
+        return await self._change(partial(feeds.renew, owner, valid_us))
 
     async def release_lease(self, lease: Lease) -> None:
         """Let go of a lease, if it is still held."""
-        await self._write(partial(feeds.release, lease))
+        await self._change(partial(feeds.release, lease))
 
     async def lease_holders(self) -> tuple[Holder, ...]:
         """Return who holds what, by the database's clock."""
@@ -174,15 +299,15 @@ class Store(ABC):
 
     async def pace(self, venue: str, pace_us: int) -> int:
         """Take the next turn to send a paced frame to a venue; return in how many microseconds it is."""
-        return await self._write(partial(feeds.pace, venue, pace_us))
+        return await self._change(partial(feeds.pace, venue, pace_us))
 
     async def record(self, lease: Lease, sightings: Sequence[Sighting], *, published_seq: int = 0) -> Recorded:
         """Number and store what is news in some sightings. See `router.ports.EventJournal`."""
-        return await self._write(partial(feeds.record, lease, sightings, published_seq=published_seq))
+        return await self._change(partial(feeds.record, lease, sightings, published_seq=published_seq))
 
     async def feed_progress(self, lease: Lease, *, published_seq: int = 0, complete_us: int = 0) -> Position:
         """Move an account's marks ahead and return where it stands. Raises `LeaseLost`."""
-        return await self._write(partial(feeds.progress, lease, published_seq=published_seq, complete_us=complete_us))
+        return await self._change(partial(feeds.progress, lease, published_seq=published_seq, complete_us=complete_us))
 
     async def stored_events(self, venue: str, account: str, after_seq: int, limit: int) -> tuple[StoredEvent, ...]:
         """Return stored events after a number, in order."""

@@ -6,11 +6,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from router.errors import UnreadableRow
 from router.job import Job, Reply
+from router.journal.commands import decode_job
 from router.journal.statements import Many, Params, Rows, Statement, Steps, storable
 from schemas.results import Result
 
-_job: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _result: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 
@@ -71,7 +72,13 @@ def story(sender: str | None, command_id: str) -> Steps[Sequence[Story]]:
             entries = [Entry(updated_us, "given_up", "a cancel stopped waiting for this close")]
             stories.append(Story(sender=owner, command_id=command_id, job=None, entries=tuple(entries)))
         else:
-            stories.append((yield from _told(owner, command_id, _job.decode(job), _reply.decode(reply))))
+            try:
+                known = decode_job(job, command_id)
+            except UnreadableRow as error:
+                entries = [Entry(updated_us, "unreadable", str(error))]
+                stories.append(Story(sender=owner, command_id=command_id, job=None, entries=tuple(entries)))
+            else:
+                stories.append((yield from _told(owner, command_id, known, _reply.decode(reply))))
     return stories
 
 

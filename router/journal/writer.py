@@ -21,20 +21,33 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from router.errors import JournalUnavailable
-from router.job import Admitted
 from router.journal import batch as together
 from router.journal import file
+from router.journal.last_seen import EVERY_S, LastSeen
 from router.journal.later import Later
-from router.journal.migrations import PROVE, SEEN, Epoch, open_epoch
-from router.journal.statements import Operation, Params
-from router.journal.witness import EVERY_S, Witness
+from router.journal.machine import Machine
+from router.journal.migrations import (
+    PROVE,
+    SEEN,
+    UNSETTLED,
+    Epoch,
+    identify,
+    migrate,
+    open_epoch,
+    read_clock,
+    set_clock,
+)
+from router.journal.statements import Operation, Params, Steps, T
 
 _log = structlog.get_logger(__name__)
 
 PROBE_S: Final = 1.0
 """How often a journal that failed is tried again."""
-STUCK_S: Final = 10.0
+STUCK_S: Final = 2.0
 """A transaction that takes longer than that makes the journal not writable while it lasts: the disk hangs."""
+WRONG_US: Final = 1_000_000
+"""A clock that is further off than this is set again when nothing depends on it."""
+_OFFSET: Final = "select offset_us from clock"
 
 
 class Signal(Enum):
@@ -44,31 +57,41 @@ class Signal(Enum):
     STOP = "stop"
 
 
-class Waiting(NamedTuple):
+class Waiting:
     """An operation and whoever waits for its verdict."""
 
-    operation: Operation[Any]
-    verdict: asyncio.Future[Any]
-    early: bool
+    __slots__ = ("operation", "taken", "verdict", "withdrawn")
+
+    def __init__(self, operation: Operation[Any], verdict: "asyncio.Future[Any]") -> None:
+        self.operation = operation
+        self.verdict = verdict
+        self.taken = False
+        """Whether the writer has begun with it; from then on it cannot be taken back."""
+        self.withdrawn = False
 
 
 class Answer(NamedTuple):
     """A verdict on its way back to the loop."""
 
-    verdict: asyncio.Future[Any]
+    verdict: "asyncio.Future[Any]"
     value: Any = None
     error: BaseException | None = None
-    early: bool = False
-    """It leaves before the commit: a new command that asked for it. Every other verdict must be on disk first."""
 
 
 class Writer:
     """Runs operations in a thread of its own. Everything but `__init__`, `submit` and `join` happens there."""
 
     def __init__(
-        self, path: Path, later: Later, *, busy_s: float, on_commit: Callable[[float], None] | None = None
+        self,
+        path: Path,
+        later: Later,
+        *,
+        busy_s: float,
+        machine: Machine,
+        on_commit: Callable[[float], None] | None = None,
     ) -> None:
         self._path = path
+        self._machine = machine
         self._later = later
         self._busy_s = busy_s
         self._on_commit = on_commit
@@ -79,11 +102,15 @@ class Writer:
         self._began: float | None = None
         self._probe_at = 0.0
         self._inode = 0
-        self._witness = Witness(path)
+        self._witness = LastSeen(path)
         self._witnessed = 0.0
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)  # until the file is open
         self.opened: asyncio.Future[None] = self._loop.create_future()
         self.epoch = Epoch(0, first=True)
+        self.journal_id = self.timeline = ""
+        self.offset_us = self.since_us = 0
+        """The journal's clock less the machine's boot clock, and since when it has gone on without a break."""
+        self._handover = threading.Lock()
         self.generation = 0
         """How often the file was opened; a reader with another number reads a file that may be gone."""
         self._thread.start()
@@ -97,6 +124,14 @@ class Writer:
     def submit(self, item: Waiting | Signal) -> None:
         """Hand over an operation; its verdict arrives in its future."""
         self._queue.put(item)
+
+    def withdraw(self, waiting: Waiting) -> bool:
+        """Take an operation back, unless the thread has begun with it. Its verdict is that it cannot be written."""
+        with self._handover:
+            if waiting.taken:
+                return False
+            waiting.withdrawn = True
+        return True
 
     def join(self) -> None:
         """Wait for the thread after `Signal.STOP`."""
@@ -113,6 +148,7 @@ class Writer:
         stop = False
         while not stop:
             batch, stop = self._take()
+            batch = self._claimed(batch)
             if not self._healthy:
                 self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
                 batch = []
@@ -143,15 +179,21 @@ class Writer:
             pass
         return batch, False
 
+    def _claimed(self, batch: list[Waiting]) -> list[Waiting]:
+        """Leave out what was taken back meanwhile; the rest cannot be any more."""
+        with self._handover:
+            kept = [waiting for waiting in batch if not waiting.withdrawn]
+            for waiting in kept:
+                waiting.taken = True
+        return kept
+
     def _commit(self, batch: list[Waiting]) -> None:
         marks, notes = self._later.take_marks(), self._later.take_notes()
         self._began = time.monotonic()
         try:
             answers = self._answers(batch, marks, notes)
-            early = [answer for answer in answers if answer.early]
-            self._deliver(early)
             if time.monotonic() - self._witnessed >= EVERY_S:
-                self._connection.execute(file.numbered(PROVE))
+                self._drive(lambda: _one(PROVE))
                 self._end()
                 self._note()
             else:
@@ -160,7 +202,7 @@ class Writer:
             self._later.put_back(marks, notes)
             self._fail(batch, error)
         else:
-            self._deliver([answer for answer in answers if not answer.early])
+            self._deliver(answers)
         self._began = None
 
     def _answers(self, batch: list[Waiting], marks: list[Params], notes: list[Params]) -> list[Answer]:
@@ -171,20 +213,23 @@ class Writer:
         operations = [waiting.operation for waiting in batch]
         self._begin()
         try:
-            values = file.drive(self._connection, lambda: together.run(operations, marks, notes))
-            return [_answer(waiting, value) for waiting, value in zip(batch, values, strict=True)]
+            values = self._drive(lambda: together.run(operations, marks, notes))
+            return [Answer(waiting.verdict, value) for waiting, value in zip(batch, values, strict=True)]
         except Exception as error:
             if file.broken(error):
                 raise
         self._connection.execute("rollback")
         self._begin()
-        file.drive(self._connection, lambda: together.run((), marks, notes))
+        self._drive(lambda: together.run((), marks, notes))
         return [self._guarded(waiting) for waiting in batch]
+
+    def _drive(self, operation: Operation[T]) -> T:
+        return file.drive(self._connection, operation, self._machine.boot_us() + self.offset_us)
 
     def _guarded(self, waiting: Waiting) -> Answer:
         self._connection.execute("savepoint operation")
         try:
-            answer = _answer(waiting, file.drive(self._connection, waiting.operation))
+            answer = Answer(waiting.verdict, self._drive(waiting.operation))
         except Exception as error:
             if file.broken(error):
                 raise
@@ -208,6 +253,8 @@ class Writer:
                 if not file.busy(error) or time.monotonic() >= deadline:
                     raise
             time.sleep(random.uniform(0.0003, 0.002))
+        if self._healthy:  # every process of this machine reads it under the lock, so that all have one clock
+            self.offset_us = self._connection.execute(_OFFSET).fetchone()[0]
 
     def _end(self) -> None:
         began = time.perf_counter()
@@ -241,14 +288,37 @@ class Writer:
         self._connection.execute("pragma busy_timeout = 0")  # _begin waits
         self._inode = os.stat(self._path).st_ino
         self._begin()
+        self.offset_us = self._machine.now_us() - self._machine.boot_us()
+        self._drive(migrate)
+        self._set_clock()
         # A copy that was put back has another inode, or was written before the witness saw the last commit: what
         # happened since the copy was made is not in it.
         witnessed_us = self._witness.last_us()
-        self.epoch = file.drive(self._connection, lambda: open_epoch(f"inode {self._inode}", witnessed_us))
+        self.timeline = f"inode {self._inode}"
+        self.epoch = self._drive(lambda: open_epoch(self.timeline, witnessed_us))
+        self.journal_id = self._drive(identify)
         self._end()
         self._note()
         self.generation += 1
         self._healthy = True
+
+    def _set_clock(self) -> None:
+        """Go on with the clock of this machine since it was started; after that, or when it was never set, anew.
+
+        It never goes back behind what was seen. One that was set wrong is set right when no command depends on it.
+        """
+        clock = self._drive(read_clock)
+        boot_us, wall_us = self._machine.boot_us(), self._machine.now_us()
+        offset_us = max(wall_us, clock.seen_us) - boot_us
+        if clock.boot_id == self._machine.boot_id:
+            off = abs(offset_us - clock.offset_us) > WRONG_US
+            if not off or self._drive(lambda: _one(UNSETTLED)):
+                if off:
+                    _log.warning("the clock was set", off_s=round((wall_us - boot_us - clock.offset_us) / 1e6, 1))
+                self.offset_us, self.since_us = clock.offset_us, clock.since_us
+                return
+        self.offset_us, self.since_us = offset_us, boot_us + offset_us
+        self._drive(lambda: set_clock(self._machine.boot_id, offset_us, boot_us + offset_us))
 
     def _note(self) -> None:
         self._witnessed = time.monotonic()
@@ -261,8 +331,9 @@ class Writer:
                 self._loop.call_soon_threadsafe(_settle, answers)
 
 
-def _answer(waiting: Waiting, value: Any) -> Answer:
-    return Answer(waiting.verdict, value, early=waiting.early and isinstance(value, Admitted))
+def _one(sql: str) -> Steps[Any]:
+    """Run one statement without parameters and return its rows."""
+    return (yield sql, ())
 
 
 def _settle(answers: list[Answer]) -> None:

@@ -5,13 +5,14 @@ since is not on record, and a new epoch begins. A whole volume that is rolled ba
 be noticed.
 """
 
+import os
 from pathlib import Path
 from typing import Final
 
 EVERY_S: Final = 1.0
 
 
-class Witness:
+class LastSeen:
     """The note. It is never ahead of what is committed, so losing a line of it does no harm."""
 
     def __init__(self, journal: Path) -> None:
@@ -27,6 +28,7 @@ class Witness:
     def saw(self, at_us: int) -> None:
         """Note a commit of this moment."""
         try:
-            self._path.write_text(str(at_us), "ascii")
+            with open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+                file.write(str(at_us))
         except OSError:
             return  # a full disk: the older note stands
