@@ -11,7 +11,7 @@ from router.exchange import Response, SignedRequest
 from router.job import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved
 from router.stream import Change, Known
 from schemas.commands import Close
-from schemas.events import FeedStatus
+from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
 
 
@@ -111,15 +111,18 @@ class EventPublisher(Protocol):
     """Order events to the broker."""
 
     async def publish_event(self, stored: StoredEvent) -> None:
-        """Publish an event to the topic exchange and its copies to their reply queues; return once confirmed.
+        """Publish an event to the topic exchange; return once confirmed.
 
-        A copy whose queue is gone is dropped. Raises `PublishFailed`; the same event may be published again.
-        Calls begun one after another reach the topic exchange in that order.
+        Raises `PublishFailed`; the same event may be published again. Calls begun one after another reach the topic
+        exchange in that order.
         """
         ...
 
-    async def publish_copies(self, stored: StoredEvent) -> None:
-        """Publish only the copies. Raises `PublishFailed`."""
+    async def publish_copy(self, event: OrderEvent, copy: Copy) -> None:
+        """Publish an event to one reply queue, and wait for its confirm as long as the channel lives.
+
+        Raises `Unroutable` when the queue is gone, `PublishFailed`.
+        """
         ...
 
     async def publish_status(self, status: FeedStatus) -> None:
