@@ -98,6 +98,7 @@ async def run_worker(
         if journal is None:
             return
         stack.push_async_callback(journal.close)
+        journal.on_unreadable = metrics.row_unreadable
         transport = await stack.enter_async_context(HttpTransport())
         publisher = Publisher(config.broker)
         stack.push_async_callback(publisher.close)

@@ -68,7 +68,8 @@ class Resolver:
         """Resolve until `drain`, or until cancelled."""
         while not self._stopping:
             try:
-                await self._round()
+                if self._journal.writable:
+                    await self._round()
             except JournalUnavailable as error:
                 _log.warning("the resolver waits for the journal", error=str(error))
             await self._pause()
