@@ -127,7 +127,7 @@ class Histories(RuleBasedStateMachine):
         self.world.broker.fault = fault
 
     @rule(
-        which=st.integers(0, 1), fault=st.sampled_from((None, None, "down", "unreadable", "answer lost", "early lost"))
+        which=st.integers(0, 1), fault=st.sampled_from((None, None, "down", "unreadable", "answer lost", "down"))
     )
     def journal(self, which: int, fault: Any) -> None:
         self.disturbed |= fault is not None
