@@ -131,6 +131,8 @@ class FakeBroker:
         self.queue: deque[Message] = deque()
         self.messages: list[Message] = []
         self.heard: list[Heard] = []
+        self.answered: set[tuple[str, str, str]] = set()
+        """Sender, reply queue and correlation id of every final result that was heard."""
         self.buried: list[Buried] = []
         self.rejected: list[Message] = []
         """What the router left to the broker to dead-letter."""
@@ -251,6 +253,8 @@ class FakeBroker:
                 diverted=publish.diverted,
             )
             self.heard.append(heard)
+            if heard.result.final:
+                self.answered.add((heard.sender, heard.reply.reply_to, heard.reply.correlation_id))
             lost = PublishFailed("the connection was lost before the confirm") if fault == "confirm lost" else None
             publish.end(lost)
 

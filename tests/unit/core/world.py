@@ -226,6 +226,8 @@ class World:
         """What parts that must run have ended with."""
         self.settled_us: dict[tuple[str, str], int] = {}
         """When a command's final result was stored at the earliest, by sender and command id; true time."""
+        self._troubles: list[tuple[int, int, str | None]] = []
+        self._away: list[tuple[int, int]] = []
         self.restored_us: list[int] = []
         """When the journal was put back."""
         self.path = directory / "journal.db"
@@ -373,6 +375,24 @@ class World:
     def noticed(self, copy: Copy) -> bool:
         """Say whether the witness would tell that this copy was put back."""
         return any(mark.id not in copy.marks for mark in self.broker.marks)
+
+    def trouble(self, from_us: int, until_us: int, reply_to: str | None = None) -> None:
+        """Note that nobody could be answered for a while, or only one reply queue's senders could not."""
+        self._troubles.append((from_us, until_us, reply_to))
+
+    def troubled(self, from_us: int, until_us: int, reply_to: str) -> bool:
+        """Say whether something kept one queue's senders from being answered in that time."""
+        return any(
+            begin <= until_us and end >= from_us and queue in {None, reply_to} for begin, end, queue in self._troubles
+        )
+
+    def journal_away(self, from_us: int, until_us: int) -> None:
+        """Note that the journal failed, or was slow."""
+        self._away.append((from_us, until_us))
+
+    def journal_was_away(self, at_us: int) -> bool:
+        """Say whether it did."""
+        return any(begin <= at_us <= end for begin, end in self._away)
 
     def settled(self, job: Job, at_s: float) -> None:
         """Note when a command's final result was stored at the earliest."""
