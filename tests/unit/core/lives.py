@@ -56,7 +56,7 @@ def live(seed: int, directory: Path, faults: Counter[str], *, story: bool = Fals
         for left in directory.iterdir():
             left.unlink()
         if story:
-            print("\n".join(life.story))
+            print("\n".join([*life.story, *life.epilogue()]))
     return None
 
 
