@@ -199,7 +199,9 @@ def _one_close_per_position(
         spans[place].append((sent[0].at_us, sent[-1].at_us, ends_us, command_id))
     for place, taken in spans.items():
         for one, other in combinations(sorted(taken, key=lambda span: span[0]), 2):
-            assert one[2] is not None and one[2] <= other[0], f"two closes at once at {place}: {taken}"
+            settled_us = one[2]
+            assert settled_us is not None, f"a close went beside one that is not settled at {place}: {taken}"
+            assert settled_us <= other[0], f"two closes at once at {place}: {taken}"
 
 
 def outcomes(world: World) -> Counter[str]:
