@@ -221,7 +221,7 @@ class FakeBroker:
             if other.publisher is publish.publisher and other.reply == publish.reply and not other.confirm.done()
         )
         address = publish.reply.reply_to
-        if same[publish.result.result_id] and publish.result.recorded is not False:
+        if same[publish.result.result_id] and _has_row(publish.result):
             self.broken.append(f"a second copy to {address!r} while the first is under way: {publish.result.result_id}")
         under_way = [
             other
@@ -355,6 +355,13 @@ class FakeWitness:
             raise BrokerUnavailable("not confirmed within 10 s")
         self._broker.marks.append(mark)
         await self._at("a mark is written")
+
+
+def _has_row(result: Result) -> bool:
+    """Say whether a result is stored; the others are one for each delivery, and may share an id."""
+    code = result.reason and result.reason.code
+    refused = result.seq == 1 and code in {"invalid_command", "command_id_reused", "unauthorized_sender"}
+    return result.recorded is not False and not result.duplicate and not refused
 
 
 def _acked(message: Message) -> None:

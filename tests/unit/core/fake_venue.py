@@ -97,6 +97,8 @@ class FakeVenue:
         self.arrivals: list[Arrival] = []
         self.executed: Counter[str] = Counter()
         """Executions per client order id of a close, or per command id of a cancel."""
+        self.executed_us: dict[str, int] = {}
+        """When that was first."""
         self.status: dict[str, OrderStatus] = {}
         self.reads = 0
         self.reads_fail = False
@@ -189,14 +191,18 @@ class FakeVenue:
         if asked.cancels is not None:
             if self.status.get(asked.cancels) == "working":
                 self.status[asked.cancels] = "canceled"
-                self.executed[asked.key] += 1
+                self._count(asked.key)
             return
         if asked.key in self._placed and self._recognises_repeats:
             return
-        self.executed[asked.key] += 1
+        self._count(asked.key)
         order_id = f"order-{len(self._placed) + 1}"
         self._placed[asked.key] = (order_id, self._clock.now_us())
         self.status[order_id] = "working"
+
+    def _count(self, key: str) -> None:
+        self.executed[key] += 1
+        self.executed_us.setdefault(key, self._clock.now_us())
 
 
 class FakeTransport:

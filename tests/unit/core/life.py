@@ -7,6 +7,7 @@ from contextvars import Context
 from pathlib import Path
 from typing import Any, get_args
 
+from router.clock import to_us
 from router.exchange import Limit
 from schemas.commands import Command
 from tests.unit.core import promises
@@ -52,6 +53,7 @@ class Life:
         self.story: list[str] = []
         self.faults: Counter[str] = Counter()
         self.commands: list[Command] = []
+        self.sent: list[tuple[Command, str]] = []
         self.published: list[Message] = []
         self.copies: list[Copy] = []
         self.world = World(
@@ -84,7 +86,35 @@ class Life:
 
     def tell(self, text: str) -> None:
         """Add to the story."""
-        self.story.append(f"{self.world.loop.elapsed_s:8.2f}  {text}")
+        self.story.append(f"@{self.world.loop.elapsed_s:.3f} {text}")
+
+    def epilogue(self) -> list[str]:
+        """Return what really happened at the venues, and what the senders heard, in order."""
+        told: list[tuple[int, str]] = []
+        for name, venue in self.world.venues.items():
+            told += [(a.at_us, f"{name} gets {a.kind} for {self._named(a.key)}") for a in venue.arrivals]
+        for heard in self.world.broker.heard:
+            result, reply = heard.result, heard.reply
+            reason = f" {result.reason.code}" if result.reason else ""
+            flags = "".join(
+                f" {flag}"
+                for flag, holds in (
+                    ("duplicate", result.duplicate),
+                    ("unrecorded", result.recorded is False),
+                    ("diverted", heard.diverted),
+                    ("not final", not result.final),
+                )
+                if holds
+            )
+            text = f"{reply.reply_to!r} hears {result.command_id} {result.outcome}{reason} seq {result.seq}{flags}"
+            told.append((heard.at_us, f"{text}, completed @{_virtual(to_us(result.completed_at))}"))
+        executed = [f"{name} executed {dict(venue.executed)}" for name, venue in self.world.venues.items()]
+        return [f"@{_virtual(at_us)} {text}" for at_us, text in sorted(told)] + executed
+
+    def _named(self, key: str) -> str:
+        """Return the id of the command that a venue knows by its key."""
+        named = {promises.command_key(command, sender): command.command_id for command, sender in self.sent}
+        return named.get(key, key)
 
     def fault(self, name: str, detail: object = "") -> None:
         """Count a fault and add it to the story."""
@@ -111,7 +141,8 @@ class Life:
         self.published.append(message)
         key = promises.command_key(command, sender)
         self.world.venues[command.venue].scripts[key].extend(script)
-        fields = f"{command.venue} until {(command.not_after.timestamp() * 1e6 - BEGAN_US) / 1e6:.2f}"
+        self.sent.append((command, sender))
+        fields = f"{command.venue} until @{_virtual(to_us(command.not_after))}"
         said = [f"{a.kind}{'+executes' if a.executes else ''}{f' late {a.late_s}' if a.late_s else ''}" for a in script]
         self.tell(f"{sender!r} publishes {command.command_id} {type(command).__name__} {fields} to {reply_to!r} {said}")
 
@@ -133,6 +164,10 @@ class Life:
             world.start()
         world.until(lambda: not any(promises.owed(world, message) for message in world.broker.messages), SETTLED_S)
         world.run(QUIET_S)
+
+
+def _virtual(at_us: int) -> str:
+    return f"{(at_us - BEGAN_US) / 1e6:.3f}"
 
 
 def script(rng: random.Random) -> list[Answer]:

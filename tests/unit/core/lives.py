@@ -56,7 +56,7 @@ def live(seed: int, directory: Path, faults: Counter[str], *, story: bool = Fals
         for left in directory.iterdir():
             left.unlink()
         if story:
-            print("\n".join(life.story))
+            print("\n".join([*life.story, *life.epilogue()]))
     return None
 
 
@@ -135,7 +135,7 @@ def main() -> int:
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # sets of names keep one order, so that a seed is one life
         os.environ["PYTHONHASHSEED"] = "0"
-        os.execv(sys.executable, [sys.executable, "-m", "tests.unit.core.lives", *sys.argv[1:]])
+        os.execv(sys.executable, [sys.executable, "-m", "tests.unit.core.lives", *sys.argv[1:]])  # noqa: S606 - ourselves
     seeds = range(given.seed, given.seed + given.lives)
     return run(seeds, 1 if given.story else given.jobs, story=given.story)
 

@@ -126,6 +126,8 @@ class Host:
         self.boots = 1
         self.booted_us = -UPTIME_US
         """When it was started, in microseconds of the loop's time."""
+        self.step_us = 0
+        """How far ahead its wall clock is for every process that is started from now on."""
 
     def reboot(self, now_us: int) -> None:
         """Start again: the boot clock begins anew, under another name."""
@@ -138,6 +140,7 @@ class ProcessClock(VirtualClock):
 
     def __init__(self, loop: VirtualLoop, host: Host) -> None:
         super().__init__(loop)
+        self.jump_us = host.step_us
         self.boot_id = f"boot {host.boots}"
         self._booted_us = host.booted_us
 

@@ -206,6 +206,8 @@ class World:
         self.host = Host()
         self.clock = VirtualClock(self.loop)
         """The true time."""
+        self.outside = contextvars.Context()
+        """No process's context: for what happens whatever becomes of them."""
         self.broker = FakeBroker(self.clock)
         self.acme = FakeVenue(self.clock)
         """A venue that executes every close it gets."""
