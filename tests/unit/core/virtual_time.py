@@ -71,11 +71,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 ready.append(handle)
                 handle = asyncio.Handle(_nothing, (), self, contextvars.Context())
             self._ready.append(handle)
-        timers, others = [], []
+        timers: list[asyncio.TimerHandle] = []
+        others: list[asyncio.TimerHandle] = []
         for timer in self._scheduled:
             (timers if _belongs(timer, process) else others).append(timer)
         for timer in timers:
-            timer._scheduled = False
+            timer._scheduled = False  # type: ignore[attr-defined]  # the base class's own mark
             self._timer_cancelled_count -= timer.cancelled()
         self._scheduled[:] = others
         heapq.heapify(self._scheduled)
