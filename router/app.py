@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from router.broker import Consumer, Names, Publisher, Witness, check, connect, declare, open_channel
+from router.broker import Consumer, Names, Publisher, Witness, close, connect, declare, open_channel
 from router.clock import SystemClock
 from router.config import Config, parse_rate
 from router.dispatch import Dispatcher
@@ -98,13 +98,16 @@ async def run_worker(
         if journal is None:
             return
         stack.push_async_callback(journal.close)
+        journal.on_unreadable = metrics.row_unreadable
         transport = await stack.enter_async_context(HttpTransport())
-        publisher = Publisher(config.broker, metrics)
+        publisher = Publisher(config.broker)
         stack.push_async_callback(publisher.close)
         venues = build_venues(config, clock)
         outbox = Outbox(journal, publisher, clock, metrics)
         overdue = Overdue(journal, outbox, clock)
-        marks = Marks(journal, Witness(config.broker), clock)
+        witness = Witness(config.broker)
+        stack.push_async_callback(witness.close)
+        marks = Marks(journal, witness, clock)
         dispatcher = Dispatcher(venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s)
         resolver = Resolver(dispatcher, journal, outbox, resolve_for_s=config.worker.resolve_for_s)
         worker = Worker(
@@ -216,7 +219,7 @@ async def run_feed(config: Config, *, stop: asyncio.Event, on_ready: Callable[[]
         checks["journal"] = lambda: journal.writable
         transport = await stack.enter_async_context(HttpTransport())
         sockets = await stack.enter_async_context(WebSockets())
-        publisher = Publisher(config.broker, metrics)
+        publisher = Publisher(config.broker)
         stack.push_async_callback(publisher.close)
         venues = build_venues(config, clock)
         outbox = Outbox(journal, publisher, clock, metrics)
@@ -248,12 +251,12 @@ async def _find_topology(config: Config, found: asyncio.Event) -> None:
     """Declare or check the broker's objects, so that events find their exchange; wait for the broker if need be."""
     while True:
         try:
-            connection = await connect(config.broker, "topology")
-            try:
-                bring = declare if config.broker.declare else check
-                await bring(await open_channel(connection), Names(config.broker.prefix), ())
-            finally:
-                await connection.close()
+            if config.broker.declare:
+                connection = await connect(config.broker, "topology")
+                try:
+                    await declare(await open_channel(connection), Names(config.broker.prefix), ())
+                finally:
+                    await close(connection)
             found.set()
             await asyncio.Event().wait()  # a part that must run does not return
         except BrokerUnavailable as error:

@@ -44,10 +44,13 @@ class Marks:
         others = {mark.journal_id for mark in marks} - {self._journal.journal_id}
         if others:
             raise ConfigError([OTHER_JOURNAL])
-        if await self._journal.certify([mark.id for mark in marks]):
-            _log.error("the journal was put back: closes are looked up before they are sent", marks=len(marks))
-        if not marks:
-            _log.warning("the journal's witness is empty", journal_id=self._journal.journal_id)
+        found = await self._journal.certify([mark.id for mark in marks])
+        if found == "put back":
+            _log.error("journal_restored", marks=len(marks), meaning="closes are looked up before they are sent")
+        elif found == "unwitnessed":
+            _log.error(
+                "journal_unwitnessed", meaning="the stream of marks is empty: nobody knows of a restored journal"
+            )
 
     async def run(self) -> None:
         """Certify whenever that is due, and write marks, until cancelled. Raises `ConfigError` as `certify` does."""

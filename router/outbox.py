@@ -338,7 +338,7 @@ class Outbox:
             wide = WAITING if queue.confirms or queue.diverting_us else UNCONFIRMED
             stuck = queue.stuck and not queue.diverting_us
             room[name] = 0 if stuck else max(wide - queue.held, 0)
-        if self._publisher.blocked:
+        if self._publisher.blocked or not self._journal.writable:
             return
         found = await self._journal.unpublished(room=room, per_queue=UNCONFIRMED, limit=CLAIM)
         self._more = bool(found)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -10,7 +11,7 @@ from router import answers
 from router.attempt import SEND_BY_US, begin, priority
 from router.clock import to_us
 from router.delivery import Delivery
-from router.exchange import Refused, Request
+from router.exchange import NoParams, Refused, Request
 from router.intake import objection
 from router.job import Job
 from router.ports import Clock, JournalClock
@@ -76,6 +77,10 @@ class Planner:
             fresh = replace(fresh, position=venue.exchange.position(command))
         if lost:
             return self._look(fresh, now)
+        if isinstance(command, Cancel) and delivery.redelivered:
+            # It may have left without a row while the journal was away: a refusal of this one says nothing of that one.
+            first = delivery.sent_us or now
+            fresh = replace(fresh, attempts=1, first_sent_us=first, last_sent_us=now, unanswered=True)
         if not venue.limiter.take(command.account, request.scopes, priority(command)):
             return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US))
         job = begin(fresh, venue, now, venue.earliest_ms(now, self._clock))
@@ -91,11 +96,11 @@ class Planner:
         return not journal.first_epoch and journal.earliest_us() < journal.epoch_us + self._max_horizon_us + SEND_BY_US
 
     def _find(self, fresh: Job, venue: Venue, now: int) -> Plan:
-        """Begin by finding the order of the targeted close. What the venue cannot take is refused at once."""
-        trial = venue.exchange.request(replace(fresh.command, order_id="0"), fresh.client_order_id)
-        if isinstance(trial, Refused) and fresh.command.params:
-            job, result = answers.settled(fresh, trial, "router", now)
-            return Plan(job=job, result=result)
+        """Begin by finding the order of the targeted close. `params` that the venue does not take are refused now."""
+        try:
+            msgspec.convert(fresh.command.params, venue.exchange.params_types.get("cancel", NoParams))
+        except msgspec.ValidationError as error:
+            return refuse(fresh, "invalid_command", f"params: {error}", now)
         return Plan(job=replace(fresh, step="find", next_us=now))
 
     def _look(self, fresh: Job, now: int) -> Plan:

@@ -1,7 +1,7 @@
 """What the core needs of the outside, as Protocols. `router/app.py` names the classes that fulfil them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ from router.exchange import Response, SignedRequest
 from router.job import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved
 from router.stream import Change, Known
 from schemas.commands import Close
-from schemas.events import FeedStatus
+from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
 
 
@@ -111,15 +111,18 @@ class EventPublisher(Protocol):
     """Order events to the broker."""
 
     async def publish_event(self, stored: StoredEvent) -> None:
-        """Publish an event to the topic exchange and its copies to their reply queues; return once confirmed.
+        """Publish an event to the topic exchange; return once confirmed.
 
-        A copy whose queue is gone is dropped. Raises `PublishFailed`; the same event may be published again.
-        Calls begun one after another reach the topic exchange in that order.
+        Raises `PublishFailed`; the same event may be published again. Calls begun one after another reach the topic
+        exchange in that order.
         """
         ...
 
-    async def publish_copies(self, stored: StoredEvent) -> None:
-        """Publish only the copies. Raises `PublishFailed`."""
+    async def publish_copy(self, event: OrderEvent, copy: Copy) -> None:
+        """Publish an event to one reply queue, and wait for its confirm as long as the channel lives.
+
+        Raises `Unroutable` when the queue is gone, `PublishFailed`.
+        """
         ...
 
     async def publish_status(self, status: FeedStatus) -> None:
@@ -243,6 +246,11 @@ class Journal(JobJournal, Protocol):
 class ResultJournal(Protocol):
     """The part of the journal that answers wait in. Every method but `published` raises `JournalUnavailable`."""
 
+    @property
+    def writable(self) -> bool:
+        """Whether the last transaction was committed."""
+        ...
+
     async def unpublished(self, *, room: Mapping[str, int], per_queue: int, limit: int) -> Sequence[Outgoing]:
         """Claim results that nobody publishes now: per reply queue at most `per_queue`, or as `room` says.
 
@@ -272,6 +280,9 @@ class ResultJournal(Protocol):
         ...
 
 
+Comparison = Literal["same", "put back", "unwitnessed"]
+
+
 class MarkJournal(Protocol):
     """The part of the journal that a witness outside is compared with. Methods raise `JournalUnavailable`."""
 
@@ -289,11 +300,11 @@ class MarkJournal(Protocol):
         """Store a new mark if anything was committed since the last one; return it."""
         ...
 
-    async def certify(self, marks: Collection[str]) -> bool:
+    async def certify(self, marks: Collection[str]) -> Comparison:
         """Compare with marks that a witness has seen stored, and go into use.
 
         One that is missing says that the journal was put back, or takes the place of another: it is stored now, and a
-        new epoch begins. Returns whether one did.
+        new epoch begins. None at all, beside a journal that has some, say nothing.
         """
         ...
 

@@ -34,8 +34,9 @@ class Supervision:
 
     async def until(self, stop: asyncio.Event) -> None:
         """Wait until `stop` is set, or a part ends."""
-        stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait([stopping, self._ended], return_when=asyncio.FIRST_COMPLETED)
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        ended: asyncio.Future[Any] = self._ended
+        await asyncio.wait([stopping, ended], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         with suppress(asyncio.CancelledError):
             await stopping

@@ -1,9 +1,10 @@
-"""RabbitMQ: the only importer of aio_pika."""
+"""RabbitMQ through aio-pika: the only importer of it."""
 
 from router.broker.caller import Caller
-from router.broker.connection import connect, open_channel
+from router.broker.connection import close, connect, open_channel
 from router.broker.consumer import Consumer
 from router.broker.publisher import Publisher
-from router.broker.topology import Names, check, declare
+from router.broker.topology import Names, declare, find
+from router.broker.witness import Witness
 
-__all__ = ["Caller", "Consumer", "Names", "Publisher", "check", "connect", "declare", "open_channel"]
+__all__ = ["Caller", "Consumer", "Names", "Publisher", "Witness", "close", "connect", "declare", "find", "open_channel"]

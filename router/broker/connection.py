@@ -1,18 +1,52 @@
-"""Open connections to the broker and say in one sentence why one did not open."""
+"""Open connections and channels to the broker, and say in one sentence why one did not open.
 
+Every call to the broker has a time limit, and whatever the library raises means the same: the connection is broken. A
+`CancelledError` that nobody here asked for is such a thing, too: aiormq cancels what waits when a connection ends.
+"""
+
+import asyncio
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError
-from aiormq.abc import AbstractChannel as Underlay
 from yarl import URL
 
-from router.broker.wire import Socket, Wire
+from router.broker.screen import Screen, Socket
 from router.config import Broker, masked
-from router.errors import BrokerUnavailable
+from router.errors import BrokerUnavailable, RouterError
 
-CONNECT_S = 10.0
+CALL_S: Final = 10.0
+"""How long any call to the broker may take."""
+CLOSE_S: Final = 3.0
+
+BROKEN: Final = (AMQPError, RuntimeError, OSError, TimeoutError, ValueError, AttributeError)
+"""What aio-pika and aiormq raise on a connection or a channel that is gone, or about to be."""
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Raise `BrokerUnavailable` for whatever says that the broker cannot be used; our own cancellation stays."""
+    try:
+        yield
+    except RouterError:
+        raise
+    except BROKEN as error:
+        raise BrokerUnavailable(f"{what}: {text(error)}") from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BrokerUnavailable(f"{what}: the connection ended meanwhile") from None
+
+
+def text(error: BaseException) -> str:
+    """Return an error's own words, on one line."""
+    words = " ".join(str(error).split())[:300]
+    return type(error).__name__ if not words or words.startswith("<") else words
 
 
 async def connect(config: Broker, name: str) -> AbstractConnection:
@@ -20,11 +54,11 @@ async def connect(config: Broker, name: str) -> AbstractConnection:
 
     Raises `BrokerUnavailable` with a sentence that holds no password.
     """
-    return (await connect_wire(config, name))[0]
+    return (await connect_screened(config, name))[0]
 
 
-async def connect_wire(config: Broker, name: str) -> tuple[AbstractConnection, Wire]:
-    """Open one connection as `connect` does, and return what lies under it too, for channels of our own."""
+async def connect_screened(config: Broker, name: str) -> tuple[AbstractConnection, Screen]:
+    """Open one connection as `connect` does, and return what its frames pass through."""
     socket = Socket()
     connection = aio_pika.Connection(
         URL(config.url).update_query(heartbeat=str(config.heartbeat_s)),
@@ -32,28 +66,27 @@ async def connect_wire(config: Broker, name: str) -> tuple[AbstractConnection, W
         client_properties={"connection_name": f"order-router {name}"},
     )
     connection.kwargs["transport_factory"] = socket  # aio_pika hands these to aiormq, and has no argument for this one
-    try:
-        await connection.connect(timeout=CONNECT_S)
-    except (AMQPError, OSError, TimeoutError, ValueError) as error:
-        why = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BrokerUnavailable(f"cannot connect to {masked(config.url)}: {why}") from None
-    assert socket.wire is not None
-    return connection, socket.wire
+    with named(f"cannot connect to {masked(config.url)}"):
+        async with asyncio.timeout(CALL_S):
+            await connection.connect(timeout=CALL_S)
+    if socket.screen is None:
+        raise BrokerUnavailable(f"cannot connect to {masked(config.url)}")
+    return connection, socket.screen
 
 
 async def open_channel(connection: AbstractConnection) -> AbstractChannel:
     """Open a channel whose publishes are confirmed, and raise when nothing took the message."""
-    try:
-        return await connection.channel(publisher_confirms=True, on_return_raises=True)
-    except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-        raise BrokerUnavailable(f"cannot open a channel: {type(error).__name__}") from None
+    with named("cannot open a channel"):
+        async with asyncio.timeout(CALL_S):
+            return await connection.channel(publisher_confirms=True, on_return_raises=True)
 
 
-async def underlay(channel: AbstractChannel) -> tuple[Underlay, int, int]:
-    """Return aiormq's channel, its number, and how long a frame on it may be."""
-    found = await channel.get_underlay_channel()
-    assert channel.number is not None
-    return found, channel.number, found.connection.connection_tune.frame_max
+async def close(connection: AbstractConnection | None) -> None:
+    """Close a connection, as far as that is possible."""
+    if connection is not None:
+        with suppress(BrokerUnavailable), named("cannot close"):
+            async with asyncio.timeout(CLOSE_S):
+                await connection.close()
 
 
 def _tls(config: Broker) -> ssl.SSLContext:

@@ -1,30 +1,29 @@
 """Take deliveries from the lanes, and come back whatever happens to the connection.
 
 A consumer that comes back without consumers after a reconnect is known, so there is no self-healing connection here:
-on any doubt the whole connection is dropped and opened again.
+on any doubt the whole connection is dropped and opened again. Each queue has a channel of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
+from typing import Any, Final
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import AMQPError
-from aiormq.abc import AbstractChannel as Underlay
-from aiormq.abc import DeliveredMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 
-from router.broker.connection import connect_wire, open_channel, underlay
-from router.broker.deliveries import Deliveries
-from router.broker.topology import Names, check, declare
-from router.broker.wire import Wire
+from router.broker.connection import CALL_S, close, connect, named, open_channel
+from router.broker.screen import DAMAGED
+from router.broker.topology import Names, consumed, declare
 from router.config import Broker
 from router.delivery import Delivery
-from router.errors import BrokerUnavailable
+from router.errors import BrokerUnavailable, JournalUnavailable
 
-RECONNECT_S = (0.1, 0.5, 1.0, 2.0, 5.0)
-WATCHDOG_S = 5.0
+RECONNECT_S: Final = (0.1, 0.5, 1.0, 2.0, 3.0)
+WATCHDOG_S: Final = 5.0
+STOP_S: Final = 2.0
 
 _log = structlog.get_logger(__name__)
 
@@ -32,21 +31,27 @@ _log = structlog.get_logger(__name__)
 class Consumer:
     """One connection that consumes every lane, `prefetch` each.
 
-    `handle` is called for every delivery and must return at once.
+    `handle` is called for every delivery and must return at once. `certify` is awaited before anything is consumed.
     """
 
-    def __init__(self, config: Broker, lanes: Sequence[tuple[str, str]], handle: Callable[[Delivery], None]) -> None:
+    def __init__(
+        self,
+        config: Broker,
+        lanes: Sequence[tuple[str, str]],
+        handle: Callable[[Delivery], None],
+        certify: Callable[[], Awaitable[None]],
+    ) -> None:
         self._config = config
         self._lanes = lanes
         self._names = Names(config.prefix)
         self._handle = handle
+        self._certify = certify
         self._connection: AbstractConnection | None = None
-        self._wire: Wire | None = None
-        self._channel: Underlay | None = None
-        self._consumers: list[str] = []
+        self._consumers: dict[str, AbstractQueue] = {}
         self._broken = asyncio.Event()
         self._started = False
         self._stopping = False
+        self._delivered_at = 0.0
 
     @property
     def consuming(self) -> bool:
@@ -54,16 +59,18 @@ class Consumer:
         return self._started and not self._broken.is_set() and not self._stopping
 
     async def run(self) -> None:
-        """Consume until `stop` is called."""
+        """Consume until `stop` is called. Raises what `certify` raises, but for a broker or a journal that is away."""
         failures = 0
         while not self._stopping:
             try:
                 await self._consume()
                 failures = 0
                 await self._watch()
-            except BrokerUnavailable as error:
-                _log.warning("not consuming", error=str(error))
+                why = "the connection was lost"
+            except (BrokerUnavailable, JournalUnavailable) as error:
+                why = str(error)
             if not self._stopping:
+                _log.warning("not consuming", error=why)
                 self._started = False
                 self._consumers.clear()
                 await self._drop()
@@ -73,77 +80,118 @@ class Consumer:
     async def stop(self) -> None:
         """Take nothing more. What was delivered may still be acknowledged until `close`."""
         self._stopping = True
-        for name in self._consumers:
-            with suppress(AMQPError, RuntimeError, OSError, TimeoutError):
-                assert self._channel is not None
-                await self._channel.basic_cancel(name, timeout=2)
+        consumers, self._consumers = self._consumers, {}
+        if consumers and not self._broken.is_set():
+            await asyncio.gather(*(self._cancel(name, queue) for name, queue in consumers.items()))
         self._broken.set()
 
     async def close(self) -> None:
         """Close the connection; what was not acknowledged goes back to its queue."""
         await self._drop()
 
+    async def _cancel(self, name: str, queue: AbstractQueue) -> None:
+        try:
+            with named("cannot stop consuming"):
+                async with asyncio.timeout(STOP_S):
+                    await queue.cancel(name)
+        except BrokerUnavailable as error:
+            _log.info("a lane was not stopped", queue=name, error=str(error))
+
     async def _consume(self) -> None:
         self._broken.clear()
-        self._connection, self._wire = await connect_wire(self._config, "consume")
+        self._connection = await connect(self._config, "consume")
         broke = partial(self._broke, self._connection)
         self._connection.close_callbacks.add(broke)
-        channel = await open_channel(self._connection)
-        channel.close_callbacks.add(broke)
-        ready = declare if self._config.declare else check
-        queues = await ready(channel, self._names, self._lanes)
-        try:
-            await self._start(channel, self._wire, queues, broke)
-        except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
-            raise BrokerUnavailable(f"cannot consume: {type(error).__name__}") from None
+        if self._config.declare:
+            queues = await declare(await open_channel(self._connection), self._names, self._lanes)
+        else:
+            queues = consumed(self._names, self._lanes)
+        await self._certify()
+        for name in queues:
+            with named(f"cannot consume {name}"):
+                async with asyncio.timeout(CALL_S):
+                    await self._start(await open_channel(self._connection), name, broke)
+        if self._broken.is_set():
+            raise BrokerUnavailable("the connection was lost before it consumed")
         self._started = True
         _log.info("consuming", queues=sorted(queues))
 
-    async def _start(
-        self, channel: AbstractChannel, wire: Wire, queues: Iterable[str], broke: Callable[..., None]
-    ) -> None:
-        """Consume every queue, under its own name as the consumer's tag."""
+    async def _start(self, channel: AbstractChannel, name: str, broke: Callable[..., None]) -> None:
+        """Consume one queue, under its own name as the consumer's tag."""
+        channel.close_callbacks.add(broke)
         await channel.set_qos(prefetch_count=self._config.prefetch)
-        self._channel, number, _ = await underlay(channel)
-        self._channel.on_consumer_cancel_callbacks.add(broke)
-        deliveries = Deliveries(wire, number, self._handle, broke)
-        for name in queues:
-            deliveries.expect(name, None if name == self._names.unrouted_queue else name.split(".")[-2])
-            await self._channel.basic_consume(name, _never, consumer_tag=name)
-            self._consumers.append(name)
+        underlay = await channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(broke)
+        queue = await channel.get_queue(name, ensure=False)
+        venue = None if name == self._names.unrouted_queue else name.split(".")[-2]
+        await queue.consume(partial(self._hear, venue), consumer_tag=name)
+        self._consumers[name] = queue
+
+    async def _hear(self, venue: str | None, message: AbstractIncomingMessage) -> None:
+        """Hand a delivery over. aiormq cancels this when the connection ends: nothing of a command runs in it."""
+        self._delivered_at = time.monotonic()
+        self._handle(delivery(message, venue))
 
     def _broke(self, connection: AbstractConnection, *_: object) -> None:
         if connection is self._connection:  # not one that we have dropped, and that comes to its end only now
             self._broken.set()
 
     async def _watch(self) -> None:
-        """Return when deliveries are not possible any more. Queues that lost their consumer without a word count."""
+        """Return when deliveries are not possible any more. Queues that lost their consumer without a word count.
+
+        A connection that delivers is left alone; one that is slow has as long as it takes to count as dead.
+        """
         while not self._broken.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(WATCHDOG_S):
-                    await self._broken.wait()
-            if self._broken.is_set() or self._connection is None:
-                return
             try:
                 async with asyncio.timeout(WATCHDOG_S):
-                    channel = await self._connection.channel(publisher_confirms=False)
-                    for name in self._consumers:
-                        queue = await channel.declare_queue(name, passive=True)
-                        if not queue.declaration_result.consumer_count:
-                            raise BrokerUnavailable(f"queue {name} has lost its consumer")
-                    await channel.close()
-            except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
-                raise BrokerUnavailable(f"the connection is not usable: {type(error).__name__}") from None
+                    await self._broken.wait()
+            except TimeoutError:
+                if time.monotonic() - self._delivered_at > WATCHDOG_S and self._connection is not None:
+                    await self._look(self._connection)
+
+    async def _look(self, connection: AbstractConnection) -> None:
+        with named("the connection is not usable"):
+            async with asyncio.timeout(max(2 * self._config.heartbeat_s, CALL_S)):
+                channel = await connection.channel(publisher_confirms=False)
+                for name in list(self._consumers):
+                    queue = await channel.declare_queue(name, passive=True)
+                    if not queue.declaration_result.consumer_count and not self._stopping:
+                        raise BrokerUnavailable(f"queue {name} has lost its consumer")
+                await channel.close()
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
-        if self._wire is not None:
-            self._wire.flush()  # the last acknowledgements
-        if connection is not None:
-            with suppress(AMQPError, RuntimeError, OSError, TimeoutError, asyncio.CancelledError):
-                async with asyncio.timeout(3):
-                    await connection.close()
+        await close(connection)
 
 
-async def _never(_: DeliveredMessage) -> None:
-    """Stand in for aiormq's callback: it never sees a delivery."""
+def delivery(message: AbstractIncomingMessage, venue: str | None) -> Delivery:
+    """Return a delivery as the worker reads it."""
+    headers = message.headers or {}
+    return Delivery(
+        body=message.body,
+        venue=venue,
+        routing_key=message.routing_key or "",
+        sender=message.user_id or "",
+        reply_to=message.reply_to or "",
+        correlation_id=message.correlation_id or "",
+        content_type=message.content_type or "",
+        content_encoding=message.content_encoding or "",
+        traceparent=_text(headers.get("traceparent")),
+        redelivered=bool(message.redelivered),
+        sent_us=_us(message.timestamp),
+        headers=headers,
+        message_id=message.message_id or "",
+        damaged=_text(headers.get(DAMAGED)),
+        ack=message.ack,
+        reject=partial(message.reject, requeue=False),
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes | bytearray):
+        value = bytes(value).decode("ascii", "replace")
+    return value[:128] if isinstance(value, str) else ""
+
+
+def _us(timestamp: Any) -> int | None:
+    return int(timestamp.timestamp()) * 1_000_000 if isinstance(timestamp, datetime) else None

@@ -1,8 +1,8 @@
-"""Publish results, poison and order events on a connection of their own, each message confirmed.
+"""Publish answers, poison and order events on a connection of their own, each message confirmed.
 
-Own connection, because under a memory alarm everything on a publishing connection is stuck, acks too. Several channels,
-because a publish to an exchange that is gone closes its channel and fails every publish in flight on it: replies go
-through the default exchange only, which is always there, and what a queue of one kind refuses holds up no other kind.
+Own connection, because under a memory alarm everything on a publishing connection is stuck, acks too. What goes to an
+exchange has a channel for that exchange: one that is missing or forbidden costs its own messages only. When too much
+hangs on a connection, everybody else moves to a new one (`router.broker.line`).
 """
 
 import asyncio
@@ -10,221 +10,288 @@ import itertools
 import re
 import time
 import uuid
-from contextlib import suppress
-from functools import lru_cache, partial
-from typing import Final
+from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import structlog
-from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AMQPError
+from aio_pika import DeliveryMode, Message
 from msgspec.structs import replace
+from pamqp.encode import field_table
 
-from router.broker import frames
-from router.broker.connection import connect_wire, open_channel, underlay
-from router.broker.outlet import Message, Outlet, Way
-from router.broker.topology import Names
-from router.broker.wire import Wire
+from router.broker.connection import CALL_S, connect_screened
+from router.broker.line import Line
+from router.broker.screen import MAX_TABLE
+from router.broker.topology import DIRECT, Names
 from router.config import Broker
 from router.delivery import Delivery
-from router.errors import Unroutable
+from router.errors import BrokerUnavailable, PublishFailed, Unroutable
 from router.events import Copy, StoredEvent
 from router.job import Reply
-from router.telemetry import Metrics
 from schemas.codec import JSON, encode_event, encode_result
 from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
 
 MAX_SYMBOL: Final = 64
-KNOWN: Final = 1024
-"""How many tables of headers are kept: there are few senders, accounts and outcomes."""
+KEEP_S: Final = 0.5
+LATE: Final = 64
+"""So many publishes that hang are enough: the others move to a connection of their own."""
+OLD_LINES: Final = 4
 _NO_WORD = re.compile(r"[^A-Za-z0-9_:/-]")
-BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count")
+BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-damaged")
 
 _log = structlog.get_logger(__name__)
 
 
 class Publisher:
-    """Results to reply queues, poison to the dead-letter exchange."""
+    """Answers to reply queues and the results queue, poison to the dead letters, order events.
 
-    def __init__(self, config: Broker, metrics: Metrics) -> None:
+    `refused` tells what may not be written to, and why.
+    """
+
+    def __init__(self, config: Broker) -> None:
+        self.refused: dict[str, str] = {}
         self._config = config
         self._names = Names(config.prefix)
-        self._metrics = metrics
         # A random id for each message would cost more than encoding it.
         self._process = uuid.uuid4().hex
         self._numbers = itertools.count(1)
-        self._connection: AbstractConnection | None = None
-        self._wire: Wire | None = None
-        self._opening = asyncio.Lock()
-        self._outlets: dict[str, Outlet] = {}
+        self._line: Line | None = None
+        self._old: list[Line] = []
+        self._failing = False
+        self._closed = False
+        self._opening: asyncio.Task[Line] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._side: set[asyncio.Task[None]] = set()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the broker takes nothing now: an alarm of its own, or there is no connection."""
+        line = self._line
+        return self._failing if line is None or line.gone else line.blocked
+
+    def may_publish(self, reply_to: str) -> bool:
+        """Say whether results may go to a queue of that name. See `router.ports.Publisher`."""
+        return not self._names.ours(reply_to)
 
     async def publish(self, reply: Reply, result: Result, sender: str) -> None:
-        """Publish a result to its reply queue, or to the results queue. See `router.ports.Publisher`."""
-        body = encode_result(result, reply.content_type)
-        headers = _of_result(sender, result.venue or "", result.account or "", result.outcome)
-        if reply.traceparent:
-            headers = frames.extended(headers, "traceparent", reply.traceparent)
-        send = partial(
-            self._send,
-            body=body,
-            headers=headers,
-            content_type=reply.content_type,
-            correlation_id=reply.correlation_id,
-            type_="order.result",
-        )
-        if reply.reply_to and not self._names.ours(reply.reply_to):
-            try:
-                return await send("", reply.reply_to)
-            except Unroutable as error:
-                # One sender's queue that is gone, full or forbidden must hold up nobody else's answers.
-                self._metrics.unroutable()
-                _log.warning("a result goes to the results queue", command_id=result.command_id, error=str(error))
+        """Publish a result to its reply queue. See `router.ports.Publisher`."""
+        # With `mandatory` a direct reply is delivered and returned (RabbitMQ 3.10 to 4.3, from another connection).
+        mandatory = not reply.reply_to.startswith(DIRECT)
+        message = self._result(reply, result, sender)
+        await self._send(f"to {reply.reply_to}", "", reply.reply_to, message, mandatory=mandatory)
+
+    async def divert(self, reply: Reply, result: Result, sender: str) -> None:
+        """Publish a result to the results queue. See `router.ports.Publisher`."""
         key = f"{result.venue or '_'}.{result.account or '_'}.{result.outcome}"
-        return await send(self._names.results, key)
+        await self._limited("results", self._names.results, key, self._result(reply, result, sender))
+
+    def abandon(self, reply_to: str) -> None:
+        """Give a reply queue up. See `router.ports.Publisher`."""
+        for line in (self._line, *self._old):
+            closing = line.abandon(f"to {reply_to}") if line is not None else None
+            if closing is not None:
+                self._aside(_awaited(closing))
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         """Publish poison unchanged, with the reason in its headers. Raises `PublishFailed`."""
+        why = {"x-dead-reason": reason, "x-dead-detail": detail[:300]}
         # What the broker wrote about earlier deaths stays out: only what it dead-letters itself carries x-death.
         kept = {name: value for name, value in delivery.headers.items() if not name.startswith(BROKERS_OWN)}
-        why = {"x-dead-reason": reason, "x-dead-detail": detail[:300]}
-        try:
-            headers = frames.table({**kept, **why})
-        except ValueError:  # what can be read from a table and not be written into one, such as a text that is no UTF-8
-            headers = frames.table(why)
-        await self._send(
-            self._names.dead,
-            delivery.routing_key or "_",
+        message = self._message(
             delivery.body,
-            headers,
+            {**kept, **why} if _fits(kept) else why,
             content_type=delivery.content_type,
             correlation_id=delivery.correlation_id,
             reply_to=delivery.reply_to,
         )
+        await self._limited("dead", self._names.dead, delivery.routing_key or "_", message)
 
     async def publish_event(self, stored: StoredEvent) -> None:
-        """Publish an event to the topic exchange and its copies. See `router.ports.EventPublisher`."""
+        """Publish an event to the topic exchange. See `router.ports.EventPublisher`."""
         event = stored.event
         key = f"{event.venue}.{event.account}.{symbol_word(event.symbol)}.{event.status}"
-        copies = asyncio.create_task(self.publish_copies(stored), name="copies") if stored.copies else None
-        try:
-            # In this task, not in one of its own: that is what keeps the order of calls begun one after another.
-            await self._send(
-                self._names.events,
-                key,
-                encode_event(event),
-                _about(event.venue, event.account, event.status),
-                content_type=JSON,
-                type_="order.event",
-                mandatory=False,
-            )
-        finally:
-            if copies is not None:
-                await asyncio.wait([copies])
-        if copies is not None:
-            copies.result()
+        message = self._event(event, JSON)
+        await self._limited("events", self._names.events, key, message, mandatory=False)
 
-    async def publish_copies(self, stored: StoredEvent) -> None:
-        """Publish only the copies for reply queues; one whose queue is gone is dropped."""
-        await asyncio.gather(*(self._publish_copy(stored.event, copy) for copy in stored.copies))
+    async def publish_copy(self, event: OrderEvent, copy: Copy) -> None:
+        """Publish an event to one reply queue. See `router.ports.EventPublisher`."""
+        reply = copy.reply
+        if not reply.reply_to or self._names.ours(reply.reply_to):
+            return
+        message = self._event(replace(event, command_id=copy.command_id), reply.content_type, reply)
+        # A lane of its own: events are many, and an answer must not wait behind them.
+        mandatory = not reply.reply_to.startswith(DIRECT)
+        await self._send(f"events to {reply.reply_to}", "", reply.reply_to, message, mandatory=mandatory)
 
     async def publish_status(self, status: FeedStatus) -> None:
         """Publish whether an account's events are complete."""
-        await self._send(
-            self._names.events,
-            f"{status.venue}.{status.account}._feed.{status.status}",
-            encode_event(status),
-            _about(status.venue, status.account, status.status),
-            content_type=JSON,
-            type_="feed.status",
-            mandatory=False,
+        key = f"{status.venue}.{status.account}._feed.{status.status}"
+        message = self._message(
+            encode_event(status), _about(status.venue, status.account, status.status), type_="feed.status"
         )
-
-    async def _publish_copy(self, event: OrderEvent, copy: Copy) -> None:
-        reply = copy.reply
-        if self._names.ours(reply.reply_to):
-            return
-        headers = _about(event.venue, event.account, event.status)
-        if reply.traceparent:
-            headers = frames.extended(headers, "traceparent", reply.traceparent)
-        try:
-            await self._send(
-                "",
-                reply.reply_to,
-                encode_event(replace(event, command_id=copy.command_id), reply.content_type),
-                headers,
-                content_type=reply.content_type,
-                correlation_id=reply.correlation_id,
-                type_="order.event",
-                kind="copies",
-            )
-        except Unroutable:
-            _log.debug("a copy of an event was dropped: its reply queue is gone", event_id=event.event_id)
+        await self._limited("events", self._names.events, key, message, mandatory=False)
 
     async def close(self) -> None:
-        """Close the connection."""
-        for outlet in self._outlets.values():
-            outlet.close()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(AMQPError, RuntimeError, OSError, TimeoutError):
-                async with asyncio.timeout(3):
-                    await connection.close()
+        """Close every connection."""
+        self._closed = True
+        tasks = [task for task in (self._keeping, self._opening, *self._side) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        lines = [line for line in (self._line, *self._old) if line is not None]
+        self._line, self._old = None, []
+        await asyncio.gather(*(line.close() for line in lines))
 
-    async def _send(
+    def _result(self, reply: Reply, result: Result, sender: str) -> Message:
+        headers: dict[str, Any] = {
+            "x-sender": sender,
+            "x-venue": result.venue or "",
+            "x-account": result.account or "",
+            "x-outcome": result.outcome,
+        }
+        if reply.traceparent:
+            headers["traceparent"] = reply.traceparent
+        body = encode_result(result, reply.content_type)
+        return self._message(
+            body,
+            headers,
+            content_type=reply.content_type,
+            correlation_id=reply.correlation_id,
+            type_="order.result",
+        )
+
+    def _event(self, event: OrderEvent, content_type: str, reply: Reply | None = None) -> Message:
+        headers = _about(event.venue, event.account, event.status)
+        if reply is not None and reply.traceparent:
+            headers["traceparent"] = reply.traceparent
+        return self._message(
+            encode_event(event, content_type),
+            headers,
+            content_type=content_type,
+            correlation_id=reply.correlation_id if reply is not None else "",
+            type_="order.event",
+        )
+
+    def _message(
         self,
-        exchange: str,
-        key: str,
         body: bytes,
-        headers: bytes,
+        headers: Mapping[str, Any],
         *,
-        content_type: str = "",
+        content_type: str = JSON,
         correlation_id: str = "",
         reply_to: str = "",
         type_: str = "",
-        mandatory: bool = True,
-        kind: str = "",
-    ) -> None:
+    ) -> Message:
         # Returns are matched by message id: a shared one would confirm the wrong publish.
-        message_id = f"{self._process}-{next(self._numbers):x}"
-        properties = frames.properties(
-            message_id=message_id,
-            timestamp_s=int(time.time()),
-            headers=headers,
+        return Message(
+            body,
+            headers=dict(headers),
             content_type=content_type,
-            correlation_id=correlation_id,
-            reply_to=reply_to,
-            type_=type_,
+            correlation_id=correlation_id or None,
+            reply_to=reply_to or None,
+            message_id=f"{self._process}-{next(self._numbers):x}",
+            timestamp=datetime.fromtimestamp(int(time.time()), UTC),
+            type=type_ or None,
             app_id="order-router",
+            delivery_mode=DeliveryMode.PERSISTENT,
         )
-        message = Message(
-            exchange=exchange,
-            key=key,
-            message_id=message_id,
-            properties=properties,
-            body=body,
-            mandatory=mandatory,
-        )
-        await self._outlet(kind or self._kind(exchange)).publish(message)
 
-    def _kind(self, exchange: str) -> str:
-        """Return which channel an exchange is published to on."""
-        if exchange == self._names.events:
-            return "events"
-        return "system" if exchange else "replies"
+    async def _limited(self, lane: str, exchange: str, key: str, message: Message, *, mandatory: bool = True) -> None:
+        try:
+            async with asyncio.timeout(CALL_S):
+                await self._send(lane, exchange, key, message, mandatory=mandatory)
+        except TimeoutError:
+            raise PublishFailed(f"exchange {exchange} did not confirm within {CALL_S:g} s") from None
+        except Unroutable as error:
+            raise PublishFailed(str(error)) from None
 
-    def _outlet(self, kind: str) -> Outlet:
-        outlet = self._outlets.get(kind)
-        if outlet is None:
-            outlet = self._outlets[kind] = Outlet(self._open)
-        return outlet
+    async def _send(self, lane: str, exchange: str, key: str, message: Message, *, mandatory: bool) -> None:
+        line = self._line
+        if line is None or line.gone:
+            line = await self._connected()
+        await line.publish(lane, exchange, key, message, mandatory=mandatory)
+        if exchange and self.refused:
+            self.refused.pop(f"exchange {exchange}", None)
 
-    async def _open(self) -> Way:
-        async with self._opening:
-            if self._connection is None or self._wire is None or self._wire.gone:
-                self._connection, self._wire = await connect_wire(self._config, "publish")
-            channel, wire = await open_channel(self._connection), self._wire
-        _, number, frame_max = await underlay(channel)
-        return Way(wire, number, frame_max)
+    async def _connected(self) -> Line:
+        """Connect, once for all that wait for it. Raises `PublishFailed`."""
+        if self._closed:
+            raise PublishFailed("closed")
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._connect())
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep(), name="publisher")
+        try:
+            return await asyncio.shield(self._opening)
+        except BrokerUnavailable as error:
+            raise PublishFailed(str(error)) from None
+
+    async def _connect(self) -> Line:
+        try:
+            connection, screen = await connect_screened(self._config, "publish")
+            line = Line(connection, screen, self._note_refused)
+            await line.refill()
+        except BrokerUnavailable:
+            self._failing = True
+            raise
+        finally:
+            self._opening = None
+        self._failing = False
+        if self._line is not None:
+            self._old.append(self._line)
+        self._line = line
+        return line
+
+    async def _keep(self) -> None:
+        """Keep a connection that answers, with channels ready; let old ones end."""
+        while True:
+            await asyncio.sleep(KEEP_S)
+            try:
+                await self._look()
+            except (BrokerUnavailable, PublishFailed) as error:
+                _log.warning("the broker takes no answers", error=str(error))
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                    raise
+                _log.exception("the publisher could not be kept up", error=type(error).__name__)
+
+    async def _look(self) -> None:
+        line = self._line
+        if line is None or line.gone:
+            await self._connected()
+        elif line.late() >= LATE and not line.blocked and len(self._old) < OLD_LINES:
+            _log.warning("answers move to a connection of their own", late=line.late())
+            await self._connected()
+        elif not line.blocked:
+            await line.refill()
+        for old in list(self._old):
+            if old.gone or not old.under_way:
+                self._old.remove(old)
+                await old.close()
+
+    def _note_refused(self, what: str, why: str) -> None:
+        if what.startswith("exchange") and what not in self.refused:
+            self.refused[what] = why
+            _log.error("a permission is missing", object=what, why=why)
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+
+
+async def _awaited(work: Any) -> None:
+    await work
+
+
+def _fits(headers: Mapping[str, Any]) -> bool:
+    """Say whether headers can be written again, with room for the reason."""
+    try:
+        return len(field_table(dict(headers))) < MAX_TABLE
+    except (Exception, RecursionError):  # what can be read from a table and not be written into one
+        return False
 
 
 def symbol_word(symbol: str | None) -> str:
@@ -236,11 +303,5 @@ def symbol_word(symbol: str | None) -> str:
     return _NO_WORD.sub("_", (symbol or "")[:MAX_SYMBOL]) or "_"
 
 
-@lru_cache(maxsize=KNOWN)
-def _of_result(sender: str, venue: str, account: str, outcome: str) -> bytes:
-    return frames.table({"x-sender": sender, "x-venue": venue, "x-account": account, "x-outcome": outcome})
-
-
-@lru_cache(maxsize=KNOWN)
-def _about(venue: str, account: str, status: str) -> bytes:
-    return frames.table({"x-venue": venue, "x-account": account, "x-status": status})
+def _about(venue: str, account: str, status: str) -> dict[str, Any]:
+    return {"x-venue": venue, "x-account": account, "x-status": status}

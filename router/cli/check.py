@@ -78,7 +78,7 @@ async def _findings(settings: "Config", *, online: bool) -> AsyncIterator[Findin
 
 
 async def _broker(settings: "Config") -> Finding:
-    from router.broker import Names, check, connect, open_channel
+    from router.broker import Names, close, connect, find, open_channel
     from router.config import masked
     from router.errors import BrokerUnavailable
 
@@ -87,15 +87,15 @@ async def _broker(settings: "Config") -> Finding:
         connection = await connect(settings.broker, "check")
         try:
             channel = await open_channel(connection)
-            await check(channel, Names(settings.broker.prefix), settings.lanes())
+            await find(channel, Names(settings.broker.prefix), settings.lanes())
         except BrokerUnavailable as error:
             # A worker that declares brings what is missing.
             return Finding(check="broker", ok=settings.broker.declare, detail=f"connected to {url}; {error}")
         finally:
-            await connection.close()
+            await close(connection)
     except BrokerUnavailable as error:
         return Finding(check="broker", ok=False, detail=str(error))
-    return Finding(check="broker", ok=True, detail=f"connected to {url}; every exchange and queue is there")
+    return Finding(check="broker", ok=True, detail=f"connected to {url}; every queue is there")
 
 
 async def _journal(settings: "Config") -> Finding:

@@ -10,7 +10,7 @@ from router.cli.process import AsJson, ConfigFile, configured, run
 if TYPE_CHECKING:
     from router.config import Config
     from router.job import Job
-    from router.journal import Story
+    from router.journal import Story, Unreadable
 
 app = typer.Typer(
     help="What the journal knows: the story of one command, what is open, an operator's verdict.", no_args_is_help=True
@@ -43,6 +43,8 @@ def list_(
     json: AsJson = False,
 ) -> None:
     """List commands, those without a settled result first."""
+    from router.job import Job
+
     jobs = run(_listing(configured(config), state, limit))
     if json:
         import msgspec
@@ -50,7 +52,7 @@ def list_(
         typer.echo(msgspec.json.encode(jobs).decode())
         return
     for job in jobs:
-        typer.echo(_summary(job))
+        typer.echo(_summary(job) if isinstance(job, Job) else _unreadable(job))
     if not jobs:
         typer.echo("no commands", err=True)
 
@@ -74,6 +76,39 @@ def resolve(
     typer.echo(f"{_summary(job)}\nstored as seq {job.seq}; a running worker publishes it within seconds")
 
 
+@app.command()
+def adopt(config: ConfigFile = None) -> None:
+    """Declare that this journal takes the place of the one that was used on this broker before.
+
+    For a journal that is lost for good. Closes are then looked up at their venues before they are sent, until all that
+    the lost journal may have sent has expired. Stop every worker first.
+    """
+    journal_id = run(_adopt(configured(config)))
+    typer.echo(f"journal {journal_id} is the right one from now on; start the workers again")
+
+
+async def _adopt(config: "Config") -> str:
+    import secrets
+
+    from router.broker import Names, Witness, close, connect, declare, open_channel
+    from router.journal import open_journal
+    from router.ports import Mark
+
+    async with await open_journal(config.journal.url) as journal:
+        if config.broker.declare:
+            connection = await connect(config.broker, "adopt")
+            try:
+                await declare(await open_channel(connection), Names(config.broker.prefix), ())
+            finally:
+                await close(connection)
+        witness = Witness(config.broker)
+        try:
+            await witness.write(Mark(journal.journal_id, secrets.token_hex(12), adopts=True))
+        finally:
+            await witness.close()
+        return journal.journal_id
+
+
 async def _stories(config: "Config", sender: str | None, command_id: str) -> "Sequence[Story]":
     from router.errors import UserError
     from router.journal import open_journal
@@ -85,7 +120,7 @@ async def _stories(config: "Config", sender: str | None, command_id: str) -> "Se
     return stories
 
 
-async def _listing(config: "Config", state: StateName | None, limit: int) -> "Sequence[Job]":
+async def _listing(config: "Config", state: StateName | None, limit: int) -> "Sequence[Job | Unreadable]":
     from router.journal import open_journal
 
     async with await open_journal(config.journal.url) as journal:
@@ -96,7 +131,6 @@ async def _resolve(
     config: "Config", sender: str | None, command_id: str, outcome: str, message: str, order_id: str | None
 ) -> "Job":
     from router.answers import settled
-    from router.clock import SystemClock
     from router.errors import UserError
     from router.exchange import Accepted, Done, Refused
     from router.journal import open_journal
@@ -115,12 +149,12 @@ async def _resolve(
             raise UserError(
                 f"{command_id!r} is not in doubt" if found else f"the journal knows no command {command_id!r}"
             )
-        job, result = settled(job, verdicts[outcome], "router", SystemClock().now_us())
+        job, result = settled(job, verdicts[outcome], "router", journal.latest_us())
         saved = await journal.save(job, result=result)
         if saved is None:
             raise UserError(f"{command_id!r} was settled by somebody else just now; look again")
         journal.note(job.sender, command_id, "resolved", f"by an operator: {outcome}, {message}")
-        return saved[0]
+        return saved.job
 
 
 def _lines(story: "Story") -> list[str]:
@@ -133,6 +167,10 @@ def _lines(story: "Story") -> list[str]:
         f"  {to_time(entry.at_us):%Y-%m-%d %H:%M:%S.%f}  {entry.event:14}  {entry.detail}" for entry in story.entries
     ]
     return lines
+
+
+def _unreadable(row: "Unreadable") -> str:
+    return f"{row.state:10}  {row.command_id}  {row.venue}  written by a newer version, or damaged: it cannot be read"
 
 
 def _summary(job: "Job") -> str:

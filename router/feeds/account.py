@@ -24,6 +24,7 @@ from router.errors import JournalUnavailable, LeaseLost, SendError
 from router.events import Lease, Recorded
 from router.feeds.claims import LateClaims
 from router.feeds.connection import Connection, Outside
+from router.feeds.copies import Copies
 from router.feeds.evidence import Settler
 from router.feeds.outflow import Outflow
 from router.feeds.recorder import Recorder
@@ -95,7 +96,8 @@ class AccountFeed:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._recorder: Recorder
         self._outflow: Outflow
-        self._claims = LateClaims(self._place, parts.journal, parts.publisher, outside.clock)
+        self._copies = Copies(parts.publisher, outside.clock)
+        self._claims = LateClaims(self._place, parts.journal, self._copies, outside.clock)
 
     async def run(self) -> None:
         """Feed until cancelled. Raises `LeaseLost` when the account has another owner."""
@@ -106,6 +108,7 @@ class AccountFeed:
             self._place,
             parts.journal,
             parts.publisher,
+            self._copies,
             self._clock,
             seq=position.seq,
             published_seq=position.published_seq,
@@ -134,6 +137,7 @@ class AccountFeed:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, *self._goodbyes, return_exceptions=True)
+            await self._copies.close()
 
     async def _farewell(self, tasks: "list[asyncio.Task[None]]") -> None:
         """Stop listening, say so, and publish what is left, if that is soon done."""
@@ -146,6 +150,7 @@ class AccountFeed:
             async with asyncio.timeout(FAREWELL_S):
                 await self._outflow.emptied()
                 await self._recorder.mark()
+                await self._copies.emptied()
 
     async def _session(self) -> None:
         if self._feed.poll_s is not None:

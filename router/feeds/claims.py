@@ -1,9 +1,8 @@
-"""Commands that the journal shows only after an event about their order was numbered.
+"""Copies for commands that the journal names only after an event about their order was numbered.
 
-A cancel by order id leaves before its row is committed (README, "What a command pays for durability"), so on a shared
-journal its order's event can be there first. And a close whose answer was lost has no order id on record until somebody
-has found its order, which can take longer than its events are held. Such events are on the topic already; the copies
-for the command's reply queue follow.
+A close whose answer was lost has no order id on record until somebody has found its order, which can take longer than
+its events are held. So a cancel has none that left while the journal was away. Such events are on the topic already;
+the copies for the command's reply queue follow.
 """
 
 from collections import deque
@@ -14,9 +13,10 @@ import structlog
 from msgspec.structs import replace
 
 from router.clock import to_us
-from router.errors import JournalUnavailable, PublishFailed
+from router.errors import JournalUnavailable
 from router.events import StoredEvent
-from router.ports import Clock, EventJournal, EventPublisher
+from router.feeds.copies import Copies
+from router.ports import Clock, EventJournal
 
 AFTER_US: Final = 1_000_000
 HOPEFUL_US: Final = 120_000_000
@@ -32,10 +32,10 @@ _log = structlog.get_logger(__name__)
 class LateClaims:
     """The events of one account that nobody had claimed."""
 
-    def __init__(self, place: tuple[str, str], journal: EventJournal, publisher: EventPublisher, clock: Clock) -> None:
+    def __init__(self, place: tuple[str, str], journal: EventJournal, copies: Copies, clock: Clock) -> None:
         self._place = place
         self._journal = journal
-        self._publisher = publisher
+        self._copies = copies
         self._clock = clock
         self._once: deque[tuple[int, StoredEvent]] = deque(maxlen=KEPT)
         self._hopeful: dict[str, list[StoredEvent]] = {}
@@ -62,7 +62,7 @@ class LateClaims:
                 while due := self._due():
                     await self._copy(due)
                 await self._copy_hopeful()
-            except (JournalUnavailable, PublishFailed) as error:
+            except JournalUnavailable as error:
                 _log.info("late copies were not published", account="/".join(self._place), error=str(error))
 
     def _due(self) -> list[StoredEvent]:
@@ -90,5 +90,5 @@ class LateClaims:
             seen_us = to_us(stored.event.received_at)
             earlier = tuple(copy for copy in copies.get(stored.event.order_id, ()) if copy.received_us <= seen_us)
             if earlier:
-                await self._publisher.publish_copies(replace(stored, copies=earlier))
+                self._copies.put(replace(stored, copies=earlier))
         return copies.keys()

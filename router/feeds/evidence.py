@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router.dispatch import Dispatcher
-from router.errors import JournalUnavailable
+from router.errors import JournalUnavailable, UnreadableRow
 from router.events import Evidence
 from router.exchange import Accepted, Done, Refused
 from router.history import OrderRecord
@@ -60,7 +60,6 @@ class Settler:
         self._clock = clock
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._woken = asyncio.Event()
-        self._deliveries: set[asyncio.Task[None]] = set()
 
     def consider(self, evidence: Evidence) -> None:
         """Take what was seen of a command's order."""
@@ -71,7 +70,7 @@ class Settler:
 
     def look(self) -> None:
         """Let the resolver look now: commands were made due."""
-        self._dispatcher.on_parked(self._clock.now_us())
+        self._dispatcher.on_parked(self._journal.earliest_us())
 
     async def run(self) -> None:
         """Settle until cancelled."""
@@ -92,25 +91,28 @@ class Settler:
 
     async def _settle(self, key: tuple[str, str], kept: _Kept) -> bool:
         """Settle one command. `False`: it is still being sent."""
-        job = await self._journal.load(*key)
-        if job is None or job.state == "final":
+        try:
+            job = await self._journal.load(*key)
+        except UnreadableRow:
+            return True  # a newer version's: its own resolver looks
+        if job is None or (job.state == "final" and job.outcome != "rejected"):
             return True
         if job.state == "open" and job.step != "await":
             return False
         outcome = proven(job, kept.evidence.record)
+        if outcome is None and job.state == "final":
+            return True
         if outcome is None:
             return not kept.evidence.record.final or await self._look_now(job)
         concluded = await self._dispatcher.settle_by_event(job, outcome)
         if concluded is None:
-            return False
+            return job.state == "final"
         _log.info("settled by an event", venue=job.command.venue, command_id=job.command_id)
-        task = asyncio.create_task(self._outbox.deliver(concluded.outgoing), name=f"answer {job.command_id}")
-        self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
+        self._outbox.put(concluded.outgoing)
         return True
 
     async def _look_now(self, job: Job) -> bool:
-        now = self._clock.now_us()
+        now = self._journal.earliest_us()
         if await self._journal.save(replace(job, next_us=now)) is None:
             return False
         self.look()

@@ -14,6 +14,7 @@ import structlog
 
 from router.errors import JournalUnavailable, LeaseLost, PublishFailed
 from router.events import StoredEvent
+from router.feeds.copies import Copies
 from router.ports import Clock, EventJournal, EventPublisher
 from schemas.events import FeedStatus
 
@@ -36,6 +37,7 @@ class Outflow:
         place: tuple[str, str],
         journal: EventJournal,
         publisher: EventPublisher,
+        copies: Copies,
         clock: Clock,
         *,
         seq: int,
@@ -47,6 +49,7 @@ class Outflow:
         self._place = place
         self._journal = journal
         self._publisher = publisher
+        self._copies = copies
         self._clock = clock
         self._owned = owned
         self._told_seq = seq
@@ -75,7 +78,7 @@ class Outflow:
             await self._moved.wait()
 
     async def emptied(self) -> None:
-        """Wait until there is nothing left to publish."""
+        """Wait until there is nothing left to publish on the topic."""
         while self._behind or self._backlog or self._window:
             self._moved.clear()
             await self._moved.wait()
@@ -147,6 +150,7 @@ class Outflow:
         try:
             if isinstance(item, StoredEvent):
                 await self._publisher.publish_event(item)
+                self._copies.put(item)
             else:
                 await self._publisher.publish_status(item)
         except PublishFailed as error:

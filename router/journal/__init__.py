@@ -12,10 +12,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from router.errors import ConfigError
+from router.journal.commands import Unreadable
 from router.journal.store import Store
 from router.journal.story import Entry, Story
 
-__all__ = ["Entry", "Store", "Story", "open_journal"]
+__all__ = ["Entry", "Store", "Story", "Unreadable", "open_journal"]
 
 
 async def open_journal(url: str, *, on_commit: Callable[[float], None] | None = None, witnessed: bool = False) -> Store:

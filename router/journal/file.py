@@ -50,7 +50,7 @@ def _spelled(statement: Statement, now_us: int) -> tuple[str, Params]:
     sql, params = statement
     if isinstance(sql, str):
         text, timed = numbered(sql, len(params))
-        return text, (*params, now_us) if timed else params  # type: ignore[return-value,arg-type]  # rows come with a `Many` only
+        return text, (*params, now_us) if timed else params  # type: ignore[return-value]  # rows come with a `Many` only
     rows: Sequence[Any] = params
     size = 1 << (len(rows) - 1).bit_length()  # so that few texts have to be prepared
     nulls = (None,) * len(rows[0])

@@ -6,6 +6,7 @@ from typing import Final
 
 from router.journal.migrations import Epoch, begin_epoch, present_epoch
 from router.journal.statements import Steps
+from router.ports import Comparison
 
 KEPT_US: Final = 172_800_000_000
 """Two days: longer than the witness keeps them."""
@@ -13,6 +14,7 @@ HANDLED_US: Final = 3_000_000
 """A message that is handled alone is done within that, or its process has ended."""
 
 _MARK = """insert into marks (id, at_us) values ($1, now_us()) on conflict do nothing returning id"""
+_ANY = """select 1 from marks limit 1"""
 _RETIRE = """delete from marks where at_us < now_us() - $1 returning id"""
 _SEEN = """update clock set seen_us = now_us() where seen_us < now_us()"""
 _SUSPECT = """select pod, ended, now_us() - at_us from suspects where message = $1"""
@@ -30,14 +32,16 @@ def mark() -> Steps[str]:
     return name
 
 
-def certify(marks: Collection[str], timeline: str) -> Steps[tuple[Epoch, bool]]:
-    """Store the marks that are missing; any that is begins a new epoch. Return the epoch, and whether it is new."""
+def certify(marks: Collection[str], timeline: str) -> Steps[tuple[Epoch, Comparison]]:
+    """Store the marks that are missing; any that is begins a new epoch. Return the epoch, and what was found."""
+    if not marks and (yield _ANY, ()):
+        return (yield from present_epoch()), "unwitnessed"
     missing = False
     for name in marks:
         missing = bool((yield _MARK, (name,))) or missing
     if missing:
         yield from begin_epoch(timeline)
-    return (yield from present_epoch()), missing
+    return (yield from present_epoch()), "put back" if missing else "same"
 
 
 def retire() -> Steps[int]:

@@ -19,6 +19,7 @@ from router.journal.later import FLUSH_S, Later
 from router.journal.machine import Machine
 from router.journal.migrations import Epoch
 from router.journal.statements import Operation, T
+from router.ports import Comparison
 from router.stream import Change, Known
 from schemas.commands import Close
 from schemas.results import Result
@@ -228,15 +229,15 @@ class Store(ABC):
         self._marked = changes
         return name
 
-    async def certify(self, known: Collection[str]) -> bool:
+    async def certify(self, known: Collection[str]) -> Comparison:
         """Compare with marks that a witness has seen stored. See `router.ports.MarkJournal`."""
         opened = self._opened
-        epoch, begun = await self._write(partial(marks.certify, tuple(known), self._timeline))
+        epoch, found = await self._write(partial(marks.certify, tuple(known), self._timeline))
         if opened != self._opened:
             raise JournalUnavailable("the journal was lost meanwhile")
         self._began(epoch)
         self._certified = opened
-        return begun
+        return found
 
     def published(self, outbox_ids: Iterable[str]) -> None:
         """Mark results as confirmed, with some later commit."""

@@ -109,6 +109,9 @@ class Metrics:
         self._contradictions = _Labelled(
             self._counter("contradictions", "Final answers that evidence contradicted later", "venue")
         )
+        self._unreadable = _Labelled(
+            self._counter("rows_unreadable", "Rows of the journal that this version cannot read, set aside", "venue")
+        )
         self._failures = self._counter("delivery_failures", "Deliveries that a defect cut short")
 
     def _define_venues(self) -> None:
@@ -172,6 +175,10 @@ class Metrics:
     def diverted(self, reason: str) -> None:
         """Count a result that went to the results queue: `none` named, `ours`, `refused` by its queue, or `stuck`."""
         self._diverted[reason,].inc()
+
+    def row_unreadable(self, venue: str) -> None:
+        """Count a row that was set aside."""
+        self._unreadable[self._known(venue),].inc()
 
     def contradiction(self, venue: str) -> None:
         """Count a final answer that was contradicted later."""

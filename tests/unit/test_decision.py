@@ -23,6 +23,7 @@ from router.decision import (
     LookLater,
     LookNow,
     Settle,
+    Times,
     after_look,
     after_send,
 )
@@ -63,14 +64,14 @@ def sent(seen: Outcome | SendError, *, repeatable: bool, at: Job | None = None, 
 
 def looked(seen: Sight, at: Job, after_s: float) -> Finding:
     """Decide after a look that began so long after the last send."""
-    return after_look(
-        at,
-        seen,
-        not_after_us=NOT_AFTER_US,
+    times = Times(
         looked_us=NOW_US + round(after_s * S),
+        sent_us=at.last_sent_us or 0,
+        not_after_us=NOT_AFTER_US,
         quarantine_us=QUARANTINE_US,
         resolve_for_us=RESOLVE_FOR_US,
     )
+    return after_look(at, seen, times)
 
 
 ACCEPTED, DONE, REFUSED = Accepted(order_id="7"), Done(), Refused(code="insufficient_funds", venue_code="E1")
@@ -157,10 +158,11 @@ def test_a_hint_that_ends_after_the_deadline_is_not_waited_for() -> None:
 
 
 def test_tries_are_bounded() -> None:
-    """After ten of them the last cause is told."""
-    assert isinstance(sent(NOT_SENT, repeatable=False, at=job(tries=MAX_TRIES - 1)), Again)
-    assert isinstance(sent(NOT_SENT, repeatable=False, at=job(tries=MAX_TRIES)), Settle)
-    assert isinstance(sent(NOT_SENT, repeatable=True, at=job(tries=MAX_TRIES, attempts=1)), Doubt)
+    """After ten of them for one reason the last cause is told."""
+    few, many = {"venue_unavailable": MAX_TRIES - 2}, {"venue_unavailable": MAX_TRIES - 1}
+    assert isinstance(sent(NOT_SENT, repeatable=False, at=job(tried=few)), Again)
+    assert isinstance(sent(NOT_SENT, repeatable=False, at=job(tried=many)), Settle)
+    assert isinstance(sent(NOT_SENT, repeatable=True, at=job(tried=many, attempts=1)), Doubt)
 
 
 def test_a_hint_is_followed_until_the_deadline() -> None:
@@ -169,10 +171,16 @@ def test_a_hint_is_followed_until_the_deadline() -> None:
 
 
 def test_a_venues_own_bound_counts_too() -> None:
-    """A code that is worth only one more try gets only one."""
-    once = Retry(code="auth_failed", tries=2)
-    assert isinstance(sent(once, repeatable=False, at=job(tries=1)), Again)
-    assert isinstance(sent(once, repeatable=False, at=job(tries=2)), Settle)
+    """A code that is worth only one more try gets one more, and no second."""
+    once = Retry(code="auth_failed", tries=1)
+    assert isinstance(sent(once, repeatable=False, at=job()), Again)
+    assert isinstance(sent(once, repeatable=False, at=job(tried={"auth_failed": 1})), Settle)
+
+
+def test_tries_are_counted_for_each_reason() -> None:
+    """What was tried for another reason takes none of the tries for this one."""
+    before = {"rate_limited": 2, "venue_unavailable": MAX_TRIES - 2}
+    assert isinstance(sent(Retry(code="auth_failed", tries=1), repeatable=False, at=job(tries=9, tried=before)), Again)
 
 
 def test_waits_grow_and_are_bounded() -> None:

@@ -19,11 +19,11 @@ from tests.unit.core.virtual_time import VirtualClock, VirtualLoop
 
 S = 1_000_000
 NOW_US = 1_790_000_000 * S
-HORIZON_S = 300.0
+HORIZON_US = 300 * S
 
 
 async def _settled() -> None:
-    """Ack or requeue nothing."""
+    """Ack or reject nothing."""
 
 
 def delivery(command: Command | None = None, **fields: Any) -> Delivery:
@@ -39,11 +39,10 @@ def delivery(command: Command | None = None, **fields: Any) -> Delivery:
         "content_type": "",
         "traceparent": "",
         "redelivered": False,
-        "deliveries": 0,
         "sent_us": None,
         "headers": {},
         "ack": _settled,
-        "requeue": _settled,
+        "reject": _settled,
     }
     return Delivery(**{**known, **fields})
 
@@ -74,7 +73,7 @@ def venues() -> Mapping[str, Venue]:
 
 def against(venues: Mapping[str, Venue], command: Command, **fields: Any) -> Objection | None:
     """Ask for the objection to a command."""
-    return objection(delivery(command, **fields), command, venues, HORIZON_S, NOW_US)
+    return objection(delivery(command, **fields), command, venues, HORIZON_US, NOW_US)
 
 
 def code(found: Objection | None) -> str | None:

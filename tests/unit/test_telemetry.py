@@ -199,7 +199,9 @@ def _use_all(metrics: Metrics, venue: str) -> None:
     metrics.duplicate(venue)
     metrics.failed()
     metrics.dead_letter("invalid_command")
-    metrics.unroutable()
+    metrics.diverted("none")
+    metrics.contradiction(venue)
+    metrics.row_unreadable(venue)
     metrics.command_final(_result(venue=venue))
     metrics.command_confirmed(_result(venue=venue))
     metrics.dispatched(venue, "close", 0.01)
@@ -225,7 +227,8 @@ CONTRACT = {
     "venue_request_seconds": ("venue", "endpoint"), "retries": ("venue", "reason"),
     "rate_limit_wait_seconds": ("venue",), "in_flight": ("venue",), "in_doubt": ("venue",),
     "in_doubt_oldest_timestamp_seconds": ("venue",), "duplicates": ("venue",), "dead_letters": ("reason",),
-    "redeliveries": (), "results_unroutable": (), "journal_commit_seconds": (), "clock_skew_seconds": ("venue",),
+    "redeliveries": (), "results_diverted": ("reason",),
+    "contradictions": ("venue",), "journal_commit_seconds": (), "clock_skew_seconds": ("venue",),
     "event_loop_lag_seconds": (), "halted": ("venue",), "build_info": ("version",),
     "order_events": ("venue", "status"), "feed_up": ("venue", "account"),
     "feed_last_message_timestamp_seconds": ("venue", "account"), "feed_gaps": ("venue",), "feed_reconnects": ("venue",),
@@ -244,7 +247,10 @@ def test_names_and_labels_are_the_contracts(metrics: Metrics) -> None:
         found = {tuple(sorted(set(sample.labels) - {"le"})) for sample in family.samples}
         assert found == {tuple(sorted(labels))}, name
     ours = {name for name in families if name.startswith("order_router_")}
-    assert ours - {f"order_router_{name}" for name in CONTRACT} == {"order_router_delivery_failures"}
+    assert ours - {f"order_router_{name}" for name in CONTRACT} == {
+        "order_router_delivery_failures",
+        "order_router_rows_unreadable",
+    }
     assert {"process_cpu_seconds", "python_info", "python_gc_collections"} <= families.keys()
 
 
