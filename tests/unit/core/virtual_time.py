@@ -51,7 +51,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.elapsed_s
 
-    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> asyncio.Handle:
+    def call_soon(  # type: ignore[override]  # typeshed ties the arguments to the callback
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
         if self._held:
             whose = owner.get() if context is None else context.get(owner)
             if whose in self._held:
