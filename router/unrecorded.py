@@ -97,12 +97,25 @@ class Unrecorded:
         late = LateJournal(self._journal, admitting, self._clock)
         dispatcher = self._dispatcher.on(late)
         if plan.result is not None:
-            return await dispatcher.store(plan.job, result=plan.result)
-        at = Moment(self._clock.boot_us(), self._journal.latest_us())
-        concluded = await dispatcher.send(plan.job, plan.before, plan.request, at)
-        while concluded is not None and not late.recorded and not _is_final(concluded):
-            concluded = await self._go_on(dispatcher, concluded.job)
+            concluded = await dispatcher.store(plan.job, result=plan.result)
+        else:
+            at = Moment(self._clock.boot_us(), self._journal.latest_us())
+            concluded = await dispatcher.send(plan.job, plan.before, plan.request, at)
+        while concluded is not None and not late.recorded:
+            if _is_unproven(concluded):
+                concluded = await self._look(dispatcher, concluded.job)
+            elif _is_final(concluded):
+                break
+            else:
+                concluded = await self._go_on(dispatcher, concluded.job)
         return concluded
+
+    async def _look(self, dispatcher: Dispatcher, job: Job) -> Concluded | None:
+        """Look before a cancel without a row is refused: the same may have been published before, and have worked."""
+        now = self._journal.latest_us()
+        sent = {"attempts": max(job.attempts, 1), "tries": max(job.tries, 1), "last_sent_us": job.last_sent_us or now}
+        open_again = replace(job, state="open", step="look", outcome=None, unanswered=True, seq=0, **sent)
+        return await dispatcher.look(open_again, dispatcher.sweep())
 
     async def _go_on(self, dispatcher: Dispatcher, job: Job) -> Concluded | None:
         """Make the next turn of a cancel that has no row. At its deadline it is given up."""
@@ -118,6 +131,14 @@ class Unrecorded:
         if job.step == "look":
             return await dispatcher.look(job, dispatcher.sweep())
         return await dispatcher.send(job)
+
+
+def _is_unproven(concluded: Concluded) -> bool:
+    """Say whether a refusal may speak of a cancel that has worked already: no look has shown its order."""
+    result = concluded.result
+    if result is None or result.outcome != "rejected" or result.evidence == "query":
+        return False
+    return result.evidence == "response" or (result.reason is not None and result.reason.code == "expired")
 
 
 def _is_final(concluded: Concluded) -> bool:
