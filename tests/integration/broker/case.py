@@ -15,10 +15,10 @@ from router.config import Broker
 from router.delivery import Delivery
 from router.events import Copy, StoredEvent
 from router.job import Reply
-from router.telemetry import Metrics
 from schemas.codec import JSON
 from schemas.events import OrderEvent
 from schemas.results import Result
+from tests.bench import amqp
 from tests.stack import until
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
@@ -34,14 +34,19 @@ class Case:
         self.channel = channel
         self.names = Names(config.prefix)
         self.got: list[Delivery] = []
-        self.publisher = Publisher(config, Metrics())
-        self.consumer = Consumer(config, [("gmo_coin", "close")], self.got.append)
+        self.publisher = Publisher(config)
+        self.certified = 0
+        self.consumer = Consumer(config, [("gmo_coin", "close")], self.got.append, self._certify)
         self._running: asyncio.Task[None] | None = None
 
     async def consume(self) -> None:
         """Begin to consume, and have everything declared."""
         self._running = asyncio.create_task(self.consumer.run())
         await until(lambda: self.consumer.consuming)
+
+    async def _certify(self) -> None:
+        assert not self.got, "nothing is consumed before"
+        self.certified += 1
 
     async def end(self) -> None:
         """Consume no more: what is not acknowledged goes back."""
@@ -70,10 +75,19 @@ class Case:
                 await asyncio.sleep(0.01)
         return message
 
+    async def heard_raw(self, queue: str) -> bytes:
+        """Return the body of the next message of a queue, whatever its properties."""
+        found: list[bytes] = []
+        line = await amqp.connect(self.config.url, lambda _, body: found.append(body))
+        await line.consume(queue)
+        await until(lambda: bool(found))
+        await line.close()
+        return found[0]
+
     async def delete(self) -> None:
         """Leave nothing behind."""
         names = self.names
-        for queue in (names.lane("gmo_coin", "close"), names.results, names.dead, names.unrouted_queue):
+        for queue in (names.lane("gmo_coin", "close"), names.results, names.dead, names.unrouted_queue, names.journal):
             await self.channel.queue_delete(queue)
         for exchange in (names.commands, names.unrouted, names.results, names.events, names.dead):
             await self.channel.exchange_delete(exchange)

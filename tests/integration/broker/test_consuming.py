@@ -10,13 +10,13 @@ from typing import Any
 
 import aio_pika
 import pytest
+from aio_pika.exceptions import MessageProcessError
 from yarl import URL
 
 from router.config import Broker
 from schemas.codec import JSON
 from tests.integration.broker.case import LONG, NOW, Case, case, reply, result
 from tests.integration.broker.certificate import self_signed
-from tests.stack import until
 
 pytestmark = pytest.mark.integration
 
@@ -42,13 +42,19 @@ async def test_a_command_is_read_as_it_was_published(one: Case) -> None:
     assert (empty.body, empty.sender, empty.reply_to, empty.sent_us) == (b"", "", "", None)
 
 
-async def test_what_goes_back_is_delivered_again_and_counted(one: Case) -> None:
-    """A requeued delivery comes again as a redelivery, with the broker's count."""
-    await one.send(aio_pika.Message(b"1"))
-    for earlier in range(3):
-        await one.got[-1].requeue()
-        await until(lambda: len(one.got) == earlier + 2)  # noqa: B023 - awaited before the next
-        assert (one.got[-1].redelivered, one.got[-1].deliveries) == (True, earlier + 1)
+async def test_nothing_is_consumed_before_the_journal_is_certified(one: Case) -> None:
+    """The hook is awaited once the topology is there, on every connection."""
+    assert one.certified == 1
+
+
+async def test_what_is_rejected_is_dead_lettered_by_the_broker(one: Case) -> None:
+    """As it is, and beside nothing else."""
+    await one.send(aio_pika.Message(b"1", headers={"n": 1}), aio_pika.Message(b"2"))
+    await one.got[0].reject()
+    dead = await one.heard(one.names.dead)
+    assert (dead.body, dead.headers["n"]) == (b"1", 1)
+    assert "x-death" in dead.headers
+    await one.got[1].ack()
 
 
 async def test_the_broker_forgets_what_was_acknowledged_and_nothing_else(one: Case) -> None:
@@ -58,35 +64,28 @@ async def test_the_broker_forgets_what_was_acknowledged_and_nothing_else(one: Ca
     at_work = list(one.got)
     chance.shuffle(at_work)
     kept = {delivery.body for delivery in at_work[:40]}
-    back = {delivery.body for delivery in at_work[40:60]}
     for delivery in at_work[40:]:
-        await (delivery.requeue() if delivery.body in back else delivery.ack())
+        await delivery.ack()
         if chance.random() < 0.1:
             await asyncio.sleep(0)
-    await until(lambda: len(one.got) == 320)
-    assert {delivery.body for delivery in one.got[300:]} == back
     await one.end()
-    left = {(await one.heard(one.names.lane("gmo_coin", "close"))).body for _ in range(60)}
-    assert left == kept | back
+    left = {(await one.heard(one.names.lane("gmo_coin", "close"))).body for _ in range(40)}
+    assert left == kept
     queue = await one.channel.declare_queue(one.names.lane("gmo_coin", "close"), passive=True)
     assert queue.declaration_result.message_count == 0
 
 
 async def test_a_delivery_is_settled_once(one: Case) -> None:
-    """A second time raises, in the same turn and later: the broker would close the channel, with all its deliveries."""
-    await one.send(*(aio_pika.Message(b"%d" % number) for number in range(3)))
-    acked, back, last = one.got
+    """A second time raises and reaches nobody: the broker would close the channel, with all its deliveries."""
+    await one.send(*(aio_pika.Message(b"%d" % number) for number in range(2)))
+    acked, last = one.got
     await acked.ack()
-    await back.requeue()
-    for _ in range(2):
-        for settle in (acked.ack, acked.requeue, back.ack, back.requeue):
-            with pytest.raises(ValueError, match="settled"):
-                await settle()
-        await until(lambda: len(one.got) == 4)
+    for settle in (acked.ack, acked.reject):
+        with pytest.raises(MessageProcessError):
+            await settle()
     await last.ack()
-    await one.got[3].ack()
+    assert one.consumer.consuming
     await one.end()
-    assert len(one.got) == 4
     queue = await one.channel.declare_queue(one.names.lane("gmo_coin", "close"), passive=True)
     assert queue.declaration_result.message_count == 0
 
