@@ -16,6 +16,7 @@ import msgspec
 from schemas.commands import Command
 from schemas.events import FeedStatus, OrderEvent
 from schemas.fields import Account, Action, CommandId, Venue
+from schemas.nesting import MAX_DEPTH, json_is_deep, msgpack_is_deep
 from schemas.results import Result
 
 JSON: Final = "application/json"
@@ -68,6 +69,8 @@ def decode_command(body: bytes, content_type: str | None, content_encoding: str 
         raise Undecodable(f"content encoding {content_encoding!r} is not read", Echo())
     if len(body) > MAX_BODY_BYTES:
         raise Undecodable(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read", Echo())
+    if (json_is_deep if kind == JSON else msgpack_is_deep)(body):
+        raise Undecodable(f"the body is nested deeper than {MAX_DEPTH} levels", _echo(body, kind))
     try:
         if kind == JSON:
             command = _json_command.decode(body)

@@ -10,6 +10,9 @@ from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 
+from router.journal import Store
+from router.journal.statements import Steps
+
 # In the columns that have indexes the rows are like those of real commands; the bodies have a real one's size. The ids
 # lie everywhere in the index, as senders' random ids do.
 FILL = """
@@ -69,3 +72,12 @@ async def database(server: str) -> AsyncIterator[Place]:
         yield Place(urlsplit(server)._replace(path=f"/{name}").geturl())
     finally:
         await Place(server).sql(f"drop database {name} with (force)")
+
+
+async def lapse(journal: Store) -> None:
+    """Let every claim on a result run out, as when the processes that had it have died."""
+
+    def operation() -> Steps[None]:
+        yield "update outbox set next_us = 0 where confirmed_us is null", ()
+
+    await journal._write(operation)

@@ -145,7 +145,8 @@ def changes(stored: Job) -> Params:
 
 def place(job: Job) -> tuple[str, int | None]:
     """Return what a due job needs a place for, and from when on it needs no venue."""
-    return kind(job, 0), None if job.attempts else to_us(job.command.not_after)
+    needs = kind(job, 0)
+    return needs, to_us(job.command.not_after) if needs == "act" and not job.attempts else None
 
 
 def end(rows: Sequence[Params]) -> Statement:

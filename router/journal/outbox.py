@@ -42,14 +42,19 @@ _QUEUES = """with recursive queues (name) as (
     select name from queues where name is not null
       and exists (select 1 from outbox where reply_to = name and confirmed_us is null and next_us <= now_us())
       and not exists (select 1 from pauses where pauses.reply_to = name and until_us > now_us())"""
-_CLAIM = """update outbox set next_us = now_us() + $3
-    where confirmed_us is null and next_us <= now_us() and (received_us, command_id, sender, seq, copy) in (
+# Picked first, and once: within `in (…)` PostgreSQL may run the selection again for each row.
+_CLAIM = """with picked as materialized (
         select o.received_us, o.command_id, o.sender, o.seq, o.copy from outbox o
         where o.reply_to = $1 and o.confirmed_us is null and o.next_us <= now_us()
           and not exists (select 1 from outbox e where e.received_us = o.received_us and e.command_id = o.command_id
                           and e.sender = o.sender and e.seq < o.seq and e.confirmed_us is null)
         order by o.next_us limit $2 for update skip locked)
-    returning received_us, command_id, sender, seq, copy, reply, result, created_us"""
+    update outbox set next_us = now_us() + $3 from picked
+    where outbox.received_us = picked.received_us and outbox.command_id = picked.command_id
+      and outbox.sender = picked.sender and outbox.seq = picked.seq and outbox.copy = picked.copy
+      and outbox.confirmed_us is null and outbox.next_us <= now_us()
+    returning outbox.received_us, outbox.command_id, outbox.sender, outbox.seq, outbox.copy, reply, result,
+        created_us"""
 _RENEW: Final = Many(
     """update outbox set next_us = now_us() + given.hold_us from given
     where outbox.received_us = given.received_us and outbox.command_id = given.command_id

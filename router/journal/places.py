@@ -20,12 +20,15 @@ ASIDE_US: Final = 30_000_000
 _KIND: Final = "case when own_us <= now_us() then 'own' else kind end"
 _HOT = f"""select venue, account, {_KIND}, min(next_us) from commands
     where next_us is not null and next_us <= now_us() group by 1, 2, 3 order by 4"""  # noqa: S608 - our own words
-_CLAIM = """update commands set next_us = now_us() + $4
-    where next_us is not null and next_us <= now_us() and (command_id, sender) in (
+# Picked first, and once: within `in (…)` PostgreSQL may run the selection again for each row.
+_CLAIM = """with picked as materialized (
         select command_id, sender from commands
         where venue = $1 and account = $2 and {which} and next_us is not null and next_us <= now_us()
         order by next_us limit $3 for update skip locked)
-    returning command_id, sender, venue, state, next_us, job"""
+    update commands set next_us = now_us() + $4 from picked
+    where commands.command_id = picked.command_id and commands.sender = picked.sender
+      and commands.next_us is not null and commands.next_us <= now_us()
+    returning commands.command_id, commands.sender, venue, state, next_us, job"""
 _CLAIMS: Final[Mapping[str, str]] = {
     "act": _CLAIM.format(which="kind = 'act' and (own_us is null or own_us > now_us())"),
     "look": _CLAIM.format(which="kind = 'look'"),

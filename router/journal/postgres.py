@@ -236,8 +236,8 @@ class PostgresJournal(Store):
                 values = await self._transact(lambda: batch.run(operations))
         except Exception as error:
             if isinstance(error, JournalUnavailable) and not isinstance(error.__cause__, server.ROWS):
-                self._fail()
-                return _refuse(waiting, error)
+                _refuse(waiting, error)
+                return self._fail()
             for one in waiting:
                 if not one.verdict.done():
                     self._begin_task(self._run_alone(one))
@@ -254,11 +254,11 @@ class PostgresJournal(Store):
             except Exception as error:
                 if left and isinstance(error.__cause__, server.RACES):
                     continue
+                if not one.verdict.done():
+                    one.verdict.set_exception(error)
                 # A row that another pod keeps locked is that row's trouble, anything else the server's.
                 if isinstance(error, JournalUnavailable) and not isinstance(error.__cause__, server.ROWS):
                     self._fail()
-                if not one.verdict.done():
-                    one.verdict.set_exception(error)
                 return
             if not one.verdict.done():
                 one.verdict.set_result(value)
@@ -336,7 +336,8 @@ class PostgresJournal(Store):
             # Where this process has counted on, that is what time it is; else the server's own clock says it.
             now_us = max(went_us or raw_us, clock.seen_us)
             offset_us, since_us = now_us - raw_us, clock.since_us if went_us else now_us
-            _log.info("the journal's clock goes on", ahead_s=offset_us / 1e6, server="postgresql")
+            if clock.boot_id:
+                _log.warning("the journal's clock goes on", ahead_s=offset_us / 1e6, server="postgresql")
             await server.drive(connection, lambda: set_clock(self._history, offset_us, since_us), 0)
         self._offset_us, self._since_us = offset_us, since_us
         self._bounds.forget()

@@ -23,6 +23,7 @@ from router.journal.sqlite import SqliteJournal
 from router.journal.statements import Steps
 from router.journal.writer import Writer
 from tests.integration.journal.conftest import Open, until
+from tests.integration.journal.test_journal import left
 from tests.journal_cases import began, cancel, close, ended, final, reply, result
 from tests.journal_place import Place
 from tests.postgresql import PostgreSQL
@@ -76,10 +77,10 @@ async def stopped(process: asyncio.subprocess.Process) -> None:
     await until(frozen)
 
 
-async def admit(journal: Store, command_id: str, position: str = "p1", *, early: bool = False) -> Admitted:
+async def admit(journal: Store, command_id: str, position: str = "p1") -> Admitted:
     """Admit a new close."""
     job = began(close(command_id, position=position))
-    answer = await journal.admit(job, reply(), "digest", early=early)
+    answer = await journal.admit(job, reply(), "digest")
     assert isinstance(answer, Admitted)
     return answer
 
@@ -137,7 +138,7 @@ class TestProcesses:
             async with pod(f"sqlite:///{path}", "freeze", "a1") as process:
                 await stopped(process)
                 with pytest.raises(JournalUnavailable):
-                    await admit(journal, "a2", early=True)
+                    await admit(journal, "a2")
                 assert not journal.writable
                 with pytest.raises(JournalUnavailable):
                     await admit(journal, "a3")
@@ -180,21 +181,8 @@ class TestCommits:
         yield gate
         gate.open()
 
-    async def test_an_early_command_leaves_before_its_commit(self, journal: Store, gate: Gate) -> None:
-        """A cancel by id does not wait for the disk; what is saved after it finds it."""
-        gate.close()
-        job = cancel("a1")
-        assert await journal.admit(job, reply(), "digest", early=True) == Admitted(job)
-        saving = asyncio.create_task(journal.save(final(job), end=ended(), result=result(job)))
-        done, _ = await asyncio.wait([saving], timeout=0.1)
-        assert not done
-        gate.open()
-        stored = await saving
-        assert stored is not None
-        assert stored[0].version == 1
-
-    async def test_everything_else_waits_for_the_disk(self, journal: Store, gate: Gate) -> None:
-        """A close, a refusal, and a delivery that joins wait for their commit."""
+    async def test_everything_waits_for_the_disk(self, journal: Store, gate: Gate) -> None:
+        """A cancel, a close, a refusal, and a delivery that joins wait for their commit."""
         known, refused = cancel("known"), cancel("refused")
         await journal.admit(known, reply(), "digest")
         gate.close()
@@ -202,8 +190,8 @@ class TestCommits:
             asyncio.create_task(admission)
             for admission in (
                 journal.admit(close("a1"), reply(), "digest"),
-                journal.admit(known, reply("c2"), "digest", early=True),
-                journal.admit(refused, reply(), "digest", result=result(refused, outcome="rejected"), early=True),
+                journal.admit(known, reply("c2"), "digest"),
+                journal.admit(refused, reply(), "digest", result=result(refused, outcome="rejected")),
             )
         ]
         done, _ = await asyncio.wait(waiting, timeout=0.2)
@@ -211,6 +199,24 @@ class TestCommits:
         gate.open()
         answers = await asyncio.gather(*waiting)
         assert [type(answer) for answer in answers] == [Admitted, Joined, Admitted]
+
+    async def test_what_has_not_begun_can_be_taken_back(self, journal: Store, gate: Gate) -> None:
+        """An admission that still waits is withdrawn and never written; one that is being written is not."""
+        gate.close()
+        begun = [asyncio.create_task(journal.admit(cancel(f"b{n}"), reply(), "digest")) for n in range(3)]
+        assert not (await asyncio.wait(begun, timeout=0.2))[0]
+        many = [asyncio.create_task(journal.admit(cancel(f"a{n}"), reply(), "digest")) for n in range(1200)]
+        assert not (await asyncio.wait(many, timeout=0.2))[0]
+        assert not journal.withdraw("alpha", "b0")
+        assert not journal.withdraw("alpha", "nobody")
+        taken_back = [journal.withdraw("alpha", f"a{n}") for n in range(1200)]
+        assert any(taken_back)
+        gate.open()
+        answers = await asyncio.gather(*begun, *many, return_exceptions=True)
+        assert all(isinstance(answer, Admitted) for answer in answers[:3])
+        for number, back in enumerate(taken_back):
+            assert isinstance(answers[3 + number], JournalUnavailable if back else Admitted)
+            assert (await journal.load("alpha", f"a{number}") is None) == back
 
     async def test_a_command_costs_two_commits(self, open_place: Open) -> None:
         """Marks and history have no commit of their own while others commit."""
@@ -221,7 +227,7 @@ class TestCommits:
             answer = await admit(journal, f"a{number}", f"p{number}")
             stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
             assert stored is not None
-            journal.published(out.outbox_id for out in stored[1])
+            journal.published(out.outbox_id for out in stored.outgoing)
             journal.note("alpha", f"a{number}", "looked")
         assert len(commits) - before <= 10
 
@@ -231,9 +237,9 @@ class TestCommits:
             answer = await admit(journal, "a1")
             stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
             assert stored is not None
-            journal.published(out.outbox_id for out in stored[1])
+            journal.published(out.outbox_id for out in stored.outgoing)
         later = await open_place()
-        assert await later.unpublished(answer.job.received_us + 10**9, 10) == ()
+        assert await left(later) == ()
 
 
 class TestSqliteFile:
@@ -269,13 +275,13 @@ class TestSqliteFile:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
         try:
-            journal.published(out.outbox_id for out in stored[1])
+            journal.published(out.outbox_id for out in stored.outgoing)
             with pytest.raises(JournalUnavailable):
                 await admit(journal, "a2", "p2")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         await recovered(journal)
-        assert await journal.unpublished(answer.job.received_us + 10**9, 10) == ()
+        assert await left(journal) == ()
 
     async def test_a_file_put_back_from_a_copy_is_a_new_epoch(self, journal: Store, tmp_path: Path) -> None:
         """A journal that may lack what happened since the copy says so."""
@@ -320,7 +326,7 @@ class TestPostgresServer:
             await Place(server).sql(f"alter database {name} with allow_connections false")
             await Place(server).sql(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
             with pytest.raises(JournalUnavailable):
-                await admit(journal, "a2", "p2", early=True)
+                await admit(journal, "a2", "p2")
             assert not journal.writable
             with pytest.raises(JournalUnavailable):
                 await journal.load("alpha", "a1")
@@ -337,14 +343,14 @@ class TestPostgresServer:
                 stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
                 assert stored is not None
                 await asyncio.to_thread(server.kill)
-                journal.published(out.outbox_id for out in stored[1])
+                journal.published(out.outbox_id for out in stored.outgoing)
                 await until(lambda: unwritable(journal))
                 with pytest.raises(JournalUnavailable):
                     await admit(journal, "a2", "p2")
                 await asyncio.to_thread(server.start)
                 await recovered(journal)
-                assert await journal.load("alpha", "a1") == stored[0]
-                assert await journal.unpublished(answer.job.received_us + 10**9, 10) == ()
+                assert await journal.load("alpha", "a1") == stored.job
+                assert await left(journal) == ()
 
     async def test_a_lost_race_is_run_again(self, shared_place: Place) -> None:
         """A transaction that the server chose as a deadlock's victim did nothing, and is begun anew."""

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from router.errors import LeaseLost
 from router.events import Lease, Sighting
-from router.job import Job
 from router.journal import Store
 from router.stream import Change, Fill
 from schemas.commands import Close
 from tests import journal_cases as cases
 from tests.integration.journal.conftest import Open
+from tests.integration.journal.test_journal import due
 from tests.journal_place import Place
 
 pytestmark = [pytest.mark.integration]
@@ -159,13 +159,7 @@ async def test_a_new_order_wakes_closes_in_doubt(journal: Store) -> None:
     assert await journal.save(doubtful, end=cases.ended(outcome="Unknown")) is not None
     recorded = await journal.record(lease, [sighting("55", status="working", waited=False)])
     assert recorded.woken
-    assert [job.command_id for job in await due(journal)] == ["c-1"]
-
-
-async def due(journal: Store) -> list[Job]:
-    """Return the jobs that are due before the end of time."""
-    arguments: dict[str, Any] = {"venues": ["gmo_coin"]} if "venues" in journal.due.__annotations__ else {}
-    return list(await journal.due(2**59, 10, **arguments))
+    assert await due(journal) == ["c-1"]
 
 
 async def test_what_a_reconciliation_starts_from(journal: Store) -> None:

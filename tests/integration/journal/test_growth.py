@@ -9,6 +9,7 @@ import pytest
 from router.job import Admitted
 from router.journal import Store
 from tests.integration.journal.conftest import Open
+from tests.integration.journal.test_journal import due
 from tests.journal_cases import T0_US, close, ended, final, reply, result
 from tests.journal_place import Place
 
@@ -24,9 +25,9 @@ async def median_s(journal: Store, prefix: str, commands: int = 150) -> float:
         assert isinstance(await journal.admit(job, reply(), "digest"), Admitted)
         stored = await journal.save(final(job, order_id=f"{prefix}{number}"), end=ended(), result=result(job))
         assert stored is not None
-        await journal.due(T0_US, 10, ["gmo_coin"])
+        await due(journal)
         times.append(time.perf_counter() - start)
-        journal.published(out.outbox_id for out in stored[1])
+        journal.published(out.outbox_id for out in stored.outgoing)
     return statistics.median(times)
 
 

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from router.job import ABANDONED, Admitted, AttemptEnd, Busy, Job, Joined, Outgoing, Repeat, Reused, TooLate
-from router.journal import Store
+from router.clock import to_time
+from router.errors import UnreadableRow
+from router.job import ABANDONED, Admitted, AttemptEnd, Busy, Job, Joined, Kind, Outgoing, Repeat, Reused, TooLate
+from router.journal import Store, Unreadable
+from router.journal.machine import ThisMachine
 from router.ports import Journal
 from schemas.commands import Close
 from schemas.results import Result
 from tests.integration.journal.conftest import Open, until
 from tests.journal_cases import T0_US, began, cancel, close, doubtful, ended, final, reply, result
-from tests.journal_place import Place
+from tests.journal_place import Place, lapse
 
 pytestmark = pytest.mark.integration
 
-LATE_US = T0_US + 3600_000_000
+T0 = to_time(T0_US)
 
 
 async def admitted(journal: Store, job: Job) -> Job:
@@ -36,7 +39,21 @@ async def saved(
     """Save a job that nobody else has saved."""
     stored = await journal.save(job, end=end, result=answer)
     assert stored is not None
-    return stored
+    return stored.job, stored.outgoing
+
+
+async def left(journal: Store, limit: int = 10, **room: int) -> Sequence[Outgoing]:
+    """Return what nobody publishes, as if every claim had run out."""
+    await lapse(journal)
+    return await journal.unpublished(room=room, per_queue=limit, limit=limit)
+
+
+async def due(journal: Store, at_a_time: int = 10) -> list[str]:
+    """Take up what is due of one venue, and return the ids."""
+    places: dict[Kind, int] = {"act": at_a_time, "look": at_a_time, "own": at_a_time}
+    claim_us: dict[Kind, int] = {"act": 60_000_000, "look": 60_000_000, "own": 60_000_000}
+    jobs = await journal.take_up(["gmo_coin"], places=places, busy={}, claim_us=claim_us, limit=100)
+    return [job.command_id for job in jobs]
 
 
 async def events(journal: Store, command_id: str) -> list[str]:
@@ -57,7 +74,13 @@ class TestAdmit:
     async def test_a_new_command_is_stored(self, journal: Store) -> None:
         """What was admitted is loaded field for field."""
         job = close("a1")
-        assert await journal.admit(job, reply(), "digest") == Admitted(job)
+        before_us, asked_us = journal.earliest_us(), ThisMachine().boot_us()
+        answer = await journal.admit(job, reply(), "digest")
+        assert isinstance(answer, Admitted)
+        assert answer.at is not None
+        assert before_us <= answer.at.now_us <= journal.latest_us()
+        assert asked_us <= answer.at.asked_us <= ThisMachine().boot_us()
+        assert (answer.job, answer.outgoing) == (job, ())
         assert await journal.load("alpha", "a1") == job
 
     async def test_an_unknown_command_is_nothing(self, journal: Store) -> None:
@@ -134,7 +157,7 @@ class TestAdmit:
         assert answer.job.next_us is None
         assert await journal.load("alpha", "a2") == answer.job
         assert await journal.admit(job, reply(), "digest") == Repeat(refusal)
-        assert [out.result for out in await journal.unpublished(LATE_US, 10)] == [refusal]
+        assert [out.result for out in await left(journal)] == [refusal]
 
     async def test_what_a_broker_takes_is_stored(self, journal: Store) -> None:
         """No character that a sender or a venue may use makes a command impossible to store."""
@@ -184,7 +207,7 @@ class TestGivenUpTargets:
     async def test_it_is_no_work(self, journal: Store) -> None:
         """A tombstone is neither due nor listed, and its story says what it is."""
         await journal.give_up_target("alpha", "a1")
-        assert await journal.due(LATE_US * 2, 10, ["gmo_coin"]) == []
+        assert await due(journal) == []
         assert await journal.listing() == []
         (told,) = await journal.story(None, "a1")
         assert told.job is None
@@ -208,7 +231,7 @@ class TestSave:
         late = ended(outcome="Refused", venue_code="ERR-201")
         assert await journal.save(final(job), end=late, result=result(job)) is None
         assert await journal.load("alpha", "a1") == winner
-        assert await journal.unpublished(LATE_US, 10) == ()
+        assert await left(journal) == ()
         (told,) = await journal.story("alpha", "a1")
         (seen,) = [entry.detail for entry in told.entries if entry.event == "evidence"]
         assert "Refused ERR-201" in seen
@@ -225,7 +248,7 @@ class TestSave:
         job = await admitted(pods[0], close("a1"))
         results = await asyncio.gather(*(pods[i % 2].save(final(job, looks=i), result=result(job)) for i in range(10)))
         assert len([stored for stored in results if stored is not None]) == 1
-        assert len(await pods[0].unpublished(LATE_US, 10)) == 1
+        assert len(await left(pods[0])) == 1
 
     async def test_one_attempt_is_open(self, journal: Store) -> None:
         """Whoever takes a command over ends the attempt that was left open, and loses nothing it hears later."""
@@ -253,7 +276,7 @@ class TestSave:
             return_exceptions=True,
         )
         assert isinstance(outcomes[0], Exception)
-        assert outcomes[1] == Admitted(other)
+        assert isinstance(outcomes[1], Admitted)
         assert await journal.load("alpha", "a1") == job
 
     async def test_a_cancelled_caller_loses_nothing(self, journal: Store) -> None:
@@ -283,7 +306,7 @@ class TestOutbox:
             ("c1", False), ("c1", True), ("c1", True), ("c2", True), ("c2", True),
         ]  # fmt: skip
         assert len({out.outbox_id for out in outgoing}) == 5
-        assert await journal.unpublished(LATE_US, 10) == outgoing
+        assert await left(journal) == outgoing
 
     async def test_later_results_go_to_every_address_once(self, journal: Store) -> None:
         """Whoever was told of the doubt, also by a repeat, is told what became of it."""
@@ -307,10 +330,11 @@ class TestOutbox:
         assert [out.waits for out in first] == [False]
         job, second = await saved(journal, final(job, seq=2), result(job, 2))
         assert [out.waits for out in second] == [True]
-        assert await journal.unpublished(LATE_US, 10) == first
-        assert await journal.unpublished(LATE_US, 10) == (), "the first is held back, the second waits for it"
+        claimed = await journal.unpublished(room={}, per_queue=10, limit=10)
+        assert claimed == (), "whoever stored the first publishes it, the second waits for it"
+        assert await left(journal) == first
         journal.published(out.outbox_id for out in first)
-        assert [out.result.seq for out in await journal.unpublished(LATE_US, 10)] == [2]
+        assert [out.result.seq for out in await left(journal)] == [2]
 
     async def test_a_confirmed_result_is_not_waited_for(self, journal: Store) -> None:
         """Once the earlier result is confirmed, the later one may go at once."""
@@ -326,16 +350,41 @@ class TestOutbox:
         await journal.admit(job, reply(), "digest")
         _, outgoing = await saved(journal, final(job), result(job))
         journal.published([outgoing[0].outbox_id])
-        assert await journal.unpublished(LATE_US, 10) == ()
+        assert await left(journal) == ()
 
-    async def test_young_results_are_left_alone(self, journal: Store) -> None:
-        """Only what was completed before the given instant is left behind, and at most `limit` of it."""
-        for number in range(4):
-            job = await admitted(journal, close(f"a{number}", position=f"p{number}"))
+    async def test_whoever_stores_a_result_has_it_first(self, journal: Store) -> None:
+        """A result is born claimed; let go of, or left by a process that died, it is anybody's."""
+        job = await admitted(journal, close("a1"))
+        _, outgoing = await saved(journal, final(job), result(job))
+        assert await journal.unpublished(room={}, per_queue=10, limit=10) == ()
+        ids = [out.outbox_id for out in outgoing]
+        await journal.release(ids)
+        assert await journal.unpublished(room={}, per_queue=10, limit=10) == outgoing
+        await journal.renew(ids)
+        assert await journal.unpublished(room={}, per_queue=10, limit=10) == ()
+
+    async def test_a_queue_has_only_so_much_at_a_time(self, journal: Store) -> None:
+        """Each reply queue has a line of its own; one that has no room, or is paused, leaves the others theirs."""
+        for number in range(12):
+            job = cancel(f"a{number}")
+            await journal.admit(job, reply(reply_to=f"q{number % 3}"), "digest")
             await saved(journal, final(job), result(job))
-        assert await journal.unpublished(T0_US + 4_000, 10) == ()
-        assert len(await journal.unpublished(LATE_US, 3)) == 3
-        assert len(await journal.unpublished(LATE_US, 3)) == 1
+        await lapse(journal)
+        found = await journal.unpublished(room={"q0": 0, "q1": 1}, per_queue=2, limit=100)
+        assert sorted(out.reply.reply_to for out in found) == ["q1", "q2", "q2"]
+        await lapse(journal)
+        assert await journal.pause("q2", 60_000_000) < 1_000_000
+        found = await journal.unpublished(room={}, per_queue=2, limit=100)
+        assert sorted(out.reply.reply_to for out in found) == ["q0", "q0", "q1", "q1"]
+
+    async def test_a_pause_knows_since_when(self, journal: Store) -> None:
+        """Until the queue takes something again; an ended pause alone forgets nothing."""
+        assert await journal.pause("q", 1) == 0
+        stuck_us = await journal.pause("q", 0)
+        assert stuck_us > 0
+        assert await journal.pause("q", 0) > stuck_us
+        await journal.resume("q")
+        assert await journal.pause("q", 0) == 0
 
     async def test_a_result_is_claimed_once(self, open_place: Open) -> None:
         """Pods that look for leftovers at the same time do not find the same ones."""
@@ -343,10 +392,11 @@ class TestOutbox:
         for number in range(40):
             job = await admitted(pods[0], close(f"a{number}", position=f"p{number}"))
             await saved(pods[0], final(job), result(job))
-        claims = await asyncio.gather(*(pods[i % 2].unpublished(LATE_US, 10) for i in range(8)))
+        await lapse(pods[0])
+        claims = await asyncio.gather(*(pods[i % 2].unpublished(room={}, per_queue=10, limit=10) for i in range(8)))
         ids = [out.outbox_id for claim in claims for out in claim]
         assert len(ids) == len(set(ids))
-        rest = [out.outbox_id for _ in range(4) for out in await pods[0].unpublished(LATE_US, 10)]
+        rest = [out.outbox_id for out in await pods[0].unpublished(room={}, per_queue=40, limit=40)]
         assert len(set(ids + rest)) == len(ids + rest) == 40
 
 
@@ -354,13 +404,62 @@ class TestWork:
     """What is parked is found again, by any pod."""
 
     async def test_what_is_due(self, journal: Store) -> None:
-        """Past work comes oldest first; what is not due, or owes nothing, does not."""
-        for number in (3, 1, 2, 9):
-            await admitted(journal, close(f"a{number}", position=f"p{number}", next_us=T0_US + number))
-        job = await admitted(journal, close("a0", position="p0", next_us=T0_US))
+        """Past work comes; what is not due, or owes nothing, does not; what was taken up is left alone for a while."""
+        now = journal.earliest_us()
+        for number in (3, 1, 2):
+            await admitted(journal, close(f"a{number}", position=f"p{number}", next_us=now - 10_000_000 + number))
+        await admitted(journal, close("a9", position="p9", next_us=now + 60_000_000))
+        job = await admitted(journal, close("a0", position="p0", next_us=now - 10_000_000))
         await saved(journal, final(job), result(job))
-        assert [job.command_id for job in await journal.due(T0_US + 3, 10, ["gmo_coin"])] == ["a1", "a2", "a3"]
-        assert [job.command_id for job in await journal.due(T0_US + 3, 2, ["gmo_coin"])] == ["a1", "a2"]
+        assert await due(journal, 2) == ["a1", "a2"]
+        assert await due(journal) == ["a3"]
+        assert await due(journal) == []
+
+    async def test_a_claim_leaves_the_version(self, journal: Store) -> None:
+        """Whoever saves first has the job: the one who took it up, or the one who still had it."""
+        job = await admitted(journal, close("a1", next_us=1))
+        assert await due(journal) == ["a1"]
+        assert await journal.save(final(job), result=result(job)) is not None
+
+    async def test_each_account_has_its_places(self, journal: Store) -> None:
+        """Hundreds that are due at one account leave the others what is theirs, and looks have places of their own."""
+        for number in range(300):
+            job = close(f"a{number}", position=f"p{number}", next_us=number, step="look")
+            await admitted(journal, replaced(job, account="crowded"))
+        for number in range(3):
+            job = close(f"b{number}", position=f"p{number}", next_us=1000)
+            await admitted(journal, replaced(job, not_after=to_time(journal.latest_us() + 600_000_000)))
+        late = replaced(close("late", position="late", next_us=1000), account="crowded", not_after=T0)
+        await admitted(journal, late)
+        await admitted(journal, cancel("find", next_us=1000, step="find"))
+        assert sorted(await due(journal, 2)) == ["a0", "a1", "b0", "b1", "find", "late"]
+        busy: dict[tuple[str, str, Kind], int] = {("gmo_coin", "crowded", "look"): 5, ("gmo_coin", "main", "act"): 4}
+        places: dict[Kind, int] = {"act": 5, "look": 5, "own": 5}
+        claim_us: dict[Kind, int] = {"act": 1_000_000, "look": 1_000_000, "own": 1_000_000}
+        jobs = await journal.take_up(["gmo_coin"], places=places, busy=busy, claim_us=claim_us, limit=100)
+        assert [job.command_id for job in jobs] == ["b2"]
+        assert await journal.take_up([], places=places, busy={}, claim_us=claim_us, limit=100) == []
+
+    async def test_a_row_that_cannot_be_read_stops_nobody(self, journal: Store, place: Place) -> None:
+        """It is left to whoever can read it, counted, and shown; all else goes on (row 32)."""
+        heard: list[str] = []
+        journal.on_unreadable = heard.append
+        for name in ("good", "newer", "other"):
+            await admitted(journal, close(name, position=name, next_us=1))
+        await place.sql("update commands set job = '{\"from\": \"tomorrow\"}' where command_id = 'newer'")
+        assert sorted(await due(journal)) == ["good", "other"]
+        assert heard == ["gmo_coin"]
+        assert await due(journal) == []
+        with pytest.raises(UnreadableRow, match="newer"):
+            await journal.load("alpha", "newer")
+        me = close("me", position="me")
+        with pytest.raises(UnreadableRow):
+            await journal.neighbours(me)
+        listed = [row for row in await journal.listing() if isinstance(row, Unreadable)]
+        assert [(row.command_id, row.venue, row.state) for row in listed] == [("newer", "gmo_coin", "open")]
+        (told,) = await journal.story(None, "newer")
+        assert [entry.event for entry in told.entries] == ["unreadable"]
+        assert await journal.admit(close("newer", position="newer"), reply(), "digest") == Joined()
 
     async def test_neighbours(self, journal: Store) -> None:
         """Attribution sees the orders of other closes of the account, and the closes that may have placed one."""
@@ -386,10 +485,10 @@ class TestWork:
         await admitted(journal, close("new", position="p2", received_us=T0_US + 2))
         doubt = await admitted(journal, close("doubt", position="p3", received_us=T0_US + 1))
         await saved(journal, doubtful(doubt), result(doubt, outcome="in_doubt", final=False))
-        assert [job.command_id for job in await journal.listing()] == ["doubt", "new", "done"]
-        assert [job.command_id for job in await journal.listing(limit=1)] == ["doubt"]
-        assert [job.command_id for job in await journal.listing("open")] == ["new"]
-        assert [job.command_id for job in await journal.listing("final")] == ["done"]
+        assert [row.command_id for row in await journal.listing()] == ["doubt", "new", "done"]
+        assert [row.command_id for row in await journal.listing(limit=1)] == ["doubt"]
+        assert [row.command_id for row in await journal.listing("open")] == ["new"]
+        assert [row.command_id for row in await journal.listing("final")] == ["done"]
 
     async def test_a_story_is_in_order(self, journal: Store) -> None:
         """A person reads what happened in the order it happened, from arrival to the last note."""
@@ -452,7 +551,7 @@ class TestRetention:
         await place.sql("update commands set updated_us = updated_us - 10 * 86400000000")
         assert await journal.retire(30) == 0
         assert await journal.retire(9) == 151
-        left = [job.command_id for job in await journal.listing()]
+        left = [row.command_id for row in await journal.listing()]
         assert sorted(left) == ["in_doubt", "open", "owed", "unresolved"]
         assert len(await place.sql("select 1 from attempts")) == 2
         assert len(await place.sql("select 1 from outbox")) == 3

@@ -7,6 +7,8 @@ socket. What arrives is processed by the venue even if the sender dies meanwhile
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Mapping
+from contextvars import Context
+from email.utils import formatdate
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -39,7 +41,9 @@ from router.ports import Clock
 from schemas.commands import Cancel, Close, Command
 from schemas.results import OrderState, OrderStatus
 
-Kind = Literal["ok", "taken", "refuse", "ban", "retry", "throttle", "look", "unknown", "reset", "hang", "unsent"]
+Kind = Literal[
+    "ok", "taken", "refuse", "ban", "retry", "throttle", "look", "unknown", "reset", "hang", "unsent", "skew"
+]
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -47,7 +51,8 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     unsent: no connection. reset, hang: the request arrives, no answer does. look, unknown: an answer that does not
     tell. taken: the answer of an `ok`. `executes` says whether those five act, `late_s` how long after their arrival.
-    An `ok` always acts; `refuse`, `ban`, `retry` and `throttle` (too many requests) never.
+    An `ok` always acts; `ban`, `retry`, `throttle` (too many requests) and `skew` (a stamp outside the window) never.
+    A `refuse` that `executes` is a venue's lie.
     """
 
     kind: Kind = "ok"
@@ -92,11 +97,21 @@ class FakeVenue:
         self.arrivals: list[Arrival] = []
         self.executed: Counter[str] = Counter()
         """Executions per client order id of a close, or per command id of a cancel."""
+        self.executed_us: dict[str, int] = {}
+        """When that was first."""
         self.status: dict[str, OrderStatus] = {}
         self.reads = 0
         self.reads_fail = False
         self.flat = False
         """Whether reads show no position, where they show no order."""
+        self.hangs = False
+        """Whether it is a black hole: connections are made, nothing arrives, and nothing is answered."""
+        self.lied: set[str] = set()
+        """The keys of what was executed and called refused."""
+        self.ahead_us = 0
+        """How far its own clock is ahead of the true time."""
+        self.window_us: int | None = None
+        """How far a stamp may be from that; `None`: as far as it likes."""
         self.visible_after_s = 0.0
         """How long an execution stays invisible to reads."""
         self.script: deque[Answer] = deque()
@@ -125,21 +140,34 @@ class FakeVenue:
         asked = msgspec.json.decode(request.body, type=_Asked)
         stamp_ms = int(request.headers["stamp"])
         now_us = self._clock.now_us()
+        if self.refuses(stamp_ms):
+            answer = Answer(kind="skew")
         self.arrivals.append(Arrival(at_us=now_us, key=asked.key, kind=answer.kind, stamp_ms=stamp_ms))
         if asked.cancels is not None and self.status.get(asked.cancels) != "working" and answer.kind == "ok":
             answer = Answer(kind="look")
+        if answer.executes and answer.kind == "refuse":
+            self.lied.add(asked.key)
         if answer.kind == "ok" or (answer.executes and not answer.late_s):
             self._execute(asked)
-        elif answer.executes:
-            asyncio.get_running_loop().call_later(answer.late_s, self._execute, asked)
+        elif answer.executes:  # whatever becomes of who asked
+            asyncio.get_running_loop().call_later(answer.late_s, self._execute, asked, context=Context())
         order_id = asked.cancels or self._placed.get(asked.key, (None, 0))[0]
-        return _response(_Told(answer.kind, order_id, answer.after_s))
+        return self._respond(_Told(answer.kind, order_id, answer.after_s))
 
-    def show(self, path: str) -> Response:
+    def refuses(self, stamp_ms: int) -> bool:
+        """Say whether a stamp is too far from the venue's own clock."""
+        venue_us = self._clock.now_us() + self.ahead_us
+        return self.window_us is not None and abs(stamp_ms * 1000 - venue_us) > self.window_us
+
+    def order_of(self, key: str) -> str | None:
+        """Return the order that a close placed, as the venue's feed would tell it."""
+        return self._placed.get(key, (None, 0))[0]
+
+    def show(self, path: str, stamp_ms: int) -> Response:
         """Answer a read."""
         self.reads += 1
-        if self.reads_fail:
-            return Response(503, {}, b"")
+        if self.reads_fail or self.refuses(stamp_ms):
+            return Response(503 if self.reads_fail else 400, self._headers(), b"")
         kind, _, key = path.strip("/").partition("/")
         order_id: str | None = key
         if kind == "placed":
@@ -147,21 +175,34 @@ class FakeVenue:
             if self._clock.now_us() < since_us + int(self.visible_after_s * 1e6):
                 order_id = None
         if order_id is None or order_id not in self.status:
-            return _response(_Shown(flat=self.flat))
-        return _response(_Shown(order_id, self.status[order_id]))
+            return self._respond(_Shown(flat=self.flat))
+        return self._respond(_Shown(order_id, self.status[order_id]))
+
+    def _respond(self, body: Struct) -> Response:
+        return Response(200, self._headers(), msgspec.json.encode(body))
+
+    def _headers(self) -> Mapping[str, str]:
+        """Say what time it is, where stamps are looked at."""
+        if self.window_us is None:
+            return {}
+        return {"date": formatdate((self._clock.now_us() + self.ahead_us) / 1e6, usegmt=True)}
 
     def _execute(self, asked: _Asked) -> None:
         if asked.cancels is not None:
             if self.status.get(asked.cancels) == "working":
                 self.status[asked.cancels] = "canceled"
-                self.executed[asked.key] += 1
+                self._count(asked.key)
             return
         if asked.key in self._placed and self._recognises_repeats:
             return
-        self.executed[asked.key] += 1
+        self._count(asked.key)
         order_id = f"order-{len(self._placed) + 1}"
         self._placed[asked.key] = (order_id, self._clock.now_us())
         self.status[order_id] = "working"
+
+    def _count(self, key: str) -> None:
+        self.executed[key] += 1
+        self.executed_us.setdefault(key, self._clock.now_us())
 
 
 class FakeTransport:
@@ -180,8 +221,13 @@ class FakeTransport:
         if request.method == "GET":
             await asyncio.sleep(0.005)
             before_write()
-            return venue.show(path)
+            if venue.hangs:
+                await self._hang(timeout_s)
+            return venue.show(path, int(request.headers["stamp"]))
         await self.at("connect")
+        if venue.hangs:
+            before_write()
+            await self._hang(timeout_s)
         answer = venue.next_answer(request)
         if answer.kind == "unsent":
             await asyncio.sleep(min(connect_s, answer.takes_s))
@@ -193,6 +239,11 @@ class FakeTransport:
             return await self._answer(response, answer, timeout_s)
         finally:
             await self.at("answered")
+
+    @staticmethod
+    async def _hang(timeout_s: float) -> None:
+        await asyncio.sleep(timeout_s)
+        raise MaybeSent("no answer in time")
 
     @staticmethod
     async def _answer(response: Response, answer: Answer, timeout_s: float) -> Response:
@@ -261,6 +312,8 @@ class FakeExchange:
                 return Refused(code="insufficient_position", venue_code="E-1", message="not that much")
             case "retry":
                 return Retry(code="venue_maintenance", venue_code="E-2", message="later", after_s=told.after_s)
+            case "skew":
+                return Retry(code="clock_skew", venue_code="E-7", message="your clock is wrong")
             case "throttle":
                 return Retry(code="rate_limited", venue_code="E-5", message="too many", after_s=told.after_s)
             case "ban":
@@ -305,7 +358,3 @@ class FakeExchange:
         """Read anything."""
         yield Request(method="GET", path="/order/none", endpoint="order")
         return None
-
-
-def _response(body: Struct) -> Response:
-    return Response(200, {}, msgspec.json.encode(body))

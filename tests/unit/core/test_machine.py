@@ -126,9 +126,7 @@ class Histories(RuleBasedStateMachine):
         self.disturbed |= fault is not None
         self.world.broker.fault = fault
 
-    @rule(
-        which=st.integers(0, 1), fault=st.sampled_from((None, None, "down", "unreadable", "answer lost", "early lost"))
-    )
+    @rule(which=st.integers(0, 1), fault=st.sampled_from((None, None, "down", "unreadable", "answer lost", "down")))
     def journal(self, which: int, fault: Any) -> None:
         self.disturbed |= fault is not None
         if self.world.cores:
@@ -151,7 +149,7 @@ class Histories(RuleBasedStateMachine):
     def _send(self, command: Command, script: list[Answer]) -> None:
         self.commands.append(command)
         self.published.append(self.world.publish(command))
-        self.world.venues[command.venue].scripts[promises._key(command, "alpha")].extend(script)
+        self.world.venues[command.venue].scripts[promises.command_key(command, "alpha")].extend(script)
 
     def _settle(self) -> None:
         """Mend everything, and wait."""

@@ -6,20 +6,27 @@ worker, over the real SQLite journal.
 
 import asyncio
 import contextvars
+import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from weakref import WeakSet
 
 from router.clock import to_time
 from router.config import Sender
 from router.dispatch import Dispatcher
-from router.exchange import Limit, Options, Secrets
+from router.errors import BrokerUnavailable, JournalUnavailable
+from router.exchange import Accepted, Limit, Options, Secrets
+from router.job import Job
 from router.limiter import Limiter
+from router.marks import Marks
 from router.outbox import Outbox
+from router.overdue import Overdue
 from router.plan import Planner
+from router.refusals import Refusals
 from router.resolver import Resolver
+from router.suspects import Suspects
 from router.telemetry import Metrics
 from router.venue import Account, Venue
 from router.worker import Worker
@@ -27,10 +34,10 @@ from schemas.codec import encode_command
 from schemas.commands import Cancel, Close, Command
 from schemas.ids import client_order_id
 from schemas.results import Result
-from tests.unit.core.fake_broker import Connection, FakeBroker, FakePublisher, Heard, Message
+from tests.unit.core.fake_broker import Connection, FakeBroker, FakePublisher, FakeWitness, Heard, Message
 from tests.unit.core.fake_venue import FakeExchange, FakeTransport, FakeVenue
-from tests.unit.core.steady_journal import SteadyJournal
-from tests.unit.core.virtual_time import VirtualClock, VirtualLoop
+from tests.unit.core.steady_journal import SteadyJournal, blank
+from tests.unit.core.virtual_time import BEGAN_US, Host, ProcessClock, VirtualClock, VirtualLoop, owner
 
 TIMEOUT_S = 2.0
 WINDOW_S = 2.0
@@ -44,51 +51,68 @@ SENDER = "alpha"
 T = TypeVar("T")
 
 _metrics = Metrics(venues=("acme", "echo"))
-_owner: contextvars.ContextVar["Core | None"] = contextvars.ContextVar("owner", default=None)
+
+
+class Copy(NamedTuple):
+    """A copy of the journal, the note beside it, and which marks the witness had then."""
+
+    journal: bytes
+    note: bytes
+    marks: frozenset[str]
 
 
 class Core:
-    """One worker process: its parts, its tasks, and its death."""
+    """One worker process: its parts, its tasks, its clocks, and its death."""
 
     def __init__(self, world: "World", number: int) -> None:
         self.number = number
         self.alive = True
+        self.frozen = False
+        self.ended: BaseException | None = None
+        """What a part that must run has ended with."""
         self.points: list[str] = []
         """Every place so far where the process might have died."""
         self.dies_at: int | None = None
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
-        self.clock = world.clock
+        self.clock = ProcessClock(world.loop, world.host)
         self._world = world
 
-    async def start(self, journal: SteadyJournal, turn: asyncio.Lock) -> None:
-        """Wire the parts and set them going."""
-        world, clock = self._world, self._world.clock
-        _owner.set(self)
-        self.journal = journal
-        journal.prepare(world.loop, clock, turn, self.at, world.forgotten)
-        self.venues = {name: world.configure(name) for name in world.venues}
+    async def start(self, *, witnessed: bool) -> None:
+        """Wire the parts and set them going, as `router.app` does."""
+        world, clock = self._world, self.clock
+        owner.set(self)
+        self.journal = journal = SteadyJournal(world.path, clock, self.at, world.settled, witnessed=witnessed)
+        self.venues = {name: world.configure(name, clock) for name in world.venues}
         self.transport = FakeTransport(world.venues, self.at)
-        publisher = FakePublisher(world.broker, self.at)
+        self.publisher = publisher = FakePublisher(world.broker, self.at)
         self.outbox = Outbox(journal, publisher, clock, _metrics)
+        self.overdue = Overdue(journal, self.outbox, clock)
+        self.marks = Marks(journal, FakeWitness(world.broker, self.at), clock)
         self.dispatcher = Dispatcher(
             self.venues, journal, self.transport, clock, _metrics, resolve_for_s=world.resolve_for_s
         )
-        self.resolver = Resolver(self.dispatcher, journal, self.outbox, clock, resolve_for_s=RESOLVE_FOR_S)
-        self.planner = Planner(self.venues, journal, clock, max_horizon_s=MAX_HORIZON_S)
+        self.resolver = Resolver(self.dispatcher, journal, self.outbox, resolve_for_s=world.resolve_for_s)
         self.worker = Worker(
-            self.planner,
-            self.dispatcher,
-            journal,
-            self.outbox,
-            publisher,
-            publisher,
-            clock,
-            _metrics,
-            world.senders,
+            planner=Planner(self.venues, journal, clock, max_horizon_s=MAX_HORIZON_S),
+            dispatcher=self.dispatcher,
+            journal=journal,
+            outbox=self.outbox,
+            overdue=self.overdue,
+            suspects=Suspects(journal, clock),
+            refusals=Refusals(
+                outbox=self.outbox, dead_letters=publisher, clock=clock, metrics=_metrics, senders=world.senders
+            ),
+            clock=clock,
+            metrics=_metrics,
+            senders=world.senders,
+            cancel_without_journal=world.cancel_without_journal,
         )
-        self.connection = Connection(world.broker, self.worker.take)
-        self.sides = [asyncio.create_task(self.resolver.run()), asyncio.create_task(self.outbox.run())]
         self.context = contextvars.copy_context()
+        self.connection: Connection | None = None
+        parts = (self.resolver.run, self.outbox.run, self.overdue.run, self.marks.run, self._consume)
+        self._parts = [asyncio.create_task(run(), name=run.__qualname__) for run in parts]
+        for part in self._parts:
+            part.add_done_callback(self._part_ended)
 
     async def at(self, point: str) -> None:
         """Be somewhere where the process might die, if it has a name. Once it has, nothing of it gets any further."""
@@ -98,18 +122,67 @@ class Core:
             return
         self.points.append(point)
         if self.dies_at is not None and len(self.points) > self.dies_at:
-            self.alive = False
-            self._world.broker.stirred.set()
+            self._end()
             await asyncio.get_running_loop().create_future()
+
+    @property
+    def free(self) -> bool:
+        """Whether the broker may deliver to it."""
+        consumes = self.alive and not self.frozen and self.connection is not None
+        return consumes and self.connection is not None and not self.connection.full
 
     def deliver(self, message: Message) -> None:
         """Hand a message to the worker, in the worker's own context."""
+        assert self.connection is not None
         self.context.run(self.connection.deliver, message, self.at)
 
     def reconnect(self) -> None:
-        """Lose the connection to the broker and get a new one."""
-        self.connection.cut()
-        self.connection = Connection(self._world.broker, self.worker.take)
+        """Lose the connections to the broker and get new ones."""
+        self.disconnect()
+        self.publisher.cut()
+        self.connection = self._connect()
+
+    def disconnect(self) -> None:
+        """Lose the connection that consumes."""
+        if self.connection is not None:
+            self.connection.cut()
+            self.connection = None
+
+    def freeze(self) -> None:
+        """Stop, as SIGSTOP does or a machine that sleeps: nothing of it runs, and time goes on."""
+        self.frozen = True
+        self._world.loop.freeze(self)
+
+    def thaw(self) -> None:
+        """Go on."""
+        self.frozen = False
+        self._world.loop.thaw(self)
+        self._world.broker.stirred.set()
+
+    async def _consume(self) -> None:
+        """Consume once the journal is certified, and never end."""
+        while True:
+            try:
+                await self.marks.certify()
+                break
+            except (BrokerUnavailable, JournalUnavailable):
+                await self.clock.sleep(0.5)
+        self.connection = self._connect()
+        await asyncio.get_running_loop().create_future()
+
+    def _connect(self) -> Connection:
+        self._world.broker.stirred.set()
+        return Connection(self._world.broker, self.worker.take, self._world.prefetch)
+
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        if self.alive and not task.cancelled():
+            self.ended = task.exception() or RuntimeError(f"{task.get_name()} returned")
+            self._world.ended.append(self.ended)
+            self._end()
+
+    def _end(self) -> None:
+        self.alive = False
+        self._world.broker.stirred.set()
 
 
 class World:
@@ -122,10 +195,19 @@ class World:
         limits: tuple[Limit, ...] = (),
         senders: Mapping[str, Sender] | None = None,
         resolve_for_s: float = RESOLVE_FOR_S,
+        timeout_s: float = TIMEOUT_S,
+        window_s: float = WINDOW_S,
+        quarantine_s: float | None = None,
+        cancel_without_journal: bool = True,
+        prefetch: int = 64,
     ) -> None:
         self.loop = VirtualLoop()
         self.loop.set_task_factory(_owned)
+        self.host = Host()
         self.clock = VirtualClock(self.loop)
+        """The true time."""
+        self.outside = contextvars.Context()
+        """No process's context: for what happens whatever becomes of them."""
         self.broker = FakeBroker(self.clock)
         self.acme = FakeVenue(self.clock)
         """A venue that executes every close it gets."""
@@ -138,13 +220,22 @@ class World:
         """What they are configured with."""
         self.senders = senders or {}
         self.resolve_for_s = resolve_for_s
+        self.timeout_s, self.window_s, self.quarantine_s = timeout_s, window_s, quarantine_s
+        self.cancel_without_journal = cancel_without_journal
+        self.prefetch = prefetch
         self.cores: list[Core] = []
-        self.forgotten: set[str] = set()
-        """Commands that were sent and whose rows never reached the disk (only what may be repeated is)."""
+        self.ended: list[BaseException] = []
+        """What parts that must run have ended with."""
+        self.settled_us: dict[tuple[str, str], int] = {}
+        """When a command's final result was stored at the earliest, by sender and command id; true time."""
+        self._troubles: list[tuple[int, int, str | None]] = []
+        self._away: list[tuple[int, int]] = []
+        self.restored_us: list[int] = []
+        """When the journal was put back."""
         self.path = directory / "journal.db"
+        self.path.write_bytes(blank())
         self._limits = limits
-        self._turn = asyncio.Lock()
-        self._born = 0
+        self._born = self._turn = 0
 
     def __enter__(self) -> Self:
         return self
@@ -154,18 +245,23 @@ class World:
             self._do(self._bury(core))
         self.loop.close()
 
-    def configure(self, name: str) -> Venue:
+    def configure(self, name: str, clock: ProcessClock) -> Venue:
         """Return a venue as a worker knows it."""
         exchange = FakeExchange(name, recognises_repeats=name in self.recognises_repeats)
-        options = Options(rest_url=f"https://{name}", timeout_s=TIMEOUT_S, timestamp_window_s=WINDOW_S)
+        options = Options(
+            rest_url=f"https://{name}",
+            timeout_s=self.timeout_s,
+            timestamp_window_s=self.window_s,
+            quarantine_s=self.quarantine_s,
+        )
         signer = exchange.signer(Secrets(api_key="key", api_secret="secret"))
         accounts = {account: Account(account, signer) for account in self.accounts}
-        limiter = Limiter(self._limits, self.clock)
+        limiter = Limiter(self._limits, clock)
         return Venue(name=name, exchange=exchange, options=options, accounts=accounts, limiter=limiter)
 
-    def start(self) -> Core:
+    def start(self, *, witnessed: bool = True) -> Core:
         """Start a worker."""
-        return self._do(self._begin())
+        return self._do(self._begin(witnessed))
 
     def kill(self, core: Core) -> None:
         """End a worker as a crash does: nothing of it runs any more, what it had not acknowledged comes back."""
@@ -198,6 +294,7 @@ class World:
             "sender": SENDER,
             "reply_to": "alpha.results",
             "correlation_id": "",
+            "message_id": f"message {len(self.broker.messages)}",
             "sent_us": self.clock.now_us(),
         }
         return self.broker.put(Message(body=body, **{**known, **properties}))
@@ -234,27 +331,116 @@ class World:
         self.until(lambda: any(result.final for result in self.results(command_id)), limit_s)
         return next(result for result in self.results(command_id) if result.final)
 
-    async def _begin(self) -> Core:
-        with self.loop.thread_works():
-            journal = await SteadyJournal.open(self.path)
-        assert isinstance(journal, SteadyJournal)
+    def sleep(self, seconds: float) -> None:
+        """Let the machine sleep, with every process on it."""
+        for core in self.cores:
+            core.freeze()
+        self.run(seconds)
+        for core in self.cores:
+            core.thaw()
+
+    def reboot(self) -> None:
+        """Start the machine again. No process lives on; start new ones."""
+        for core in list(self.cores):
+            self.kill(core)
+        self.host.reboot(round(self.loop.elapsed_s * 1e6))
+
+    def copy(self) -> Copy:
+        """Copy the journal as it is now, with the note beside it."""
+        connection = sqlite3.connect(self.path)
+        try:
+            busy, _, _ = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+            assert not busy
+            return Copy(
+                self.path.read_bytes(), self._note.read_bytes(), frozenset(mark.id for mark in self.broker.marks)
+            )
+        finally:
+            connection.close()
+
+    def put_back(self, copy: Copy) -> None:
+        """Put the journal back to an earlier state, byte for byte and into the same inodes.
+
+        Processes that live on find that they cannot write, and open the file again.
+        """
+        for core in self.cores:
+            core.journal.fault = "down"
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        for path, content in ((self.path, copy.journal), (self._note, copy.note)):
+            with path.open("r+b") as file:
+                file.truncate()
+                file.write(content)
+        self.restored_us.append(self.clock.now_us())
+        for core in self.cores:
+            core.journal.fault = None
+
+    def noticed(self, copy: Copy) -> bool:
+        """Say whether the witness would tell that this copy was put back."""
+        return any(mark.id not in copy.marks for mark in self.broker.marks)
+
+    def trouble(self, from_us: int, until_us: int, reply_to: str | None = None) -> None:
+        """Note that nobody could be answered for a while, or only one reply queue's senders could not."""
+        self._troubles.append((from_us, until_us, reply_to))
+
+    def troubled(self, from_us: int, until_us: int, reply_to: str) -> bool:
+        """Say whether something kept one queue's senders from being answered in that time."""
+        return any(
+            begin <= until_us and end >= from_us and queue in {None, reply_to} for begin, end, queue in self._troubles
+        )
+
+    def journal_away(self, from_us: int, until_us: int) -> None:
+        """Note that the journal failed, or was slow."""
+        self._away.append((from_us, until_us))
+
+    def journal_was_away(self, at_us: int) -> bool:
+        """Say whether it did."""
+        return any(begin <= at_us <= end for begin, end in self._away)
+
+    def settled(self, job: Job, at_s: float) -> None:
+        """Note when a command's final result was stored at the earliest."""
+        self.settled_us.setdefault((job.sender, job.command_id), BEGAN_US + round(at_s * 1e6))
+
+    def feed(self, core: Core, command_id: str, sender: str = SENDER) -> None:
+        """Tell a worker of the order that a close placed, as its account's feed would."""
+        self._do(self._feed(core, command_id, sender))
+
+    async def _feed(self, core: Core, command_id: str, sender: str) -> None:
+        async def tell() -> None:
+            owner.set(core)
+            job = await core.journal.load(sender, command_id)
+            order_id = job and self.venues[job.command.venue].order_of(job.client_order_id)
+            if job is None or order_id is None:
+                return
+            concluded = await core.dispatcher.settle_by_event(job, Accepted(order_id=order_id))
+            if concluded is not None:
+                core.outbox.put(concluded.outgoing)
+
+        with suppress(JournalUnavailable):
+            await tell()
+
+    @property
+    def _note(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-seen")
+
+    async def _begin(self, witnessed: bool) -> Core:
         self._born += 1
         core = Core(self, self._born)
-        starting = contextvars.copy_context().run(asyncio.create_task, core.start(journal, self._turn))
+        starting = contextvars.copy_context().run(asyncio.create_task, core.start(witnessed=witnessed))
         await starting
         self.cores.append(core)
         return core
 
     async def _bury(self, core: Core) -> None:
         core.alive = False
+        core.thaw()
         self.cores.remove(core)
         tasks = list(core.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with self.loop.thread_works():
-            await core.journal.close()
-        core.connection.cut()
+        core.journal.kill()
+        core.disconnect()
+        core.publisher.cut()
 
     async def _pass(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -271,9 +457,9 @@ class World:
         self.broker.stirred.clear()
         for core in [core for core in self.cores if not core.alive]:
             await self._bury(core)
-        while self.cores and self.broker.queue:
-            message = self.broker.queue.popleft()
-            self.cores[len(self.broker.messages) % len(self.cores)].deliver(message)
+        while self.broker.queue and (free := [core for core in self.cores if core.free]):
+            self._turn += 1
+            free[self._turn % len(free)].deliver(self.broker.queue.popleft())
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -286,7 +472,7 @@ def coid(command_id: str, sender: str = SENDER) -> str:
 
 def _owned(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
-    owner = _owner.get()
-    if owner is not None:
-        owner.tasks.add(task)
+    process = owner.get()
+    if isinstance(process, Core):
+        process.tasks.add(task)
     return task
