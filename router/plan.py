@@ -52,14 +52,17 @@ class Planner:
         self._clock = clock
         self._max_horizon_us = int(max_horizon_s * 1e6)
 
-    def plan(self, delivery: Delivery, fresh: Job) -> Plan:
-        """Plan a fresh command; a place under the venue's limits is taken if there is one."""
+    def plan(self, delivery: Delivery, fresh: Job, *, again: bool = False) -> Plan:
+        """Plan a fresh command; a place under the venue's limits is taken if there is one.
+
+        `again`: a cancel of that id may have left without a row, so a refusal of this one says nothing of that one.
+        """
         now = self._journal.latest_us()
         fresh = replace(fresh, admitted_us=now)
         command = fresh.command
         lost = isinstance(command, Close) and not command.dry_run and self.may_be_lost()
         against = objection(delivery, command, self._venues, self._max_horizon_us, now)
-        if against is not None and not (lost and against.code == "expired"):
+        if against is not None and not ((lost or again) and against.code == "expired"):
             return refuse(fresh, against.code, against.message, now)
         venue = self._venues[command.venue]
         if isinstance(command, Cancel) and command.order_id is None:
@@ -77,10 +80,11 @@ class Planner:
             fresh = replace(fresh, position=venue.exchange.position(command))
         if lost:
             return self._look(fresh, now)
-        if isinstance(command, Cancel) and delivery.redelivered:
-            # It may have left without a row while the journal was away: a refusal of this one says nothing of that one.
+        if again:
             first = delivery.sent_us or now
             fresh = replace(fresh, attempts=1, first_sent_us=first, last_sent_us=now, unanswered=True)
+            if against is not None:
+                return Plan(job=replace(fresh, tries=1, step="look", next_us=now))
         if not venue.limiter.take(command.account, request.scopes, priority(command)):
             return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US))
         job = begin(fresh, venue, now, venue.earliest_ms(now, self._clock))

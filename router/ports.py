@@ -225,6 +225,11 @@ class Journal(JobJournal, Protocol):
         """Remember that a cancel stopped waiting for this close, so that it is `TooLate` when it arrives."""
         ...
 
+    @property
+    def certified(self) -> bool:
+        """Whether it is known to be the right journal. Until then what it lacks proves nothing."""
+        ...
+
     async def suspect(self, message: str) -> tuple[int, int]:
         """Note that this process handles a message alone that came again.
 

@@ -25,6 +25,7 @@ from router.ports import Journal
 from schemas.commands import Cancel, Close
 
 POLL_S: Final = 1.0
+AWAY_S: Final = 0.25
 PLACES: Final[dict[Kind, int]] = {"act": 24, "look": 24, "own": 64}
 """How many due jobs of one account are at work at a time in this process."""
 AT_ONCE: Final = 256
@@ -90,6 +91,8 @@ class Resolver:
         ahead_s = POLL_S
         if self._wakes:
             ahead_s = min((self._wakes[0] - self._journal.earliest_us()) / 1e6, POLL_S)
+        if not self._journal.writable:
+            ahead_s = AWAY_S  # whatever is due: there is nothing to do but to wait
         self._woken.clear()
         if ahead_s > 0 and not self._stopping:
             with suppress(TimeoutError):

@@ -1,18 +1,27 @@
 """Plain cancels do not need the journal: they wait a moment for their commit, then leave (contract, section 2)."""
 
 import asyncio
+from collections import OrderedDict
 from typing import Final
+
+import structlog
+from msgspec.structs import replace
 
 from router import answers
 from router.clock import to_us
+from router.delivery import Delivery
 from router.dispatch import Concluded, Dispatcher
-from router.errors import JournalUnavailable
+from router.errors import JournalUnavailable, UnreadableRow
 from router.job import Admission, Job, Moment
 from router.late_journal import LateJournal, Superseded
 from router.plan import Plan
 from router.ports import Clock, Journal
 from schemas.commands import Cancel, Command
+from schemas.ids import result_id
 
+_log = structlog.get_logger(__name__)
+RETRY_S: Final = 1.0
+KEPT: Final = 10_000
 WAIT_S: Final = 0.05
 """How long a cancel waits for its commit."""
 
@@ -26,6 +35,40 @@ class Unrecorded:
         self._dispatcher = dispatcher
         self._journal = journal
         self._clock = clock
+        self._answered: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._settling: set[asyncio.Task[None]] = set()
+
+    def may_have_sent(self, fresh: Job, delivery: Delivery) -> bool:
+        """Say whether a cancel of that id may have left before without a row."""
+        return delivery.redelivered or (fresh.sender, fresh.command_id) in self._answered
+
+    def remember(self, concluded: Concluded) -> None:
+        """Keep what was answered without a row; should there be one after all, it is settled by that."""
+        job = concluded.job
+        self._answered[job.sender, job.command_id] = None
+        if len(self._answered) > KEPT:
+            self._answered.popitem(last=False)
+        task = asyncio.create_task(self._settle_row(concluded), name=f"settle {job.command_id}")
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _settle_row(self, concluded: Concluded) -> None:
+        """Wait for the journal, and store the answer if an admission that was given up was committed all the same."""
+        job, result = concluded.job, concluded.result
+        while result is not None:
+            try:
+                known = await self._journal.load(job.sender, job.command_id) if self._journal.writable else job
+            except (JournalUnavailable, UnreadableRow) as error:
+                _log.info("a row is not settled yet", command_id=job.command_id, error=str(error))
+                known = job
+            if known is not job:
+                if known is not None and known.state == "open":
+                    seq = known.seq + 1
+                    answer = replace(result, seq=seq, result_id=result_id(job.sender, job.command_id, seq))
+                    settled = replace(job, version=known.version, received_us=known.received_us, seq=seq)
+                    await self._dispatcher.store(settled, result=answer)
+                return
+            await self._clock.sleep(RETRY_S)
 
     def suits(self, command: Command) -> bool:
         """Say whether a command is a plain cancel: by order id, and answered as soon as the venue has answered."""

@@ -40,6 +40,7 @@ DEFECTS: Final = 3
 DEFECTIVE: Final = "the router failed over this message too often"
 JOURNAL_AWAY: Final = "the journal is away; the recorded answer follows"
 RETRY_S: Final = 0.5
+READ_S: Final = 0.3
 ANSWER_BY_US: Final = 300_000
 """How long after its deadline a command that waits for the journal is answered without it."""
 
@@ -218,15 +219,28 @@ class Worker:
             await self._clock.sleep(min(RETRY_S, left_us / 1e6) if left_us > 0 else RETRY_S)
 
     async def _tell_late(self, running: _Running, fresh: Job) -> bool:
-        """Answer without the journal. Returns whether that was for good: no row can have been stored for it."""
+        """Answer without the journal's writing. Returns whether that was for good: nothing was sent, or will be."""
         now = self._journal.latest_us()
-        if running.uncertain:
+        if running.uncertain or not await self._was_never_sent(fresh):
             _, result = answers.doubted(replace(fresh, message=JOURNAL_AWAY), now)
         else:
             _, result = answers.refused(fresh, "expired", "not_after passed while the journal was away", now)
             self._metrics.command_final(result)
         await self._tell_unrecorded(running, fresh, result)
         return result.final
+
+    async def _was_never_sent(self, fresh: Job) -> bool:
+        """Say whether the journal can still be read, and shows no row: without one nothing has left, here or anywhere.
+
+        The same command may have been published before, and handled by any process.
+        """
+        if not self._journal.certified or self._planner.may_be_lost():
+            return False
+        try:
+            async with asyncio.timeout(READ_S):
+                return await self._journal.load(fresh.sender, fresh.command_id) is None
+        except (JournalUnavailable, UnreadableRow, TimeoutError):
+            return False
 
     async def _tell_unrecorded(self, running: _Running, fresh: Job, result: Result) -> None:
         _log.warning("answered without the journal", command_id=fresh.command_id, outcome=result.outcome)
@@ -235,7 +249,7 @@ class Worker:
 
     async def _cancel(self, running: _Running, fresh: Job, way: Unrecorded) -> None:
         """Bring a plain cancel to its answer. It waits a moment for its commit, then leaves (contract, section 2)."""
-        plan = self._planner.plan(running.delivery, fresh)
+        plan = self._planner.plan(running.delivery, fresh, again=way.may_have_sent(fresh, running.delivery))
         admitting: asyncio.Task[Admission] | None = None
         if self._journal.writable:
             work = self._journal.admit(plan.job, running.reply, digest(fresh.command), result=plan.result)
@@ -254,6 +268,7 @@ class Worker:
         self._outbox.put(concluded.outgoing)
         if concluded.result is not None and not concluded.outgoing:
             await self._tell_unrecorded(running, fresh, concluded.result)
+            way.remember(concluded)
         return None
 
     async def _begin(self, running: _Running, fresh: Job, *, refused: bool) -> None:
@@ -274,7 +289,7 @@ class Worker:
         """Admit as planned; what only the journal can object to is admitted as a refusal."""
         key = digest(fresh.command)
         admission = await self._journal.admit(plan.job, running.reply, key, result=plan.result)
-        if isinstance(admission, Busy) and plan.job.step == "look":
+        if isinstance(admission, Busy) and plan.before is None and plan.job.step == "look":
             # It may have been executed, so it cannot be refused: it is looked up, and refused if that finds nothing.
             plan = Plan(job=replace(plan.job, position=None))
         elif isinstance(admission, Busy):

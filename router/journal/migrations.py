@@ -28,7 +28,6 @@ _NAME = """insert into identity (number, journal_id) values (1, $1) on conflict 
 _IDENTITY = """select journal_id from identity"""
 _HIGHEST = """select max(seen_us) from (select seen_us from clock union all select seen_us from epochs
     union all select max(at_us) from marks) highest"""
-UNSETTLED = """select 1 from commands where state in ('open', 'in_doubt', 'unresolved') limit 1"""
 
 
 class Epoch(Struct, frozen=True):

@@ -17,7 +17,7 @@ from router.journal.statements import Steps
 ASIDE_US: Final = 30_000_000
 """How long a row that this version cannot read is left to others."""
 
-_KIND: Final = "case when own_us <= now_us() then 'own' else kind end"
+_KIND: Final = "case when kind = 'act' and own_us <= now_us() then 'own' else kind end"
 _HOT = f"""select venue, account, {_KIND}, min(next_us) from commands
     where next_us is not null and next_us <= now_us() group by 1, 2, 3 order by 4"""  # noqa: S608 - our own words
 # Picked first, and once: within `in (…)` PostgreSQL may run the selection again for each row.

@@ -29,7 +29,6 @@ from router.journal.machine import Machine
 from router.journal.migrations import (
     PROVE,
     SEEN,
-    UNSETTLED,
     Epoch,
     identify,
     migrate,
@@ -46,8 +45,7 @@ PROBE_S: Final = 1.0
 STUCK_S: Final = 2.0
 """A transaction that takes longer than that makes the journal not writable while it lasts: the disk hangs."""
 WRONG_US: Final = 1_000_000
-"""A clock that is further off than this is set again when nothing depends on it."""
-_OFFSET: Final = "select offset_us from clock"
+"""A wall clock that is further off than this is worth a word: deadlines are judged by another one."""
 
 
 class Signal(Enum):
@@ -253,8 +251,6 @@ class Writer:
                 if not file.busy(error) or time.monotonic() >= deadline:
                     raise
             time.sleep(random.uniform(0.0003, 0.002))
-        if self._healthy:  # every process of this machine reads it under the lock, so that all have one clock
-            self.offset_us = self._connection.execute(_OFFSET).fetchone()[0]
 
     def _end(self) -> None:
         began = time.perf_counter()
@@ -303,22 +299,21 @@ class Writer:
         self._healthy = True
 
     def _set_clock(self) -> None:
-        """Go on with the clock of this machine since it was started; after that, or when it was never set, anew.
+        """Go on with the clock that was begun on this start of the machine; on another start begin it.
 
-        It never goes back behind what was seen. One that was set wrong is set right when no command depends on it.
+        It never goes back behind what was seen, and no process ever sets it again: others count by it.
         """
         clock = self._drive(read_clock)
         boot_us, wall_us = self._machine.boot_us(), self._machine.now_us()
-        offset_us = max(wall_us, clock.seen_us) - boot_us
         if clock.boot_id == self._machine.boot_id:
-            off = abs(offset_us - clock.offset_us) > WRONG_US
-            if not off or self._drive(lambda: _one(UNSETTLED)):
-                if off:
-                    _log.warning("the clock was set", off_s=round((wall_us - boot_us - clock.offset_us) / 1e6, 1))
-                self.offset_us, self.since_us = clock.offset_us, clock.since_us
-                return
-        self.offset_us, self.since_us = offset_us, boot_us + offset_us
-        self._drive(lambda: set_clock(self._machine.boot_id, offset_us, boot_us + offset_us))
+            self.offset_us, self.since_us = clock.offset_us, clock.since_us
+            off_us = wall_us - boot_us - self.offset_us
+            if abs(off_us) > WRONG_US:
+                _log.warning("the wall clock is not where the journal's is", off_s=round(off_us / 1e6, 1))
+            return
+        self.offset_us = max(wall_us, clock.seen_us) - boot_us
+        self.since_us = boot_us + self.offset_us
+        self._drive(lambda: set_clock(self._machine.boot_id, self.offset_us, self.since_us))
 
     def _note(self) -> None:
         self._witnessed = time.monotonic()

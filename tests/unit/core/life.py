@@ -11,8 +11,8 @@ from router.clock import to_us
 from router.exchange import Limit
 from schemas.commands import Command
 from tests.unit.core import promises
-from tests.unit.core.fake_broker import Message, PublishFault
-from tests.unit.core.fake_venue import Answer
+from tests.unit.core.fake_broker import Message, PublishFault, WitnessFault
+from tests.unit.core.fake_venue import Answer, Kind
 from tests.unit.core.steady_journal import JournalFault
 from tests.unit.core.virtual_time import BEGAN_US
 from tests.unit.core.world import SENDER, Copy, Core, World
@@ -176,7 +176,9 @@ def script(rng: random.Random) -> list[Answer]:
 
 
 def _answer(rng: random.Random) -> Answer:
-    kind = rng.choice(("ok", "refuse", "retry", "throttle", "look", "unknown", "reset", "hang", "taken", "unsent"))
+    kind: Kind = rng.choice(
+        ("ok", "refuse", "retry", "throttle", "look", "unknown", "reset", "hang", "taken", "unsent")
+    )
     late_s = rng.choice((0.0, 0.0, 0.3, TIMEOUT_S + WINDOW_S - 0.05))
     after_s = rng.choice((0.0, 0.7, 4.0)) if kind in {"retry", "throttle"} else 0.0
     executes = kind == "taken" or (kind in {"look", "unknown", "reset", "hang"} and rng.random() < 0.5)
@@ -408,7 +410,7 @@ def put_back(life: Life) -> None:
 
 def witness_fails(life: Life) -> None:
     """Let the stream of marks be away, or take them late."""
-    fault = life.random.choice(("unavailable", "late"))
+    fault: WitnessFault = life.random.choice(get_args(WitnessFault))
     seconds = life.random.choice((1.0, 10.0))
     life.fault(f"witness {fault}", f"{seconds} s")
     broker = life.world.broker

@@ -102,7 +102,7 @@ def test_a_worker_started_while_the_clock_is_set_back_sends_nothing_late(world: 
 def test_a_machine_that_sleeps_while_a_request_waits_sends_nothing_late(world: World, seconds: float) -> None:
     """It slept between the intent and the send; the deadline passed meanwhile."""
     core = world.cores[0]
-    frozen = []
+    frozen: list[str] = []
 
     async def sleeps(point: str) -> None:
         if point == "connect" and not frozen:

@@ -86,7 +86,7 @@ def test_a_position_is_held_while_its_close_has_to_be_looked_up(world: World) ->
     world.run(3)
     world.publish(world.close("c1"))
     world.run(3)
-    world.publish(world.close("c2"))
+    world.publish(world.close("c2", ttl_s=120))
     world.run(15)
     world.acme.reads_fail = False
     assert world.final("c1").outcome == "accepted"

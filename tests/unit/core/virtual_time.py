@@ -51,7 +51,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.elapsed_s
 
-    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> asyncio.Handle:
+    def call_soon(  # type: ignore[override]  # typeshed ties the arguments to the callback
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
         if self._held:
             whose = owner.get() if context is None else context.get(owner)
             if whose in self._held:
@@ -71,11 +73,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 ready.append(handle)
                 handle = asyncio.Handle(_nothing, (), self, contextvars.Context())
             self._ready.append(handle)
-        timers, others = [], []
+        timers: list[asyncio.TimerHandle] = []
+        others: list[asyncio.TimerHandle] = []
         for timer in self._scheduled:
             (timers if _belongs(timer, process) else others).append(timer)
         for timer in timers:
-            timer._scheduled = False
+            timer._scheduled = False  # type: ignore[attr-defined]  # the base class's own mark
             self._timer_cancelled_count -= timer.cancelled()
         self._scheduled[:] = others
         heapq.heapify(self._scheduled)

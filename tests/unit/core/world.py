@@ -408,8 +408,10 @@ class World:
         async def tell() -> None:
             owner.set(core)
             job = await core.journal.load(sender, command_id)
-            order_id = job and self.venues[job.command.venue].order_of(job.client_order_id)
-            if job is None or order_id is None:
+            if job is None:
+                return
+            order_id = self.venues[job.command.venue].order_of(job.client_order_id)
+            if order_id is None:
                 return
             concluded = await core.dispatcher.settle_by_event(job, Accepted(order_id=order_id))
             if concluded is not None:
