@@ -15,7 +15,7 @@ from router.dispatch import Dispatcher
 from router.errors import BrokerUnavailable, ConfigError, JournalUnavailable, RouterError
 from router.exchange import Limit, Options
 from router.exchanges import exchange_type
-from router.feeds import Fed, Feeds, Parts, Settler
+from router.feeds import Copies, Fed, Feeds, Parts, Settler
 from router.http import HttpServer
 from router.journal import Store, open_journal
 from router.limiter import Limiter
@@ -192,7 +192,8 @@ def build_feeds(
             for account, secrets in config.accounts[name].items():
                 fed[name, account] = Fed(venue=venue, account=venue.accounts[account], feed=offered, secrets=secrets)
     settler = Settler(dispatcher, journal, outbox, clock)
-    parts = Parts(journal=journal, publisher=publisher, settler=settler, sweep=dispatcher.sweep)
+    copies = Copies(publisher, clock)
+    parts = Parts(journal=journal, publisher=publisher, copies=copies, settler=settler, sweep=dispatcher.sweep)
     return Feeds(fed, journal, parts, settler, transport, sockets, clock, metrics, lease_s=config.worker.lease_s)
 
 

@@ -228,7 +228,7 @@ class Sending:
                 return error
             seen.status = response.status
         self.answered = True
-        self.venue.clock.saw(response, self._wrote_us, self._clock.boot_us())
+        self.venue.heard(response, self._wrote_us, self._clock, self._metrics)
         return clean(self.venue.exchange.verdict(effective(self.job), response))
 
     def _conclude(self, before: Job, seen: Outcome | SendError) -> Decided:

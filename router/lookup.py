@@ -77,7 +77,7 @@ class Sweep:
         return Attempt(
             client_order_id=job.client_order_id,
             sent_ms=job.sent_ms or (job.first_sent_us or job.received_us) // 1000,
-            now_ms=venue.clock.now_us(self._clock.now_us(), self._clock.boot_us()) // 1000,
+            now_ms=venue.time_us(self._clock) // 1000,
             window_ms=int(venue.options.timestamp_window_s * 1000),
             unanswered=job.unanswered,
             order_id=job.order_id if isinstance(job.command, Close) else None,
@@ -112,13 +112,13 @@ class Sweep:
             again_s = await venue.limiter.wait(account.name, request.scopes, Priority.READ, READ_WAIT_S)
             if again_s:
                 raise NotSent("no place under the rate limit for a read")
-        wall_us, boot_us = self._clock.now_us(), self._clock.boot_us()
-        signed = account.sign(request, account.stamp(venue.clock.now_us(wall_us, boot_us)))
+        boot_us = self._clock.boot_us()
+        signed = account.sign(request, account.stamp(venue.time_us(self._clock)))
         timeout_s = venue.options.timeout_s
         with self._metrics.venue_request(venue.name, request.endpoint) as seen:
             answer = await self._transport.send(
                 signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None
             )
             seen.status = answer.status
-        venue.clock.saw(answer, boot_us, self._clock.boot_us())
+        venue.heard(answer, boot_us, self._clock, self._metrics)
         return answer

@@ -73,7 +73,7 @@ class Planner:
             return Plan(job=job, result=result)
         if command.dry_run:
             account = venue.accounts[command.account]
-            account.sign(request, account.stamp(self._clock.now_us()))
+            account.sign(request, account.stamp(venue.time_us(self._clock)))
             job, result = answers.dry(fresh, now)
             return Plan(job=job, result=result)
         if isinstance(command, Close):

@@ -334,7 +334,7 @@ class Witness(Protocol):
         ...
 
 
-class EventJournal(Protocol):
+class EventJournal(JournalClock, Protocol):
     """The part of the journal that order events are recorded in. Every method raises `JournalUnavailable`."""
 
     async def take_lease(self, venue: str, account: str, owner: str, valid_us: int) -> Lease | None:

@@ -11,10 +11,16 @@ on its way then cannot be told from the answer.
 aiohttp connects (names, TLS, happy eyeballs) and parses. Its session is left out: it costs several times as much, sends
 GET, PUT and DELETE again by itself, and takes what came in on an idle connection for the next answer. What lies below
 the session is private in that it is not documented: `TCPConnector.connect`, a `ClientRequest` as the name of where to,
-`HttpResponseParser` and its `StreamReader`. The tests of this module hold them to what is used, on both event loops.
+`HttpResponseParser` and its `StreamReader`. The tests of this module hold them to what is used, on both event loops,
+and the version is pinned: a new one is tried by changing it.
+
+A proxy is part of connecting: to an https venue aiohttp opens a tunnel (CONNECT), and what can go wrong there is
+`NotSent`. To a plain http venue the request itself goes to the proxy, with the whole URL as its target, in the same one
+write.
 """
 
 import asyncio
+import os
 import select
 from collections.abc import Callable
 from types import TracebackType
@@ -32,6 +38,8 @@ from yarl import URL
 
 from router.errors import MaybeSent, NotSent
 from router.exchange import Response, SignedRequest
+from router.names import NameResolver
+from router.proxy import Proxies
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """More than this is no answer of a venue to one order."""
@@ -198,23 +206,36 @@ class _Link(asyncio.Protocol):
 class _Origin:
     """One venue's address: what every request to it says, and its connections that nobody uses, the latest last."""
 
-    __slots__ = ("_always", "_ours", "idle", "where")
+    __slots__ = ("_always", "_before", "_ours", "idle", "where")
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, proxies: Proxies) -> None:
         url = URL(address, encoded=True)
         if url.scheme not in {"http", "https"} or url.raw_path_qs != "/" or url.raw_fragment:
             raise NotSent("the URL is no HTTP address")
-        self.where = ClientRequest("GET", url, headers=_ALWAYS, loop=asyncio.get_running_loop())
+        proxy = proxies.of(url.scheme, url.host or "", url.port or 0)
+        self.where = ClientRequest(
+            "GET",
+            url,
+            headers=_ALWAYS,
+            loop=asyncio.get_running_loop(),
+            proxy=URL(proxy.url) if proxy else None,
+            proxy_headers=proxy.headers if proxy else None,
+        )
         self.idle: list[_Link] = []
         headers = self.where.headers.copy()
         del headers[hdrs.ACCEPT]
+        self._before = ""
+        """What stands before the path in a request's target."""
+        if proxy is not None and url.scheme == "http":
+            self._before = f"http://{headers[hdrs.HOST]}"
+            headers.update(proxy.headers)
         self._ours = _FRAMING.union(name.lower() for name in headers)  # a password in the URL is an `Authorization`
         self._always = "".join(f"\r\n{name}: {value}" for name, value in headers.items())
 
     def write_out(self, request: SignedRequest, target: str) -> bytes:
         """Return a request as it goes over the wire. Raises `NotSent` for one that would be read as another."""
         names = {name.lower() for name in request.headers}
-        first = f"{request.method} {target} HTTP/1.1"
+        first = f"{request.method} {self._before}{target} HTTP/1.1"
         more = [f"{name}: {value}" for name, value in request.headers.items()]
         if " " in target or "#" in target or not "".join((first, *more)).isprintable():
             raise NotSent("the request has characters that no header and no target can carry")
@@ -239,15 +260,19 @@ class _Origin:
 
 
 class HttpTransport:
-    """Keep-alive connections to every venue. Use as an async context manager."""
+    """Keep-alive connections to every venue, through the proxies that the environment names.
 
-    def __init__(self) -> None:
+    Use as an async context manager. Raises `ConfigError` for a proxy that cannot be used.
+    """
+
+    def __init__(self, proxies: Proxies | None = None) -> None:
+        self._proxies = Proxies.read(os.environ) if proxies is None else proxies
         self._connector: aiohttp.TCPConnector | None = None
         self._origins: dict[str, _Origin] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30)
+        self._connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, resolver=NameResolver())
         return self
 
     async def __aexit__(
@@ -279,6 +304,10 @@ class HttpTransport:
             return await link.exchange(data, timeout_s)
         except TimeoutError:
             why = "no answer in time" if maybe_sent else "no connection in time"
+        except aiohttp.ClientHttpProxyError as failure:
+            why = f"the proxy refused the connection with status {failure.status}"
+        except aiohttp.ClientProxyConnectionError:
+            why = "no connection to the proxy"
         except _FAILURES as failure:
             # The text of a client error may quote the URL, which can be a credential: the type says enough.
             why = type(failure).__name__
@@ -293,7 +322,7 @@ class HttpTransport:
         host, slash, path = rest.partition("/")
         address = f"{scheme}://{host}"
         if address not in self._origins:
-            self._origins[address] = _Origin(address)
+            self._origins[address] = _Origin(address, self._proxies)
         return self._origins[address], slash + path or "/"
 
     async def _connect(self, origin: _Origin, connect_s: float) -> _Link:

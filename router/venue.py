@@ -2,6 +2,9 @@
 
 import random
 from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -9,9 +12,16 @@ from msgspec import Struct
 from router.exchange import Exchange, Options, Request, Response, SignedRequest, Signer, Stamp
 from router.limiter import Limiter
 from router.ports import Clock
+from router.telemetry import Metrics
 
-QUARANTINE_MARGIN_S = 5.0
-MAX_AHEAD_MS = 2_000
+QUARANTINE_MARGIN_S: Final = 5.0
+MAX_AHEAD_MS: Final = 2_000
+MIN_SKEW_US: Final = 1_500_000
+"""A smaller skew is not corrected: every venue allows for it, and a `Date` is no more exact."""
+MAX_SKEW_US: Final = 86_400_000_000
+"""A venue that is further off is not believed: that is a page from a cache, or of somebody between us."""
+MAX_DRIFT_PPM: Final = 500
+"""How fast two clocks may drift apart; ntpd and chrony slew by at most that."""
 
 
 class Account:
@@ -39,19 +49,94 @@ class Account:
         return self._signer(request, stamp)
 
 
+class _Seen(Struct, frozen=True):
+    """Between what a venue's clock shows ahead of our boot clock, in microseconds, as of a moment of the boot clock."""
+
+    low: int
+    high: int
+    at: int
+
+    def later(self, boot_us: int) -> "_Seen":
+        """Return the same as of now: quartzes drift apart, and whoever keeps time slews it by as much."""
+        drift = max(boot_us - self.at, 0) * MAX_DRIFT_PPM // 1_000_000
+        return _Seen(self.low - drift, self.high + drift, boot_us)
+
+    def meet(self, other: "_Seen") -> "_Seen | None":
+        """Return what both allow, if they do not contradict each other."""
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        return _Seen(low, high, other.at) if low <= high else None
+
+
 class VenueClock:
-    """What a venue's clock shows, as far as its answers tell."""
+    """What a venue's clock shows, as far as the `Date` of its answers tells.
+
+    A `Date` is whole seconds, cut off, written at some moment between our request and its answer (RFC 9110, section
+    6.6.1). Those moments are taken by the boot clock, so the wall clock may be set meanwhile. Every answer narrows the
+    range down. One that contradicts it is believed once the next one agrees with it; until then stamps follow it, and
+    lookups reach back as far as either says.
+    """
+
+    def __init__(self) -> None:
+        self._known: _Seen | None = None
+        """What two answers agreed on."""
+        self._news: _Seen | None = None
+        """What the last answer said, when it agreed with nothing before it."""
+        self._text = ""
+        self._date_us = 0
 
     def saw(self, response: Response, asked_boot_us: int, answered_boot_us: int) -> None:
-        """Learn from an answer's `Date`."""
+        """Learn from an answer. Both times are the boot clock's, in microseconds. Never raises."""
+        text = response.headers.get("date", "")
+        if text != self._text:
+            self._text, self._date_us = text, _read_date(text)
+        if not self._date_us or answered_boot_us < asked_boot_us:
+            return
+        date_us = self._date_us
+        seen = _Seen(date_us - answered_boot_us, date_us + 1_000_000 - asked_boot_us, answered_boot_us)
+        for before in (self._known, self._news):
+            agreed = before.later(answered_boot_us).meet(seen) if before is not None else None
+            if agreed is not None:
+                self._known, self._news = agreed, None
+                return
+        self._news = seen
 
     def now_us(self, wall_us: int, boot_us: int) -> int:
-        """Return what the venue's clock shows now."""
-        return wall_us
+        """Return what the venue's clock shows now; by the wall clock, where that is not clearly off."""
+        skews = [_skew_us(seen, wall_us, boot_us) for seen in (self._news, self._known) if seen is not None]
+        skew_us = next((skew_us for skew_us in skews if abs(skew_us) <= MAX_SKEW_US), 0)
+        return wall_us + skew_us if abs(skew_us) >= MIN_SKEW_US else wall_us
+
+    def skew_s(self, wall_us: int, boot_us: int) -> float | None:
+        """Return how far ahead of the wall clock the venue's is; 0.0 while they may be the same, `None`: unknown."""
+        seen = self._news or self._known
+        return None if seen is None else _skew_us(seen, wall_us, boot_us) / 1e6
 
     def earliest_ms(self, wall_us: int, boot_us: int, journal_us: int) -> int:
-        """Return what it shows now at least."""
-        return min(wall_us, journal_us) // 1000
+        """Return what the venue's clock shows now at least, in milliseconds since 1970.
+
+        Where its answers have not told, or say what cannot be, that is the earlier one of the two other clocks.
+        """
+        ours = min(wall_us, journal_us)
+        told = [boot_us + seen.later(boot_us).low for seen in (self._known, self._news) if seen is not None]
+        told = [us for us in told if min(abs(us - wall_us), abs(us - journal_us)) <= MAX_SKEW_US]
+        if self._known is None or not told:
+            told.append(ours)
+        return min(told) // 1000
+
+
+def _skew_us(seen: _Seen, wall_us: int, boot_us: int) -> int:
+    now, ours = seen.later(boot_us), wall_us - boot_us
+    return 0 if now.low <= ours <= now.high else (now.low + now.high) // 2 - ours
+
+
+def _read_date(text: str) -> int:
+    """Return a `Date` header in microseconds since 1970; 0 for what is none."""
+    try:
+        date = parsedate_to_datetime(text)
+        # Without a zone it is UTC: HTTP knows no other.
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1e6)
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return 0
 
 
 class Venue(Struct, frozen=True, kw_only=True):
@@ -71,6 +156,18 @@ class Venue(Struct, frozen=True, kw_only=True):
         if options.quarantine_s is not None:
             return int(options.quarantine_s * 1e6)
         return int((options.timeout_s + options.timestamp_window_s + QUARANTINE_MARGIN_S) * 1e6)
+
+    def heard(self, answer: Response, asked_boot_us: int, clock: Clock, metrics: Metrics) -> None:
+        """Learn the venue's clock from an answer that has just come in to a request written at `asked_boot_us`."""
+        boot_us = clock.boot_us()
+        self.clock.saw(answer, asked_boot_us, boot_us)
+        skew_s = self.clock.skew_s(clock.now_us(), boot_us)
+        if skew_s is not None:
+            metrics.clock_skew(self.name, skew_s)
+
+    def time_us(self, clock: Clock) -> int:
+        """Return what this venue's clock shows now: what to sign with. Microseconds since 1970."""
+        return self.clock.now_us(clock.now_us(), clock.boot_us())
 
     def earliest_ms(self, journal_us: int, clock: Clock) -> int:
         """Return the earliest that this venue's clock may show now, in milliseconds since 1970."""

@@ -5,6 +5,7 @@ requests writes nothing without a deadline of its own.
 """
 
 import asyncio
+import os
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,6 +14,8 @@ from aiohttp import hdrs
 from yarl import URL
 
 from router.errors import SocketClosed
+from router.names import NameResolver
+from router.proxy import Proxies
 
 PING_S: Final = 15.0
 """How often a silent peer is pinged; without a pong for half of that the socket counts as gone. It is what notices a
@@ -22,15 +25,19 @@ CLOSE_S: Final = 2.0
 
 
 class WebSockets:
-    """Opens sockets. Use as an async context manager."""
+    """Opens sockets, through the proxies that the environment names.
 
-    def __init__(self, *, ping_s: float = PING_S) -> None:
+    Use as an async context manager. Raises `ConfigError` for a proxy that cannot be used.
+    """
+
+    def __init__(self, proxies: Proxies | None = None, *, ping_s: float = PING_S) -> None:
+        self._proxies = Proxies.read(os.environ) if proxies is None else proxies
         self._ping_s = ping_s
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, resolver=NameResolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),
             headers={hdrs.USER_AGENT: "order-router"},
@@ -48,9 +55,13 @@ class WebSockets:
         if self._session is None:
             raise SocketClosed("the sockets are closed")
         try:
+            where = URL(url, encoded=True)
+            proxy = self._proxies.of(where.scheme, where.host or "", where.port or 0)
             async with asyncio.timeout(timeout_s):
                 socket = await self._session.ws_connect(
-                    URL(url, encoded=True),
+                    where,
+                    proxy=proxy.url if proxy else None,
+                    proxy_headers=proxy.headers if proxy else None,
                     autoclose=True,
                     autoping=True,
                     heartbeat=self._ping_s,
@@ -61,6 +72,10 @@ class WebSockets:
             raise SocketClosed("no connection in time") from None
         except aiohttp.WSServerHandshakeError as error:
             raise SocketClosed(f"the handshake was answered {error.status}") from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise SocketClosed(f"the proxy refused the connection with status {error.status}") from None
+        except aiohttp.ClientProxyConnectionError:
+            raise SocketClosed("no connection to the proxy") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # The text of a client error may quote the URL.
             raise SocketClosed(f"no connection: {type(error).__name__}") from None

@@ -15,6 +15,7 @@ from router.config.settings import LANES, Broker, Config, Http, Journal, Sender,
 from router.config.source import Given, Names, Source, nearest, read_text
 from router.errors import ConfigError
 from router.exchange import Exchange, Options, Secrets
+from router.proxy import Proxies
 
 DEFAULT_FILE: Final = "order-router.toml"
 FILE_VARIABLE: Final = "ORDER_ROUTER_CONFIG"
@@ -72,6 +73,7 @@ class _Loading:
             venues=venues,
             accounts=accounts,
             senders={names[1]: sender for names in self._under("senders") if (sender := self._table(names, Sender))},
+            proxies=self._proxies(),
             file=file,
         )
         self._check_urls(config)
@@ -79,6 +81,13 @@ class _Loading:
         for name, sender in config.senders.items():
             self._check_sender(name, sender)
         return config
+
+    def _proxies(self) -> Proxies:
+        try:
+            return Proxies.read(self.environ)
+        except ConfigError as error:
+            self.source.faults.extend(error.lines)
+            return Proxies()
 
     def _under(self, section: str) -> list[Names]:
         return sorted(names for names in self.source.tables if names[0] == section)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from router.exchange import Options, Secrets
+from router.proxy import Proxies
 from schemas.fields import Action
 
 Lane = Literal["cancel", "close"]
@@ -94,6 +95,8 @@ class Config(Struct, frozen=True, kw_only=True):
     venues: dict[str, Options] = field(default_factory=dict)
     accounts: dict[str, dict[str, Secrets]] = field(default_factory=dict)
     senders: dict[str, Sender] = field(default_factory=dict)
+    proxies: Proxies = Proxies()
+    """What the environment says of proxies, for the redaction: whoever connects reads it there as well."""
     file: str = ""
     """The file that was read; empty when there was none."""
 
@@ -116,6 +119,7 @@ class Config(Struct, frozen=True, kw_only=True):
             for value in msgspec.structs.astuple(secrets)
             if isinstance(value, str)
         }
+        found |= self.proxies.secrets()
         for url in (self.broker.url, self.journal.url):
             if password := password_of(url):
                 found |= {password, unquote(password)}

@@ -5,12 +5,15 @@ account     one account's loop: connect or poll, announce a gap, reconcile, live
 connection  one stream's protocol on one socket
 recorder    what is sighted goes to the journal, which says what of it is news
 outflow     what the journal has numbered goes to the broker, in order
+copies      the same for the reply queues of commands; a queue that is stuck holds up nobody else
+claims      the copies for commands that are found only later
 evidence    what an event proves about a command in doubt or a cancel that waits
 pacer       how often frames may leave for a venue from this address
 """
 
 from router.feeds.account import Parts
+from router.feeds.copies import Copies
 from router.feeds.evidence import Settler
 from router.feeds.owner import Fed, Feeds
 
-__all__ = ["Fed", "Feeds", "Parts", "Settler"]
+__all__ = ["Copies", "Fed", "Feeds", "Parts", "Settler"]

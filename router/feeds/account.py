@@ -57,6 +57,7 @@ class Parts(Struct, frozen=True, kw_only=True):
 
     journal: EventJournal
     publisher: EventPublisher
+    copies: Copies
     settler: Settler
     sweep: Callable[[], Sweep]
 
@@ -96,8 +97,7 @@ class AccountFeed:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._recorder: Recorder
         self._outflow: Outflow
-        self._copies = Copies(parts.publisher, outside.clock)
-        self._claims = LateClaims(self._place, parts.journal, self._copies, outside.clock)
+        self._claims = LateClaims(self._place, parts.journal, parts.copies, outside.clock)
 
     async def run(self) -> None:
         """Feed until cancelled. Raises `LeaseLost` when the account has another owner."""
@@ -108,7 +108,7 @@ class AccountFeed:
             self._place,
             parts.journal,
             parts.publisher,
-            self._copies,
+            parts.copies,
             self._clock,
             seq=position.seq,
             published_seq=position.published_seq,
@@ -137,7 +137,6 @@ class AccountFeed:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, *self._goodbyes, return_exceptions=True)
-            await self._copies.close()
 
     async def _farewell(self, tasks: "list[asyncio.Task[None]]") -> None:
         """Stop listening, say so, and publish what is left, if that is soon done."""
@@ -150,7 +149,7 @@ class AccountFeed:
             async with asyncio.timeout(FAREWELL_S):
                 await self._outflow.emptied()
                 await self._recorder.mark()
-                await self._copies.emptied()
+                await self._parts.copies.emptied()
 
     async def _session(self) -> None:
         if self._feed.poll_s is not None:
@@ -161,7 +160,7 @@ class AccountFeed:
             reason = await self._follow()
             if self._status == "live":
                 self._announce("gap", self._since_us, reason)
-            elif self._clock.now_us() - self._announced_us > DOWN_AFTER_US:
+            elif self._clock.boot_us() - self._announced_us > DOWN_AFTER_US:
                 self._announce("down", self._since_us, reason)
             _log.warning("a feed is broken", venue=self._place[0], account=self._place[1], reason=reason)
             failures = 0 if self._connected else failures + 1
@@ -212,13 +211,13 @@ class AccountFeed:
 
     async def _poll(self, idle_s: float, busy_s: float) -> None:
         """Read again and again; the faster pace is for while a command is open."""
-        heard_us = self._clock.now_us()
+        heard_us, heard_boot_us = self._clock.now_us(), self._clock.boot_us()
         while True:
             if await self._reconcile("poll" if self._status == "live" else "reconcile"):
-                heard_us = self._clock.now_us()
+                heard_us, heard_boot_us = self._clock.now_us(), self._clock.boot_us()
                 self._metrics.feed_heard(*self._place, heard_us / 1e6)
                 self._go_live()
-            elif self._clock.now_us() - heard_us > 3 * idle_s * 1e6:
+            elif self._clock.boot_us() - heard_boot_us > 3 * idle_s * 1e6:
                 self._announce("gap" if self._status == "live" else "down", heard_us, "the polls get no answer")
             waited_s = 0.0
             while True:
@@ -231,7 +230,7 @@ class AccountFeed:
 
     async def _reconcile(self, source: Source) -> bool:
         """Read what may have been missed, and record and publish it. `False`: not everything could be read."""
-        began_us = self._clock.now_us()
+        began_us = self._parts.journal.earliest_us()
         missed = await self._missed()
         if missed is None:
             return False
@@ -243,7 +242,7 @@ class AccountFeed:
 
     async def _watch(self) -> str:
         """Ask REST whether the stream has kept something back. Returns the reason to begin again, else nothing."""
-        began_us = self._clock.now_us()
+        began_us = self._parts.journal.earliest_us()
         missed = await self._missed()
         if missed is None:
             return ""
@@ -263,7 +262,10 @@ class AccountFeed:
         return ""
 
     async def _missed(self) -> Missed | None:
-        since_us = max(self._complete_us - OVERLAP_US, self._clock.now_us() - SHOWN_US)
+        now_us = self._parts.journal.earliest_us()
+        # A venue whose clock is behind dates what happens by it.
+        behind_us = max(now_us - self._venue.earliest_ms(now_us, self._clock) * 1000, 0)
+        since_us = max(self._complete_us - OVERLAP_US, now_us - SHOWN_US) - behind_us
         try:
             known = await self._parts.journal.known_orders(*self._place, since_us)
             return await self._parts.sweep().run(self._venue, self._account, self._feed.reconcile(known))
@@ -329,7 +331,7 @@ class AccountFeed:
         if status == "gap":
             self._metrics.feed_gap(self._place[0])
         self._metrics.feed_up(*self._place, up=status == "live")
-        self._status, self._since_us, self._announced_us = status, since_us, self._clock.now_us()
+        self._status, self._since_us, self._announced_us = status, since_us, self._clock.boot_us()
         venue, account = self._place
         _log.info("feed status", venue=venue, account=account, status=status, reason=reason)
         self._outflow.put(

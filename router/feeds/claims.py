@@ -39,20 +39,23 @@ class LateClaims:
         self._clock = clock
         self._once: deque[tuple[int, StoredEvent]] = deque(maxlen=KEPT)
         self._hopeful: dict[str, list[StoredEvent]] = {}
+        self._hoped_us: dict[str, int] = {}
+        """Since when, by the boot clock."""
 
     def hope(self, order_ids: Collection[str]) -> None:
         """Keep what is told of these orders for longer."""
         for order_id in order_ids:
-            if len(self._hopeful) < HOPEFUL:
-                self._hopeful.setdefault(order_id, [])
+            if len(self._hopeful) < HOPEFUL and order_id not in self._hopeful:
+                self._hopeful[order_id] = []
+                self._hoped_us[order_id] = self._clock.boot_us()
 
     def add(self, stored: StoredEvent) -> None:
-        """Look at an event without copies once more, a little later."""
+        """Look at an event without copies once more, a little later. Counted by the boot clock."""
         hopeful = self._hopeful.get(stored.event.order_id)
         if hopeful is not None:
             hopeful.append(stored)
         else:
-            self._once.append((self._clock.now_us() + AFTER_US, stored))
+            self._once.append((self._clock.boot_us() + AFTER_US, stored))
 
     async def run(self) -> None:
         """Publish what is claimed late, until cancelled."""
@@ -60,13 +63,20 @@ class LateClaims:
             await self._clock.sleep(AFTER_US / 2e6)
             try:
                 while due := self._due():
-                    await self._copy(due)
+                    await self._copy_once(due)
                 await self._copy_hopeful()
             except JournalUnavailable as error:
                 _log.info("late copies were not published", account="/".join(self._place), error=str(error))
 
+    async def _copy_once(self, due: list[StoredEvent]) -> None:
+        try:
+            await self._copy(due)
+        except JournalUnavailable:
+            self._once.extendleft((0, stored) for stored in reversed(due))
+            raise
+
     def _due(self) -> list[StoredEvent]:
-        now = self._clock.now_us()
+        now = self._clock.boot_us()
         due: list[StoredEvent] = []
         while self._once and self._once[0][0] <= now and len(due) < AT_ONCE:
             due.append(self._once.popleft()[1])
@@ -74,10 +84,10 @@ class LateClaims:
 
     async def _copy_hopeful(self) -> None:
         claimed = await self._copy([stored for events in self._hopeful.values() for stored in events])
-        over_us = self._clock.now_us() - HOPEFUL_US
-        for order_id, events in list(self._hopeful.items()):
-            if order_id in claimed or (events and to_us(events[0].event.received_at) < over_us):
-                del self._hopeful[order_id]
+        over_us = self._clock.boot_us() - HOPEFUL_US
+        for order_id in list(self._hopeful):
+            if order_id in claimed or self._hoped_us[order_id] < over_us:
+                del self._hopeful[order_id], self._hoped_us[order_id]
 
     async def _copy(self, due: list[StoredEvent]) -> Collection[str]:
         """Publish the copies of what is claimed by now; return the orders of that."""

@@ -123,7 +123,8 @@ class Connection:
                 self._note_heard()
                 # Not the account's own stamp: a thousand frames a second would drive that ahead of the clock.
                 self._heard += 1
-                self._act(self._stream.heard(frame, Stamp(self.heard_us // 1000, f"{self._nonce}{self._heard:x}")))
+                now_ms = self._venue.time_us(self._outside.clock) // 1000
+                self._act(self._stream.heard(frame, Stamp(now_ms, f"{self._nonce}{self._heard:x}")))
                 await self._room()
         except SocketClosed as error:
             self._break(str(error))
@@ -164,6 +165,7 @@ class Connection:
             again_s = await venue.limiter.wait(self._account.name, request.scopes, Priority.READ, ASK_WAIT_S)
             if again_s:
                 raise NotSent("no place under the rate limit")
+        asked_us = outside.clock.boot_us()
         signed = self._account.sign(request, self._stamp())
         timeout_s = venue.options.timeout_s
         with outside.metrics.venue_request(venue.name, request.endpoint) as seen:
@@ -171,10 +173,11 @@ class Connection:
                 signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None
             )
             seen.status = answer.status
+        venue.heard(answer, asked_us, outside.clock, outside.metrics)
         return answer
 
     def _stamp(self) -> Stamp:
-        return self._account.stamp(self._outside.clock.now_us())
+        return self._account.stamp(self._venue.time_us(self._outside.clock))
 
     def _note_heard(self) -> None:
         self.heard_us = self._outside.clock.now_us()

@@ -5,7 +5,6 @@ other reply queue; what does not fit into memory for it is dropped, and said so.
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from typing import Final
 
@@ -21,7 +20,9 @@ WAITING: Final = 1_000
 """How many copies wait for one reply queue."""
 WAITING_IN_ALL: Final = 20_000
 RETRY_S: Final = 0.5
-TRIES: Final = 20
+MAX_RETRY_S: Final = 15.0
+TRIES: Final = 40
+"""Ten minutes: so long a broker that is away may come back."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +37,7 @@ class _Queue:
 
 
 class Copies:
-    """The copies of one account's events on their way."""
+    """The copies of every account's events on their way."""
 
     def __init__(self, publisher: EventPublisher, clock: Clock) -> None:
         self._publisher = publisher
@@ -64,13 +65,15 @@ class Copies:
             await asyncio.wait(tasks)
 
     async def close(self) -> None:
-        """Publish nothing more."""
+        """Publish nothing more, and say what is left."""
         tasks = [task for queue in self._queues.values() for task in queue.tasks]
+        if left := len(tasks) + self._waiting:
+            _log.warning("copies of events were not published", left=left)
+        self._waiting = 0
         self._queues.clear()
         for task in tasks:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _go_on(self, name: str, queue: _Queue) -> None:
         while queue.waiting and len(queue.tasks) < UNCONFIRMED:
@@ -82,21 +85,25 @@ class Copies:
 
     def _ended(self, name: str, queue: _Queue, task: "asyncio.Task[None]") -> None:
         queue.tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        if self._queues.get(name) is not queue:
+            return
+        if task.cancelled():  # not by us: `close` has taken the queue away
+            _log.error("a copy of an event was lost: the library cancelled its publish")
+        elif task.exception() is not None:
             _log.error("a copy of an event was lost", exc_info=task.exception())
         self._go_on(name, queue)
-        if not queue.tasks and not queue.waiting and self._queues.get(name) is queue:
+        if not queue.tasks and not queue.waiting:
             del self._queues[name]
 
     async def _publish(self, event: OrderEvent, copy: Copy) -> None:
-        for _ in range(TRIES):
+        for tried in range(TRIES):
             try:
                 await self._publisher.publish_copy(event, copy)
             except Unroutable:
                 _log.debug("a copy of an event was dropped: its reply queue is gone", event_id=event.event_id)
             except PublishFailed as error:
                 _log.info("a copy of an event waits for the broker", event_id=event.event_id, error=str(error))
-                await self._clock.sleep(RETRY_S)
+                await self._clock.sleep(min(RETRY_S * 2.0**tried, MAX_RETRY_S))
                 continue
             return
         _log.warning("a copy of an event was dropped: the broker did not take it", event_id=event.event_id)

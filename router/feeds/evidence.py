@@ -65,7 +65,7 @@ class Settler:
         """Take what was seen of a command's order."""
         job = evidence.job
         if len(self._kept) < KEPT:
-            self._kept[job.sender, job.command_id] = _Kept(evidence, self._clock.now_us() + KEPT_US)
+            self._kept[job.sender, job.command_id] = _Kept(evidence, self._clock.boot_us() + KEPT_US)
             self._woken.set()
 
     def look(self) -> None:
@@ -84,7 +84,7 @@ class Settler:
                 except JournalUnavailable as error:
                     _log.warning("evidence waits for the journal", command_id=key[1], error=str(error))
                     settled = False
-                if (settled or self._clock.now_us() > kept.until_us) and self._kept.get(key) is kept:
+                if (settled or self._clock.boot_us() > kept.until_us) and self._kept.get(key) is kept:
                     del self._kept[key]
             if self._kept:
                 await self._clock.sleep(AGAIN_S)

@@ -156,4 +156,10 @@ class Outflow:
         except PublishFailed as error:
             _log.warning("an event waits for the broker", account="/".join(self._place), error=str(error))
             return False
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            _log.warning("an event waits for the broker", account="/".join(self._place), error="cancelled by a library")
+            return False
         return True

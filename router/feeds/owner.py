@@ -105,6 +105,7 @@ class Feeds:
             await self._end()
             tasks[0].cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._parts.copies.close()
 
     async def _keep(self) -> None:
         """Renew what is ours, and stop the feeds of what is not any more."""
@@ -175,9 +176,9 @@ class Feeds:
     def _note_ended(self, place: Place, own: _Own, task: "asyncio.Task[None]") -> None:
         """A feed that ended by itself is begun again under a new lease, later."""
         own.until_s = 0.0
-        if task.cancelled():
+        if task.cancelled() and own.dropping is not None:
             return
-        error = task.exception()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         self._not_before[place] = uptime_s() + DEFECT_PAUSE_S
         if isinstance(error, LeaseLost):
             _log.warning("a feed was lost", venue=place[0], account=place[1], error=str(error))
@@ -196,7 +197,9 @@ class Feeds:
 
     async def _end(self) -> None:
         """Stop every feed, then let go of its lease."""
-        ending = [own.dropping or asyncio.create_task(self._drop(place, own)) for place, own in list(self._own.items())]
+        for place, own in list(self._own.items()):
+            own.dropping = own.dropping or asyncio.create_task(self._drop(place, own))
+        ending = [own.dropping for own in self._own.values() if own.dropping is not None]
         await asyncio.gather(*ending, return_exceptions=True)
 
     @property

@@ -32,11 +32,13 @@ _log = structlog.get_logger(__name__)
 
 
 class _Entry:
-    __slots__ = ("number", "sighting")
+    __slots__ = ("came_us", "number", "sighting")
 
-    def __init__(self, number: int, sighting: Sighting) -> None:
+    def __init__(self, number: int, sighting: Sighting, came_us: int) -> None:
         self.number = number
         self.sighting = sighting
+        self.came_us = came_us
+        """When it came, by the boot clock."""
 
 
 class Recorder:
@@ -75,11 +77,12 @@ class Recorder:
 
     def sight(self, changes: Sequence[Change], source: Source) -> None:
         """Take notice of what a venue reported."""
-        now = self._clock.now_us()
+        now, came_us = self._clock.now_us(), self._clock.boot_us()
         for change in changes:
             self._number += 1
             self._outstanding[self._number] = None
-            self._queue.append(_Entry(self._number, Sighting(change=change, source=source, received_us=now)))
+            sighting = Sighting(change=change, source=source, received_us=now)
+            self._queue.append(_Entry(self._number, sighting, came_us))
         self._woken.set()
 
     async def room(self) -> None:
@@ -110,10 +113,10 @@ class Recorder:
         batch: list[_Entry] = []
         loop_s = asyncio.get_running_loop().time()
         if self._held and loop_s >= self._held_at:
-            over_us = self._clock.now_us() - HOLD_US
+            over_us = self._clock.boot_us() - HOLD_US
             for entries in self._held.values():
                 # When the first of an order has waited long enough, none of them waits any more.
-                waited = entries[0].sighting.received_us <= over_us
+                waited = entries[0].came_us <= over_us
                 for entry in entries:
                     entry.sighting = replace(entry.sighting, waited=waited)
                     batch.append(entry)

@@ -332,6 +332,15 @@ def test_a_secret_file_holds_one_secret(faults: Callable[..., list[str]], tmp_pa
     assert any("accounts.gmo_coin.main.api_secret_file: " in line for line in faults(text))
 
 
+def test_a_proxy_is_checked_and_its_password_kept_secret(loaded: Loaded, faults: Callable[..., list[str]]) -> None:
+    """It comes from the environment, as for other tools, and is an error like any other."""
+    config = loaded(ACCOUNT, {"HTTPS_PROXY": f"http://me:{CANARY}-p@proxy.test:3128"})
+    assert f"{CANARY}-p" in config.secret_values()
+    assert CANARY not in repr(config.proxies)
+    (fault,) = faults(ACCOUNT, {"HTTPS_PROXY": f"socks5://me:{CANARY}@proxy.test:1080"})
+    assert fault.startswith("HTTPS_PROXY: must look like")
+
+
 def test_nothing_prints_a_secret(loaded: Loaded) -> None:
     """`repr` of the configuration and of each of its parts masks credentials and URL passwords."""
     config = loaded(

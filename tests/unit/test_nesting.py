@@ -1,6 +1,7 @@
 """How deep a body may be nested: no more than can be stored and read again, in either codec."""
 
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from router.job import Job
 from router.journal.commands import decode_job, encode_job
-from schemas.codec import JSON, MSGPACK, Undecodable, decode_command
+from schemas.codec import JSON, MAX_BODY_BYTES, MSGPACK, Undecodable, decode_command
 from schemas.nesting import MAX_DEPTH, json_is_deep, msgpack_is_deep
 
 FIELDS = {"type": "cancel", "venue": "acme", "account": "main", "command_id": "x1", "order_id": "1"}
@@ -56,6 +57,17 @@ def test_any_depth_is_counted(levels: int, table: bool) -> None:
     assert json_is_deep(text(levels, table=table)) == (levels > MAX_DEPTH)
     packed = (b"\x81\xa1a" if table else b"\x91") * (levels - 1) + (b"\x80" if table else b"\x90")
     assert msgpack_is_deep(packed) == (levels > MAX_DEPTH)
+
+
+@pytest.mark.parametrize("piece", [b'\\"', b'"', b"\\", b'"a', b'"\\"', b'\\\\"', b'"[', b'" :', b'"a" '])
+def test_no_body_takes_long(piece: bytes) -> None:
+    """One pass, whatever stands in it: a body of 64 KiB held the loop for eight seconds."""
+    body = (b"[" * (MAX_DEPTH + 1) + b'"' + piece * MAX_BODY_BYTES)[:MAX_BODY_BYTES]
+    for codec in (JSON, MSGPACK):
+        began = time.process_time()
+        with pytest.raises(Undecodable):
+            decode_command(body, codec)
+        assert time.process_time() - began < 1
 
 
 @given(st.binary(max_size=64))

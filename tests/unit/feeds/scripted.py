@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from router.clock import SystemClock
 from router.errors import PublishFailed, SocketClosed
-from router.events import StoredEvent
+from router.events import Copy, StoredEvent
 from router.exchange import Options, Request, Response, Stamp
-from router.feeds import Fed, Feeds, Parts, Settler
+from router.feeds import Copies, Fed, Feeds, Parts, Settler
 from router.journal import open_journal
 from router.limiter import Limiter
 from router.lookup import Sweep
@@ -133,7 +133,7 @@ class Listener:
         """Hear an event."""
         await self._publish(stored.event)
 
-    async def publish_copies(self, stored: StoredEvent) -> None:
+    async def publish_copy(self, event: OrderEvent, copy: Copy) -> None:
         """Hear nothing twice."""
 
     async def publish_status(self, status: FeedStatus) -> None:
@@ -186,6 +186,7 @@ class World:
         parts = Parts(
             journal=journal,
             publisher=listener,
+            copies=Copies(listener, clock),
             settler=settler,
             sweep=lambda: Sweep(journal, transport, clock, metrics),
         )

@@ -13,6 +13,7 @@ import pytest
 
 from router.errors import SendError
 from router.exchange import Response, SignedRequest
+from router.proxy import Proxies
 from router.transport import HttpTransport
 from tests.unit.raw_peer import Peer
 
@@ -73,13 +74,13 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def open_bench(tls: ssl.SSLContext | None = None) -> AsyncIterator[Bench]:
+async def open_bench(tls: ssl.SSLContext | None = None, proxies: Proxies | None = None) -> AsyncIterator[Bench]:
     """Listen, and open a transport. In the end the event loop has had nothing to complain of."""
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     peer = Peer()
     server = await asyncio.start_server(peer.serve, "127.0.0.1", 0, ssl=tls)
-    async with HttpTransport() as transport:
+    async with HttpTransport(proxies) as transport:
         yield Bench(peer, transport, server.sockets[0].getsockname()[1])
     server.close()
     for writer in peer.writers:
