@@ -1,8 +1,9 @@
-"""Publish answers, poison and order events on a connection of their own, each message confirmed.
+"""Publish answers, poison and order events on connections of their own, each message confirmed.
 
-Own connection, because under a memory alarm everything on a publishing connection is stuck, acks too. What goes to an
-exchange has a channel for that exchange: one that is missing or forbidden costs its own messages only. When too much
-hangs on a connection, everybody else moves to a new one (`router.broker.line`).
+Own connections, because under a memory alarm everything on a publishing connection is stuck, acks too. Each exchange
+has one: a publish to an exchange that is missing closes the channel, what aiormq writes on it then costs the
+connection, and so only that exchange's messages fail. Reply queues share one, through the default exchange, which is
+always there; when too much hangs on it, everybody else moves to a new one (`router.broker.line`).
 """
 
 import asyncio
@@ -57,6 +58,8 @@ class Publisher:
         self._process = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._line: Line | None = None
+        self._exchanges: dict[str, Line] = {}
+        self._connecting = asyncio.Lock()
         self._old: list[Line] = []
         self._failing = False
         self._closed = False
@@ -79,12 +82,12 @@ class Publisher:
         # With `mandatory` a direct reply is delivered and returned (RabbitMQ 3.10 to 4.3, from another connection).
         mandatory = not reply.reply_to.startswith(DIRECT)
         message = self._result(reply, result, sender)
-        await self._send(f"to {reply.reply_to}", "", reply.reply_to, message, mandatory=mandatory)
+        await self._send(f"to {reply.reply_to}", reply.reply_to, message, mandatory=mandatory)
 
     async def divert(self, reply: Reply, result: Result, sender: str) -> None:
         """Publish a result to the results queue. See `router.ports.Publisher`."""
         key = f"{result.venue or '_'}.{result.account or '_'}.{result.outcome}"
-        await self._limited("results", self._names.results, key, self._result(reply, result, sender))
+        await self._limited(self._names.results, key, self._result(reply, result, sender))
 
     def abandon(self, reply_to: str) -> None:
         """Give a reply queue up. See `router.ports.Publisher`."""
@@ -105,14 +108,14 @@ class Publisher:
             correlation_id=delivery.correlation_id,
             reply_to=delivery.reply_to,
         )
-        await self._limited("dead", self._names.dead, delivery.routing_key or "_", message)
+        await self._limited(self._names.dead, delivery.routing_key or "_", message)
 
     async def publish_event(self, stored: StoredEvent) -> None:
         """Publish an event to the topic exchange. See `router.ports.EventPublisher`."""
         event = stored.event
         key = f"{event.venue}.{event.account}.{symbol_word(event.symbol)}.{event.status}"
         message = self._event(event, JSON)
-        await self._limited("events", self._names.events, key, message, mandatory=False)
+        await self._limited(self._names.events, key, message, mandatory=False)
 
     async def publish_copy(self, event: OrderEvent, copy: Copy) -> None:
         """Publish an event to one reply queue. See `router.ports.EventPublisher`."""
@@ -122,7 +125,7 @@ class Publisher:
         message = self._event(replace(event, command_id=copy.command_id), reply.content_type, reply)
         # A lane of its own: events are many, and an answer must not wait behind them.
         mandatory = not reply.reply_to.startswith(DIRECT)
-        await self._send(f"events to {reply.reply_to}", "", reply.reply_to, message, mandatory=mandatory)
+        await self._send(f"events to {reply.reply_to}", reply.reply_to, message, mandatory=mandatory)
 
     async def publish_status(self, status: FeedStatus) -> None:
         """Publish whether an account's events are complete."""
@@ -130,7 +133,7 @@ class Publisher:
         message = self._message(
             encode_event(status), _about(status.venue, status.account, status.status), type_="feed.status"
         )
-        await self._limited("events", self._names.events, key, message, mandatory=False)
+        await self._limited(self._names.events, key, message, mandatory=False)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -139,8 +142,8 @@ class Publisher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        lines = [line for line in (self._line, *self._old) if line is not None]
-        self._line, self._old = None, []
+        lines = [line for line in (self._line, *self._old, *self._exchanges.values()) if line is not None]
+        self._line, self._old, self._exchanges = None, [], {}
         await asyncio.gather(*(line.close() for line in lines))
 
     def _result(self, reply: Reply, result: Result, sender: str) -> Message:
@@ -197,22 +200,35 @@ class Publisher:
             delivery_mode=DeliveryMode.PERSISTENT,
         )
 
-    async def _limited(self, lane: str, exchange: str, key: str, message: Message, *, mandatory: bool = True) -> None:
+    async def _limited(self, exchange: str, key: str, message: Message, *, mandatory: bool = True) -> None:
+        """Publish to an exchange, within some seconds. Raises `PublishFailed`."""
         try:
             async with asyncio.timeout(CALL_S):
-                await self._send(lane, exchange, key, message, mandatory=mandatory)
+                line = await self._line_to(exchange)
+                await line.publish(exchange, exchange, key, message, mandatory=mandatory)
         except TimeoutError:
             raise PublishFailed(f"exchange {exchange} did not confirm within {CALL_S:g} s") from None
-        except Unroutable as error:
+        except (Unroutable, BrokerUnavailable) as error:
             raise PublishFailed(str(error)) from None
+        self.refused.pop(f"exchange {exchange}", None)
 
-    async def _send(self, lane: str, exchange: str, key: str, message: Message, *, mandatory: bool) -> None:
+    async def _line_to(self, exchange: str) -> Line:
+        """Return an exchange's own connection. Raises `BrokerUnavailable`."""
+        async with self._connecting:
+            line = self._exchanges.get(exchange)
+            if line is None or line.gone:
+                if line is not None:
+                    await line.close()
+                connection, screen = await connect_screened(self._config, f"publish {exchange}")
+                line = self._exchanges[exchange] = Line(connection, screen, self._note_refused)
+            return line
+
+    async def _send(self, lane: str, key: str, message: Message, *, mandatory: bool) -> None:
+        """Publish to a queue. Raises `Unroutable`, `PublishFailed`."""
         line = self._line
         if line is None or line.gone:
             line = await self._connected()
-        await line.publish(lane, exchange, key, message, mandatory=mandatory)
-        if exchange and self.refused:
-            self.refused.pop(f"exchange {exchange}", None)
+        await line.publish(lane, "", key, message, mandatory=mandatory)
 
     async def _connected(self) -> Line:
         """Connect, once for all that wait for it. Raises `PublishFailed`."""

@@ -12,6 +12,7 @@ import asyncio
 import struct
 from typing import Any, Final
 
+import pamqp.decode
 import pamqp.frame
 from aiormq.connection import TransportFactory
 from aiormq.exceptions import AMQPConnectionError
@@ -154,11 +155,10 @@ def objection(payload: bytes) -> str | None:
                 size = _LENGTH.unpack_from(payload, at)[0]
                 if size > MAX_TABLE:
                     return f"headers: {size} bytes; at most {MAX_TABLE} are read"
+                why = _table(payload[at : at + 4 + size]) if size else None
+                if why is not None:
+                    return why
                 at += 4 + size
-                if size and at <= len(payload):
-                    why = _table(payload[:at])
-                    if why is not None:
-                        return why
             elif name in _SIZES:
                 at += _SIZES[name]
             else:
@@ -193,12 +193,11 @@ def readable(payload: bytes) -> dict[str, Any]:
     return found
 
 
-def _table(payload: bytes) -> str | None:
-    """Say why the header table at the end of some properties cannot be read, by reading it as aiormq does."""
+def _table(written: bytes) -> str | None:
+    """Say why a header table cannot be read, by reading it as aiormq does."""
     try:
-        header = ContentHeader()
-        header.unmarshal(payload)
-        depth = _depth(header.properties.headers)
+        _, headers = pamqp.decode.field_table(written)
+        depth = _depth(headers)
     except (Exception, RecursionError) as error:
         return f"headers: {type(error).__name__}"
     return None if depth <= MAX_DEPTH else f"headers: nested {depth} deep; at most {MAX_DEPTH} are read"

@@ -186,7 +186,7 @@ async def _remove(config: Config) -> None:
     connection = await connect(config.broker, "demo")
     try:
         channel = await open_channel(connection)
-        for queue in (*queues, names.unrouted_queue, names.results, names.dead):
+        for queue in (*queues, names.unrouted_queue, names.results, names.dead, names.journal):
             await channel.queue_delete(queue)
         for exchange in (names.commands, names.unrouted, names.results, names.events, names.dead):
             await channel.exchange_delete(exchange)

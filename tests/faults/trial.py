@@ -271,7 +271,13 @@ async def _remove(broker_url: str, prefix: str, venues: Sequence[str]) -> None:
     try:
         async with await aio_pika.connect(broker_url) as connection:
             channel = await connection.channel()
-            for queue in (*lanes, f"{prefix}.commands.unrouted", f"{prefix}.results", f"{prefix}.dead"):
+            for queue in (
+                *lanes,
+                f"{prefix}.commands.unrouted",
+                f"{prefix}.results",
+                f"{prefix}.dead",
+                f"{prefix}.journal",
+            ):
                 await channel.queue_delete(queue)
             for exchange in ("commands", "unrouted", "results", "events", "dead"):
                 await channel.exchange_delete(f"{prefix}.{exchange}")

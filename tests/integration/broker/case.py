@@ -75,14 +75,14 @@ class Case:
                 await asyncio.sleep(0.01)
         return message
 
-    async def heard_raw(self, queue: str) -> bytes:
-        """Return the body of the next message of a queue, whatever its properties."""
+    async def heard_raw(self, queue: str, count: int) -> list[bytes]:
+        """Return the bodies of a queue's next messages, whatever their properties."""
         found: list[bytes] = []
         line = await amqp.connect(self.config.url, lambda _, body: found.append(body))
         await line.consume(queue)
-        await until(lambda: bool(found))
+        await until(lambda: len(found) == count)
         await line.close()
-        return found[0]
+        return found
 
     async def delete(self) -> None:
         """Leave nothing behind."""
