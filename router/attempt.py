@@ -18,12 +18,12 @@ from router import crash
 from router.answers import clean, to_us
 from router.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
-from router.exchange import Outcome, Refused, Request, Retry, Unknown
 from router.job import ABANDONED, AttemptEnd, Job, action, effective
 from router.limiter import Priority
 from router.ports import Clock, Journal, Transport
 from router.telemetry import Metrics
 from router.venue import Account, Venue
+from router.venue_protocol import Outcome, Refused, Request, Retry, Unknown
 from schemas.commands import Cancel, Command
 
 SEND_BY_US = 2_000_000

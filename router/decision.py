@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
-from router.exchange import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
 from router.job import Job
+from router.venue_protocol import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode
 

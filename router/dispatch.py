@@ -17,12 +17,12 @@ from router.answers import to_us
 from router.attempt import PARK_S, Decided, Lost, Parked, Sending
 from router.decision import MAX_TRIES, Again, Doubt, GiveUp, LookLater, LookNow, Settle, after_look
 from router.errors import JournalUnavailable
-from router.exchange import Accepted, Done, Refused, Request, Sight, Working
 from router.job import AttemptEnd, Job, Outgoing, effective
 from router.lookup import Sweep
 from router.ports import Clock, Journal, Transport
 from router.telemetry import Metrics
 from router.venue import Venue
+from router.venue_protocol import Accepted, Done, Refused, Request, Sight, Working
 from schemas.commands import Cancel
 from schemas.results import Evidence, Result
 

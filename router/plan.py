@@ -10,11 +10,11 @@ from router.answers import to_us
 from router.attempt import begin, priority
 from router.decision import MAX_TRIES
 from router.delivery import Delivery
-from router.exchange import Refused, Request
 from router.intake import objection
 from router.job import Job
 from router.ports import Clock, Journal
 from router.venue import Venue
+from router.venue_protocol import Refused, Request
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
-from router.exchange import Response, SignedRequest
 from router.job import Admission, AttemptEnd, Job, Outgoing, Reply
-from router.stream import Change, Known
+from router.venue_protocol import Response, SignedRequest
+from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.events import FeedStatus
 from schemas.results import Result

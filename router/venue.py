@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from router.exchange import Exchange, Options, Request, SignedRequest, Signer, Stamp
 from router.limiter import Limiter
+from router.venue_protocol import Options, Request, SignedRequest, Signer, Stamp, VenueAdapter
 
 QUARANTINE_MARGIN_S = 5.0
 MAX_AHEAD_MS = 2_000
@@ -41,7 +41,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     """What the router needs to talk to one venue."""
 
     name: str
-    exchange: Exchange
+    exchange: VenueAdapter
     options: Options
     accounts: Mapping[str, Account]
     limiter: Limiter

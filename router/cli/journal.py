@@ -98,8 +98,8 @@ async def _resolve(
     from router.answers import settled
     from router.clock import SystemClock
     from router.errors import UserError
-    from router.exchange import Accepted, Done, Refused
     from router.journal import open_journal
+    from router.venue_protocol import Accepted, Done, Refused
 
     verdicts: dict[str, Accepted | Done | Refused] = {
         "accepted": Accepted(order_id=order_id),

@@ -17,7 +17,7 @@ from router.events import Copy, Evidence, Holder, Lease, Position, Recorded, Sig
 from router.history import Merged, OrderRecord, merge
 from router.job import Job, Reply
 from router.journal.statements import Params, Steps, optional, storable
-from router.stream import Change, Known
+from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.events import OrderEvent
 from schemas.ids import event_id

@@ -13,7 +13,7 @@ from router.journal import admission, commands, feeds, outbox, retention, story
 from router.journal.later import FLUSH_S, Later
 from router.journal.migrations import Epoch
 from router.journal.statements import Operation, T
-from router.stream import Change, Known
+from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.results import Result
 

@@ -12,8 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import Accepted, Attempt, Done, Exchange, Outcome, Refused, Request, Response, Sight, Working
-from router.exchanges import exchange_type, names
+from router.venue_protocol import (
+    Accepted,
+    Attempt,
+    Done,
+    Outcome,
+    Refused,
+    Request,
+    Response,
+    Sight,
+    VenueAdapter,
+    Working,
+)
+from router.venues import adapter_type, names
 from schemas.commands import Close, Command
 from tests.contract.golden import FILES, FIXTURES, Golden, goldens, new_exchange, outcome_fields, request_fields
 
@@ -31,7 +42,7 @@ def cases_of(venue: str) -> list[Golden]:
 
 @each_venue
 def test_a_venue_has_golden_cases_with_a_source(venue: str) -> None:
-    """A file in router/exchanges/ is no venue before documents prove it."""
+    """A file in router/venues/ is no venue before documents prove it."""
     cases = cases_of(venue)
     assert cases, f"{FIXTURES / venue} holds no case"
     for case in cases:
@@ -87,7 +98,7 @@ def test_a_signed_request_shows_no_secret(case: Golden) -> None:
 @each_venue
 def test_a_venue_describes_itself(venue: str) -> None:
     """Its class says its own name, has options that need no configuration, and positive limits."""
-    found = exchange_type(venue)
+    found = adapter_type(venue)
     assert found.venue == venue
     assert msgspec.convert({}, found.options_type).rest_url.startswith("https://")
     assert found.limits
@@ -195,7 +206,7 @@ attempts = st.builds(
 )
 
 
-def drive(flow: Generator[Request, Response, Sight], answers: Sequence[Response], exchange: Exchange) -> Sight:
+def drive(flow: Generator[Request, Response, Sight], answers: Sequence[Response], exchange: VenueAdapter) -> Sight:
     """Feed a lookup these answers, over and over, until it ends."""
     scopes = {limit.scope for limit in exchange.limits}
     try:

@@ -8,12 +8,12 @@ import pytest
 from router.answers import to_time
 from router.attempt import SEND_BY_US, TAKE_UP_MARGIN_US, begin
 from router.decision import MAX_TRIES
-from router.exchange import Limit, Options, Secrets
 from router.job import Job
 from router.limiter import Limiter
 from router.plan import LEASE_US, SENDER_CLOCK_US, Plan, Planner
 from router.ports import Journal
 from router.venue import Account, Venue
+from router.venue_protocol import Limit, Options, Secrets
 from schemas.commands import Command
 from tests.unit.core.fake_venue import FakeExchange
 from tests.unit.core.virtual_time import BEGAN_US, VirtualClock, VirtualLoop

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from router.exchanges import gmo_coin
 from router.feeds import account
+from router.venues import gmo_coin
 from tests.integration.feeds.listening import Feeding, Topic
 from tests.sender import Sender
 from tests.stack import Stack, stack

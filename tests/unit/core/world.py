@@ -15,13 +15,13 @@ from weakref import WeakSet
 from router.answers import to_time
 from router.config import Sender
 from router.dispatch import Dispatcher
-from router.exchange import Limit, Options, Secrets
 from router.limiter import Limiter
 from router.outbox import Outbox
 from router.plan import Planner
 from router.resolver import Resolver
 from router.telemetry import Metrics
 from router.venue import Account, Venue
+from router.venue_protocol import Limit, Options, Secrets
 from router.worker import Worker
 from schemas.codec import encode_command
 from schemas.commands import Cancel, Close, Command

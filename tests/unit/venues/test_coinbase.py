@@ -16,12 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from router.exchange import (
+from router.venue_protocol import (
     Absent,
     Accepted,
     Attempt,
     Done,
-    Exchange,
     Flow,
     Look,
     Refused,
@@ -32,9 +31,10 @@ from router.exchange import (
     Sight,
     Stamp,
     Unknown,
+    VenueAdapter,
     Working,
 )
-from router.exchanges.coinbase import Coinbase, CoinbaseOptions, signing_key, token
+from router.venues.coinbase import Coinbase, CoinbaseOptions, signing_key, token
 from schemas.commands import Cancel, CancelAll, Close, CloseAll
 from schemas.results import OrderState
 
@@ -327,8 +327,8 @@ def test_only_the_switch_makes_a_close_repeatable() -> None:
 
 
 def test_the_module_keeps_the_port() -> None:
-    """It is an Exchange; one close at a time per product, thirty requests a second, tokens of two minutes."""
-    venue: Exchange = COINBASE
+    """It is a VenueAdapter; one close at a time per product, thirty requests a second, tokens of two minutes."""
+    venue: VenueAdapter = COINBASE
     assert venue.position(close()) == SYMBOL
     assert [(limit.scope, limit.count, limit.period_s, limit.per) for limit in venue.limits] == [
         ("private", 30, 1.0, "account")

@@ -36,7 +36,7 @@ from urllib.parse import quote_plus
 import msgspec
 from msgspec import Struct
 
-from router.exchange import (
+from router.venue_protocol import (
     Absent,
     Attempt,
     Done,
@@ -59,7 +59,7 @@ from router.exchange import (
     retry_after_s,
     told,
 )
-from router.stream import Change, Fill, Known, Missed
+from router.venue_protocol.stream import Change, Fill, Known, Missed
 from schemas.commands import Cancel, Close, Command
 from schemas.fields import OrderType, Side
 from schemas.results import OrderState, OrderStatus

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from functools import cache
 
-from router.exchange import Exchange
+from router.venue_protocol import VenueAdapter
 
 
 @cache
@@ -14,10 +14,10 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def exchange_type(venue: str) -> type[Exchange]:
+def adapter_type(venue: str) -> type[VenueAdapter]:
     """Import a venue's file and return its class. Raises `KeyError` when there is no such file."""
     if venue not in names():
         raise KeyError(venue)
     module = importlib.import_module(f"{__name__}.{venue}")
-    found: type[Exchange] = module.EXCHANGE
+    found: type[VenueAdapter] = module.EXCHANGE
     return found

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import Request, Response, Stamp
-from router.exchanges.btcturk import BtcTurk, BtcTurkOptions, BtcTurkSecrets
-from router.stream import Broken, Change, Changes, Connect, Feed, Known, Missed, Ready, Say, Stream, Want
+from router.venue_protocol import Request, Response, Stamp
+from router.venue_protocol.stream import Broken, Change, Changes, Connect, Feed, Known, Missed, Ready, Say, Stream, Want
+from router.venues.btcturk import BtcTurk, BtcTurkOptions, BtcTurkSecrets
 
 FEED: Feed = BtcTurk(BtcTurkOptions())
 KEY = "7d1c0a52-3f0b-4e6a-9a51-0c2d4e8f1b22"

@@ -9,25 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import (
+from router.venue_protocol import (
     Absent,
     Accepted,
     Attempt,
     Done,
-    Exchange,
     Refused,
     Request,
     Response,
     Sight,
     Unknown,
+    VenueAdapter,
     Working,
 )
-from router.exchanges.gmo_coin import GmoCoin, GmoCoinOptions
+from router.venues.gmo_coin import GmoCoin, GmoCoinOptions
 from schemas.commands import Cancel, Close, CloseAll, Command
 from schemas.results import OrderState
 
 NOT_AFTER = datetime.datetime(2026, 11, 21, 12, 0, 30, tzinfo=datetime.UTC)
-GMO: Exchange = GmoCoin(GmoCoinOptions())
+GMO: VenueAdapter = GmoCoin(GmoCoinOptions())
 SENT_MS = 1_763_726_400_000
 CLOSE = Close(
     command_id="c",

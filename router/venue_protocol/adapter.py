@@ -1,8 +1,8 @@
 """The vocabulary a venue is written in. Values in, values out: no I/O, no clock, no randomness.
 
-At every venue a close or a cancel is exactly one request that acts, so that is a value (`Exchange.request`).
+At every venue a close or a cancel is exactly one request that acts, so that is a value (`VenueAdapter.request`).
 Finding out what is true takes several reads, so that is a flow: a generator that yields read requests and
-receives responses (`Exchange.lookup`). Waiting never happens inside a flow.
+receives responses (`VenueAdapter.lookup`). Waiting never happens inside a flow.
 
 What a venue's answer means for one attempt is an `Outcome`; what the sender hears is decided elsewhere:
 
@@ -241,8 +241,8 @@ class NoParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `params` of a venue or action that has none."""
 
 
-class Exchange(Protocol):
-    """One venue, pure. Constructed from its own `options_type`; found by listing `router/exchanges/`."""
+class VenueAdapter(Protocol):
+    """One venue, pure. Constructed from its own `options_type`; found by listing `router/venues/`."""
 
     venue: ClassVar[str]
     options_type: ClassVar[type[Options]]

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import (
+from router.venue_protocol import (
     Accepted,
     Attempt,
     Done,
-    Exchange,
     Limit,
     Look,
     Outcome,
@@ -25,14 +24,15 @@ from router.exchange import (
     Sight,
     Stamp,
     Unknown,
+    VenueAdapter,
     Working,
 )
-from router.exchanges.btcturk import BtcTurk, BtcTurkOptions, BtcTurkSecrets
+from router.venues.btcturk import BtcTurk, BtcTurkOptions, BtcTurkSecrets
 from schemas.commands import Cancel, CancelAll, Close, CloseAll, Command
 from schemas.results import OrderState
 
 NOT_AFTER = datetime.datetime(2026, 11, 21, 12, 0, 30, tzinfo=datetime.UTC)
-BTCTURK: Exchange = BtcTurk(BtcTurkOptions())
+BTCTURK: VenueAdapter = BtcTurk(BtcTurkOptions())
 ONE = "0f9e2c1a-6b5d-5c3e-9a47-2d8f6b1c0e35"
 KEY = "7d1c0a52-3f0b-4e6a-9a51-0c2d4e8f1b22"
 SECRET = "c2VjcmV0LWtleS1mb3ItdGVzdHMtMDEyMzQ1Njc4OQ=="

@@ -48,7 +48,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
-from router.exchange import (
+from router.venue_protocol import (
     Accepted,
     Attempt,
     Done,
@@ -71,7 +71,7 @@ from router.exchange import (
     retry_after_s,
     told,
 )
-from router.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Stream, Want
+from router.venue_protocol.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Stream, Want
 from schemas.commands import Cancel, Close, Command
 from schemas.fields import OrderType, Side
 from schemas.results import OrderState, OrderStatus

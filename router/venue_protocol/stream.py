@@ -5,7 +5,7 @@ A `Stream` is the protocol of one connection, as a state machine: it is told wha
 (`Changes`, `Ready`, `Broken`). After `Broken` it is thrown away and another one begins. The runner owns the sockets,
 the pacing, the lease, the sequence numbers and every decision about what is new; a stream only translates.
 
-`Exchange.reconcile` is the other half: a flow of reads that finds what a stream may have missed.
+`VenueAdapter.reconcile` is the other half: a flow of reads that finds what a stream may have missed.
 """
 
 from collections.abc import Generator, Sequence
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
-from router.exchange import Request, Response, Stamp
+from router.venue_protocol.adapter import Request, Response, Stamp
 from schemas.fields import OrderType, Side, TimeInForce
 from schemas.results import OrderStatus
 
@@ -145,7 +145,7 @@ class Missed(Struct, frozen=True, kw_only=True):
 
 
 class Feed(Protocol):
-    """What a venue's class offers beside `router.exchange.Exchange`: its stream, or what to poll, and what to read."""
+    """What a venue's class offers beside `VenueAdapter`: its stream, or what to poll, and what to read."""
 
     poll_s: ClassVar[tuple[float, float] | None]
     """Without a stream: seconds between two polls while nothing is open, and while a command is. Else `None`."""

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
-from router.exchange import (
+from router.venue_protocol import (
     Accepted,
-    Exchange,
     Look,
     Outcome,
     Refused,
@@ -18,12 +17,13 @@ from router.exchange import (
     Secrets,
     Stamp,
     Unknown,
+    VenueAdapter,
 )
-from router.exchanges.gmo_coin import GmoCoin, GmoCoinOptions
+from router.venues.gmo_coin import GmoCoin, GmoCoinOptions
 from schemas.commands import Cancel, CancelAll, Close, CloseAll, Command
 
 NOT_AFTER = datetime.datetime(2026, 11, 21, 12, 0, 30, tzinfo=datetime.UTC)
-GMO: Exchange = GmoCoin(GmoCoinOptions())
+GMO: VenueAdapter = GmoCoin(GmoCoinOptions())
 ONE = "0f9e2c1a-6b5d-5c3e-9a47-2d8f6b1c0e35"
 DOCUMENTED = b'{"symbol":"BTC_JPY","side":"BUY","executionType":"LIMIT","timeInForce":"FAS","price":"85201",'
 DOCUMENTED += b'"settlePosition":[{"positionId":1000342,"size":"3.44"}]}'

@@ -10,9 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import Request, Response, Secrets, Stamp
-from router.exchanges.gmo_coin import GmoCoin, GmoCoinOptions
-from router.stream import Ask, Broken, Change, Changes, Connect, Feed, Known, Missed, Ready, Say, Stream, Want
+from router.venue_protocol import Request, Response, Secrets, Stamp
+from router.venue_protocol.stream import (
+    Ask,
+    Broken,
+    Change,
+    Changes,
+    Connect,
+    Feed,
+    Known,
+    Missed,
+    Ready,
+    Say,
+    Stream,
+    Want,
+)
+from router.venues.gmo_coin import GmoCoin, GmoCoinOptions
 
 FEED: Feed = GmoCoin(GmoCoinOptions())
 SIGN = GmoCoin(GmoCoinOptions()).signer(Secrets(api_key="k", api_secret="testsecret"))

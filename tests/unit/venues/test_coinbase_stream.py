@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import Request, Response, Secrets, Stamp
-from router.exchanges.coinbase import Coinbase, CoinbaseOptions, CoinbaseStream
-from router.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Want
+from router.venue_protocol import Request, Response, Secrets, Stamp
+from router.venue_protocol.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Want
+from router.venues.coinbase import Coinbase, CoinbaseOptions, CoinbaseStream
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "coinbase"
 COINBASE = Coinbase(CoinbaseOptions())

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import Request, Response, Secrets, Stamp
-from router.exchanges.nami import Nami, NamiOptions
-from router.stream import Change, Fill, Known, Missed
+from router.venue_protocol import Request, Response, Secrets, Stamp
+from router.venue_protocol.stream import Change, Fill, Known, Missed
+from router.venues.nami import Nami, NamiOptions
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "nami"
 NAMI = Nami(NamiOptions())

@@ -50,7 +50,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.json import Decoder
 
-from router.exchange import (
+from router.venue_protocol import (
     Absent,
     Accepted,
     Attempt,
@@ -73,7 +73,20 @@ from router.exchange import (
     Working,
     told,
 )
-from router.stream import Ask, Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Stream, Want
+from router.venue_protocol.stream import (
+    Ask,
+    Broken,
+    Change,
+    Changes,
+    Connect,
+    Fill,
+    Known,
+    Missed,
+    Ready,
+    Say,
+    Stream,
+    Want,
+)
 from schemas.commands import Cancel, Close, Command
 from schemas.fields import OrderType, Side, Symbol, TimeInForce
 from schemas.results import OrderState, OrderStatus

@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 import pytest
 
-from router.exchange import (
+from router.venue_protocol import (
     Absent,
     Attempt,
     Done,
-    Exchange,
     Flow,
     Look,
     Outcome,
@@ -25,9 +24,10 @@ from router.exchange import (
     SignedRequest,
     Stamp,
     Unknown,
+    VenueAdapter,
     Working,
 )
-from router.exchanges.nami import Nami, NamiOptions, signed_text
+from router.venues.nami import Nami, NamiOptions, signed_text
 from schemas.commands import Cancel, CancelAll, Close, CloseAll
 from schemas.results import OrderState
 
@@ -268,8 +268,8 @@ def test_there_is_nothing_to_close_or_cancel_at_once() -> None:
 
 
 def test_the_module_keeps_the_port() -> None:
-    """It is an Exchange: fifty calls a minute and address, twenty of them kept for cancels, which may be repeated."""
-    venue: Exchange = NAMI
+    """The port is kept: fifty calls a minute and address, twenty of them kept for cancels, which may be repeated."""
+    venue: VenueAdapter = NAMI
     assert [(limit.scope, limit.count, limit.period_s, limit.per, limit.cancels_only) for limit in venue.limits] == [
         ("ip", 50, 60.0, "ip", 20)
     ]

@@ -45,7 +45,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Meta, Struct
 
-from router.exchange import (
+from router.venue_protocol import (
     Absent,
     Accepted,
     Attempt,
@@ -70,7 +70,7 @@ from router.exchange import (
     retry_after_s,
     told,
 )
-from router.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Want
+from router.venue_protocol.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Want
 from schemas.commands import Cancel, Close, Command
 from schemas.fields import OrderType, Side, TimeInForce
 from schemas.results import OrderState, OrderStatus
