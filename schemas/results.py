@@ -27,6 +27,7 @@ ReasonCode = Literal[
     "invalid_price",
     "invalid_size",
     "market_closed",
+    "clock_skew",
     "rate_limited",
     "venue_maintenance",
     "venue_unavailable",

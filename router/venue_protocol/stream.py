@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
-from router.venue_protocol.adapter import Request, Response, Stamp
+from router.venue_protocol.request import Request, Response, Stamp
 from schemas.fields import OrderType, Side, TimeInForce
 from schemas.results import OrderStatus
 
@@ -129,12 +129,14 @@ class Known(Struct, frozen=True, kw_only=True):
     """What a reconciliation starts from.
 
     `since_ms` is when everything was last known to be complete. `open_orders` are (order id, symbol) pairs whose last
-    known state is not final; `symbols` the symbols of interest where a venue's reads need one.
+    known state is not final; `symbols` the symbols that commands named. `everywhere`: read every symbol that the venue
+    lists, as `live` claims; without it only those named here, which is enough to watch a stream that is complete.
     """
 
     since_ms: int
     open_orders: tuple[tuple[str, str | None], ...] = ()
     symbols: tuple[str, ...] = ()
+    everywhere: bool = True
 
 
 class Missed(Struct, frozen=True, kw_only=True):

@@ -69,7 +69,7 @@ from router.venue_protocol import (
     Unknown,
     Working,
     retry_after_s,
-    told,
+    with_venue_words,
 )
 from router.venue_protocol.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Stream, Want
 from schemas.commands import Cancel, Close, Command
@@ -413,7 +413,7 @@ def _meaning(status: int, answer: _Answer) -> Outcome:
 def _told(outcome: Outcome, response: Response, code: str | None, message: str) -> Outcome:
     if isinstance(outcome, Retry) and outcome.code == "rate_limited":
         outcome = msgspec.structs.replace(outcome, after_s=max(retry_after_s(response, 1.0), 1.0))
-    return told(outcome, code, message)
+    return with_venue_words(outcome, code, message)
 
 
 def _data(response: Response, answer: _Answer) -> Any:

@@ -68,7 +68,7 @@ from router.venue_protocol import (
     Unknown,
     Working,
     retry_after_s,
-    told,
+    with_venue_words,
 )
 from router.venue_protocol.stream import Broken, Change, Changes, Connect, Fill, Known, Missed, Ready, Say, Want
 from schemas.commands import Cancel, Close, Command
@@ -545,7 +545,7 @@ def _doubt(response: Response, message: str, reply: _Reply | None = None) -> Unk
 
 
 def _said(outcome: Outcome, reason: str | None, text: str | None) -> Outcome:
-    return told(outcome, reason and reason[:100], text or "")
+    return with_venue_words(outcome, reason and reason[:100], text or "")
 
 
 def _by_status(response: Response, reply: _Reply) -> Outcome:

@@ -71,7 +71,7 @@ from router.venue_protocol import (
     Stamp,
     Unknown,
     Working,
-    told,
+    with_venue_words,
 )
 from router.venue_protocol.stream import (
     Ask,
@@ -376,7 +376,7 @@ class GmoCoin:
         code, text = answer.messages[doubt].message_code[:32], answer.messages[doubt].message_string
         if response.status >= 500 and not isinstance(outcomes[doubt], Retry):
             return Unknown(venue_code=code, message=f"HTTP {response.status}: {text}"[:200])
-        return told(outcomes[doubt], code, text)
+        return with_venue_words(outcomes[doubt], code, text)
 
     def lookup(self, command: Command, attempt: Attempt) -> Flow:
         """Close: orders, executions, positions of the symbol. Cancel: the order itself."""

@@ -57,7 +57,7 @@ from router.venue_protocol import (
     Unknown,
     Working,
     retry_after_s,
-    told,
+    with_venue_words,
 )
 from router.venue_protocol.stream import Change, Fill, Known, Missed
 from schemas.commands import Cancel, Close, Command
@@ -215,7 +215,7 @@ class Nami:
             return (
                 _canceled(command, data) if status < 300 else Unknown(venue_code=str(status), message="ok and an error")
             )
-        return told(_CANCEL_CODES.get(word or "", Unknown()), word, _request_id(data))
+        return with_venue_words(_CANCEL_CODES.get(word or "", Unknown()), word, _request_id(data))
 
     def lookup(self, command: Command, attempt: Attempt) -> Flow:
         """Find out by reads alone where the order stands."""
@@ -334,7 +334,7 @@ def _by_http_status(status: int, response: Response) -> Outcome:
     outcome = _HTTP_STATUSES[status]
     if isinstance(outcome, Retry) and status != 401:
         outcome = msgspec.structs.replace(outcome, after_s=max(retry_after_s(response, outcome.after_s), 1.0))
-    return told(outcome, str(status), "")
+    return with_venue_words(outcome, str(status), "")
 
 
 def _request_id(data: object) -> str:
