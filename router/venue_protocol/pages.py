@@ -3,8 +3,8 @@
 A list that was read to its end is `Whole`, and only that has `rows`: what is not among them is not there. Whatever
 else comes back is `Torn`: a page that failed, more pages without a way to them, a filter that was ignored, an answer
 that says it hides rows. A torn list has `glimpsed`, which may show that something is there and never that it is not,
-and `doubt`, the outcome of a look that ends with it. So a lookup cannot conclude from a part by mistake: the type
-checker refuses `rows` of what may be torn.
+and `doubt`, the outcome of a look that ends with it; `glimpse` gives what either shows. So a lookup cannot conclude
+from a part by mistake: the type checker refuses `rows` of what may be torn.
 """
 
 from collections.abc import Callable, Generator
@@ -48,16 +48,23 @@ Reading = Generator[Request, Response, T | Unknown]
 """One read: what it shows, or `Unknown` that is not whole."""
 
 
-def unread(response: Response, message: str, venue_code: str | None = None) -> Unknown:
-    """Return what a read that brought no usable answer proves: nothing."""
-    denied = response.status in DENIED
-    return Unknown(venue_code=venue_code or str(response.status), message=message[:200], whole=False, denied=denied)
+def unread(response: Response, message: str, *, code: str | None = None, denied: bool = False) -> Unknown:
+    """Return what a read that brought no usable answer proves: nothing. `denied`: the venue's words refuse the key."""
+    denied = denied or response.status in DENIED
+    return Unknown(venue_code=code or str(response.status), message=message[:200], whole=False, denied=denied)
 
 
 def read_all(
-    first: Request, page_of: Callable[[Request, Response], Page[T] | Unknown], *, most_pages: int
+    first: Request,
+    page_of: Callable[[Request, Response], Page[T] | Unknown],
+    *,
+    most_pages: int,
+    enough: Callable[[T], bool] | None = None,
 ) -> Listing[T]:
-    """Read page after page until one has no successor. `page_of` reads an answer, or says why it cannot."""
+    """Read page after page until one has no successor. `page_of` reads an answer, or says why it cannot.
+
+    `enough`: a row that ends the reading, because it is what was sought. The list is torn then, if it goes on.
+    """
     rows: list[T] = []
     request, asked = first, {first}
     for _ in range(most_pages):
@@ -70,11 +77,18 @@ def read_all(
             return Torn(_not_whole(request, page.torn), tuple(rows))
         if page.more is None:
             return Whole(tuple(rows))
+        if enough is not None and any(map(enough, page.rows)):
+            return Torn(_not_whole(request, "read no further than what was sought"), tuple(rows))
         if page.more in asked:
             return Torn(_not_whole(request, "there is more, but no page that was not read"), tuple(rows))
         request = page.more
         asked.add(request)
     return Torn(_not_whole(first, f"more than {most_pages} pages"), tuple(rows))
+
+
+def glimpse(listed: Whole[T] | Torn[T]) -> tuple[T, ...]:
+    """Return the rows that were seen: enough to show that something is there, never that it is not."""
+    return listed.rows if isinstance(listed, Whole) else listed.glimpsed
 
 
 def _not_whole(request: Request, why: str) -> Unknown:

@@ -766,4 +766,4 @@ def _with_trades(change: Change, trades: list[_Trade]) -> list[Change]:
     return told_of[::-1] if told_of and left >= 0 else [change]
 
 
-EXCHANGE = BtcTurk
+ADAPTER = BtcTurk

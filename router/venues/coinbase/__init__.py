@@ -1108,4 +1108,4 @@ _REASON_FIELDS: Final[dict[str, tuple[str, ...]]] = {
 }
 _EXACT: Final = Context(prec=200)  # quantities have at most 80 digits, their products 160
 
-EXCHANGE = Coinbase
+ADAPTER = Coinbase

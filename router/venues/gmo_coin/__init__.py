@@ -962,4 +962,4 @@ def _date_ms(response: Response) -> int:
         return 0
 
 
-EXCHANGE = GmoCoin
+ADAPTER = GmoCoin

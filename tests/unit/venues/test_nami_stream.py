@@ -214,8 +214,10 @@ def test_an_order_in_the_recent_history_is_not_sought() -> None:
 
 
 def test_an_order_in_neither_is_sought_again_by_the_next_poll() -> None:
-    """The history may lag; the order stays open until it shows, and the poll is complete."""
-    assert poll(rows(), rows(), rows(), open_orders=[("435372", "BTCUSDT")])[0] == Missed()
+    """The history may lag; the order stays open until it shows, and the poll is complete. Page 0 is asked for too."""
+    missed, asked = poll(rows(), rows(), rows(), rows(), open_orders=[("435372", "BTCUSDT")])
+    assert missed == Missed()
+    assert [dict(request.query)["page"] for request in asked[2:]] == ["1", "0"]
 
 
 # --- pages
