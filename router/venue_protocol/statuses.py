@@ -2,7 +2,8 @@
 
 One table for all venues; a venue replaces a line with one of its own, which says why (`Line.why`). A body is
 *readable* when it is the venue's own: what an edge, a proxy or a load balancer writes is not. Statuses that are not
-here, every 5xx among them, prove nothing: the request may have been executed.
+here, every 5xx among them, prove nothing: the request may have been executed. 400 is a venue's own affair: some put
+every refusal under it, and one that is not listed there proves nothing.
 """
 
 import re
@@ -34,7 +35,6 @@ _NOBODYS: Final = (
 )
 
 DEFAULTS: Final[Mapping[int, Line]] = {
-    400: Line(readable=_BAD, unreadable=Unknown(), why=_NOBODYS),
     401: Line(
         readable=_UNAUTHORIZED,
         unreadable=_UNAUTHORIZED,
@@ -97,10 +97,10 @@ def is_about_time(text: str) -> bool:
     return _ABOUT_TIME.search(text) is not None
 
 
-def probed(response: Response, what: str, outcome: Outcome) -> Refused:
+def probed(response: Response, what: str, outcome: Outcome, text: str = "") -> Refused:
     """Say why a read that a lookup will need is refused: the outcome's own code, or that no answer can be read."""
     code = outcome.code if isinstance(outcome, Refused | Retry) else "venue_unavailable"
     named = getattr(outcome, "venue_code", None) or str(response.status)
-    message = getattr(outcome, "message", "") or "no readable answer"
+    message = text or getattr(outcome, "message", "") or "no readable answer"
     alert = code in {"auth_failed", "account_restricted"}
     return Refused(code=code, venue_code=named, message=f"{what}: {message}"[:200], alert=alert)

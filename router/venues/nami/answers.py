@@ -1,6 +1,6 @@
 """Read the answer to a DELETE ("Close Order")."""
 
-from typing import Any
+from typing import Any, Final
 
 from router.venue_protocol import Done, Look, Outcome, Response, Unknown, with_venue_words
 from router.venue_protocol.reading import decimal
@@ -8,6 +8,9 @@ from router.venue_protocol.statuses import by_status
 from router.venues.nami.codes import CANCEL, FRAMEWORK, LINES
 from router.venues.nami.reads import decoded, framework, http_status, peeled, request_id, state_of
 from schemas.commands import Cancel, Command
+
+_IN_FRONT: Final = frozenset({401, 403, 418, 429, 503})
+"""Statuses that say enough by themselves: the rest needs the framework's words, or the venue's."""
 
 
 def verdict(command: Command, response: Response) -> Outcome:
@@ -19,7 +22,7 @@ def verdict(command: Command, response: Response) -> Outcome:
         return Unknown(venue_code=str(status), message="ok and an error")
     if said is not None and said[0] not in FRAMEWORK:
         return Unknown(venue_code=str(status), message="a status in the body that contradicts the answer's")
-    if status in LINES or status == 403 or (said is not None and status != response.status):
+    if status in _IN_FRONT or (said is not None and status != response.status):
         return by_status(response, readable=reply is not None, text=said[1] if said else "", lines=LINES, status=status)
     if reply is None or status >= 500:
         return Unknown(venue_code=str(status), message="no answer of the venue's own")

@@ -43,11 +43,13 @@ CANCEL: Final[Mapping[str, Outcome]] = {
 }
 
 _ONCE_MORE: Final = Retry(code="auth_failed", tries=1)
+_BAD: Final = Refused(code="invalid_command")
 _BANNED: Final = Refused(code="account_restricted", alert=True, pause_s=3600.0)
 _THROTTLED: Final = Retry(code="rate_limited", after_s=60.0)
 _MAINTENANCE: Final = Retry(code="venue_maintenance", after_s=30.0)
 
 LINES: Final[Mapping[int, Line]] = {
+    400: Line(readable=_BAD, unreadable=Unknown(), why="the framework's own, before anything is processed"),
     401: Line(readable=_ONCE_MORE, unreadable=_ONCE_MORE, why="few calls a minute, and a ban for who goes on: one try"),
     418: Line(readable=_BANNED, unreadable=_BANNED, why="v1 documents it as a ban of the address for an hour"),
     429: Line(readable=_THROTTLED, unreadable=_THROTTLED, why="the count starts again with the minute"),

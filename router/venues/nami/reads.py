@@ -156,7 +156,7 @@ def probe() -> Generator[Request, Response, Refused | None]:
         word = peeled(reply)[0] if reply else None
         text = said[1] if said else ""
         outcome = by_status(response, readable=reply is not None, text=text, lines=LINES, status=status)
-        if word in CANCEL:
+        if word is not None and word in CANCEL:
             outcome = with_venue_words(CANCEL[word], word, "")
         return probed(response, request.endpoint, outcome)
     return None

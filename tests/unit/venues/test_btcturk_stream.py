@@ -253,7 +253,7 @@ def drive(flow: Generator[Request, Response, Missed], read: Callable[[Request], 
         while True:
             assert request.method == "GET"
             assert set(request.scopes) <= scopes
-            asked.append(request.path.removeprefix("/api/v1/"))
+            asked.append(request.path.removeprefix("/api/v1/").removeprefix("/api/v2/"))
             found = read(request)
             request = flow.send(Response(200, {}, found if isinstance(found, bytes) else envelope(found)))
     except StopIteration as stop:
@@ -261,15 +261,22 @@ def drive(flow: Generator[Request, Response, Missed], read: Callable[[Request], 
         return missed, asked
 
 
-def venue(orders: dict[int, Any], trades: list[Any], asks: list[Any]) -> Callable[[Request], Any]:
+PAIRS = {"timeZone": "UTC", "symbols": [{"name": "BTCTRY", "status": "TRADING"}]}
+
+
+def venue(orders: dict[int, Any], trades: list[Any], asks: list[Any], pairs: Any = PAIRS) -> Callable[[Request], Any]:
     """Return the reads of a venue that shows these."""
 
     def read(request: Request) -> Any:
         if request.endpoint == "trades":
             assert request.query == (("startDate", str(SINCE_MS - 5_000)),)
             return trades
+        if request.endpoint == "exchange_info":
+            assert request.public
+            return pairs
         if request.endpoint == "open_orders":
-            return {"asks": asks, "bids": []}
+            pair = dict(request.query)["pairSymbol"]
+            return {"asks": [ask for ask in asks if ask["pairSymbol"] == pair], "bids": []}
         return orders.get(int(request.path.rpartition("/")[2]), NOT_FOUND)
 
     return read
@@ -299,7 +306,7 @@ def test_a_gap_is_filled_from_trades_open_orders_and_single_orders() -> None:
         FEED.reconcile(Known(since_ms=SINCE_MS, open_orders=(("1", "BTCTRY"), ("3", "BTCTRY"), ("x", None)))), read
     )
     assert missed.complete
-    assert asked == ["users/transactions/trade", "openOrders", "order/1", "order/2"]
+    assert asked == ["users/transactions/trade", "server/exchangeinfo", "openOrders", "order/1", "order/2"]
     assert shown(missed) == [
         ("1", "canceled", "0.25", None),
         ("2", "partially_filled", "0.3", "10"),
@@ -330,10 +337,34 @@ def test_an_order_that_is_not_found_is_stale_only_if_it_was_traded() -> None:
 def test_a_first_start_reads_no_trades() -> None:
     """Nothing is claimed of the time before."""
     _, asked = drive(FEED.reconcile(Known(since_ms=0, symbols=("BTCTRY",))), venue({}, [], []))
-    assert asked == ["openOrders"]
+    assert asked == ["server/exchangeinfo", "openOrders"]
 
 
-@pytest.mark.parametrize("endpoint", ["trades", "open_orders", "order"])
+def test_live_means_every_pair_that_the_venue_lists() -> None:
+    """Orders that stood there all along are told at once, in pairs that no command ever named, halted ones too."""
+    names = [("BTCTRY", "TRADING"), ("ETHUSDT", "TRADING"), ("XTZBTC", "STOPPED")]
+    pairs = {"symbols": [{"name": name, "status": status} for name, status in names]}
+    asks = [order(n, "Untouched", pairSymbol=name) for n, (name, _) in enumerate(names, start=1)]
+    missed, asked = drive(FEED.reconcile(Known(since_ms=0)), venue({}, [], asks, pairs))
+    assert missed.complete
+    assert [(change.order_id, change.symbol) for change in missed.changes] == [
+        ("1", "BTCTRY"), ("2", "ETHUSDT"), ("3", "XTZBTC"),
+    ]  # fmt: skip
+    assert asked == ["server/exchangeinfo", "openOrders", "openOrders", "openOrders"]
+    known = Known(since_ms=0, symbols=("ETH_USDT",), everywhere=False)
+    assert drive(FEED.reconcile(known), venue({}, [], asks, pairs))[1] == ["openOrders"]
+
+
+@pytest.mark.parametrize("pairs", [None, {}, {"symbols": []}, {"symbols": [{"status": "TRADING"}]}, {"symbols": [1]}])
+def test_without_the_list_of_pairs_nothing_is_complete(pairs: Any) -> None:
+    """What is known is read all the same."""
+    known = Known(since_ms=0, symbols=("BTCTRY",))
+    missed, _ = drive(FEED.reconcile(known), venue({}, [], [order(1, "Untouched")], pairs))
+    assert not missed.complete
+    assert len(missed.changes) == 1
+
+
+@pytest.mark.parametrize("endpoint", ["trades", "open_orders", "order", "exchange_info"])
 @pytest.mark.parametrize(
     "body",
     [b"<html>", b'{"success":false,"message":"TOO_MANY_REQUESTS","code":429}', envelope(None), envelope(7),
@@ -345,7 +376,7 @@ def test_a_read_that_fails_leaves_the_gap_open(endpoint: str, body: bytes) -> No
     known = Known(since_ms=SINCE_MS, open_orders=(("1", "BTCTRY"),))
     missed, _ = drive(FEED.reconcile(known), lambda request: body if request.endpoint == endpoint else read(request))
     assert not missed.complete
-    expected = {"trades": ["1", "2"], "open_orders": ["1"], "order": ["2"]}[endpoint]
+    expected = {"trades": ["1", "2"], "open_orders": ["1"], "order": ["2"], "exchange_info": ["1", "2"]}[endpoint]
     assert [change.order_id for change in missed.changes] == expected
 
 
