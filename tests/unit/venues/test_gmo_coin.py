@@ -253,8 +253,8 @@ ERR-754   -                      -
 ERR-846   -                      -
 ERR-5003  Retry:rate_limited     Retry:rate_limited
 ERR-5007  auth_failed!           auth_failed!
-ERR-5008  Retry:auth_failed*2    Retry:auth_failed*2
-ERR-5009  Retry:auth_failed*2    Retry:auth_failed*2
+ERR-5008  Retry:clock_skew*2     Retry:clock_skew*2
+ERR-5009  Retry:clock_skew*2     Retry:clock_skew*2
 ERR-5010  auth_failed!           auth_failed!
 ERR-5011  auth_failed!           auth_failed!
 ERR-5012  auth_failed!           auth_failed!
@@ -356,7 +356,9 @@ def test_a_cancel_is_accepted_without_data() -> None:
         (200, b'{"status":0}'),
         (200, b'{"status":0,"data":null}'),
         (200, b'{"status":0,"data":""}'),
-        (200, b'{"status":0,"data":637000}'),
+        (200, b'{"status":0,"data":637000.5}'),
+        (200, b'{"status":0,"data":-637000}'),
+        (200, b'{"status":0,"data":true}'),
         (200, b'{"status":0,"data":["637000"]}'),
         (200, b'{"status":0,"data":{"orderId":"637000"}}'),
         (200, b'{"status":0,"data":"637000","messages":[{"message_code":"ERR-189"}]}'),
@@ -404,6 +406,26 @@ def test_an_order_that_an_ambiguous_answer_names_is_kept(status: int, body: byte
     assert getattr(GMO.verdict(cancel(), Response(status, {}, body)), "order_id", None) is None
 
 
+def test_an_order_id_may_be_a_number() -> None:
+    """Every other id of this venue is one."""
+    outcome = GMO.verdict(close(), Response(200, {}, b'{"status":0,"data":637000}'))
+    assert outcome == Accepted(order_id="637000")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"Unauthorized", b'{"message":"Forbidden"}', b'{"status":1}'])
+@pytest.mark.parametrize("command", [close(), cancel()], ids=["close", "cancel"])
+def test_a_401_or_403_without_a_code_was_not_executed(command: Command, body: bytes) -> None:
+    """An edge refused it, before the venue: a few tries, then an operator."""
+    assert word(GMO.verdict(command, Response(401, {}, body))) == "Retry:auth_failed*2"
+    assert word(GMO.verdict(command, Response(403, {}, body))) == "account_restricted!"
+
+
+def test_a_401_with_a_code_that_nobody_documented_was_not_executed() -> None:
+    """The status alone says that it went no further, unless the code says otherwise."""
+    assert word(GMO.verdict(close(), failure("ERR-9999", http=401))) == "Retry:auth_failed*2"
+    assert word(GMO.verdict(close(), failure("ERR-626", http=401))) == "Unknown"
+
+
 def test_a_cancel_with_data_is_not_clearly_answered() -> None:
     """A cancel's success has no data: what it would mean is not known."""
     assert isinstance(GMO.verdict(cancel(), Response(200, {}, b'{"status":0,"data":{"failed":[1]}}')), Unknown)
@@ -425,27 +447,55 @@ def test_look_keeps_the_code_for_the_lookup() -> None:
 # Probe
 
 
-def probed(response: Response) -> Refused | None:
-    """Return what the probe makes of an answer."""
-    flow = GMO.probe()
-    request = next(flow)
-    assert (request.method, request.public, request.scopes) == ("GET", False, ("get",))
-    with pytest.raises(StopIteration) as stop:
-        flow.send(response)
-    found: Refused | None = stop.value.value
-    return found
+ENDPOINTS = ("activeOrders", "latestExecutions", "openPositions", "orders", "executions", "symbols")
+NOTHING = Response(200, {}, b'{"status":0,"data":{}}')
 
 
-def test_the_probe_needs_a_working_key() -> None:
-    """An answer with data is health; everything else says why not."""
-    assert probed(Response(200, {}, b'{"status":0,"data":{}}')) is None
-    for response, code in (
+def probed(*answers: Response) -> tuple[Refused | None, list[Request]]:
+    """Return what the probe makes of these answers, and what it asked for."""
+    flow, asked = GMO.probe(), list[Request]()
+    try:
+        asked.append(next(flow))
+        for answer in answers:
+            asked.append(flow.send(answer))
+    except StopIteration as stop:
+        found: Refused | None = stop.value
+        return found, asked
+    raise AssertionError("the probe asks on")
+
+
+def test_the_probe_reads_whatever_lookups_and_the_feed_will_need() -> None:
+    """Permission is per function of a key: one smaller read would hide that a lookup can never end."""
+    found, asked = probed(*[NOTHING] * 6)
+    assert found is None
+    assert [request.endpoint for request in asked] == list(ENDPOINTS)
+    assert {request.method for request in asked} == {"GET"}
+
+
+@pytest.mark.parametrize("place", range(6))
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
         (failure("ERR-5012"), "auth_failed"),
-        (failure("ERR-5008"), "auth_failed"),
+        (failure("ERR-5008"), "clock_skew"),
         (failure("ERR-5201", status=5), "venue_maintenance"),
-        (failure("ERR-999"), "venue_unavailable"),
+        (Response(401, {}, b""), "auth_failed"),
+        (Response(403, {}, b"<html>"), "account_restricted"),
         (Response(503, {}, b"<html>"), "venue_unavailable"),
-    ):
-        refused = probed(response)
-        assert refused is not None
-        assert refused.code == code
+    ],
+)
+def test_the_probe_names_what_is_refused(place: int, response: Response, code: str) -> None:
+    """The first read that fails ends it."""
+    found, asked = probed(*[NOTHING] * place, response)
+    assert found is not None
+    assert (found.code, len(asked)) == (code, place + 1)
+    assert ENDPOINTS[place] in found.message
+
+
+def test_an_order_that_nobody_knows_is_an_answer() -> None:
+    """The probe asks for order 1: whatever the venue says of it, it was allowed to ask."""
+    for code in ("ERR-5123", "ERR-430", "ERR-5106", "ERR-999"):
+        assert probed(*[NOTHING] * 3, failure(code), failure(code), NOTHING)[0] is None
+    found, _ = probed(failure("ERR-999"))
+    assert found is not None
+    assert found.code == "venue_unavailable"

@@ -96,9 +96,9 @@ def position(orderd_size: str = "3.44") -> Row:
     return {"positionId": 1000342, "symbol": "BTC_JPY", "side": "SELL", "size": "10.32", "orderdSize": orderd_size}
 
 
-def answered(rows: Sequence[Row]) -> Response:
+def answered(rows: Sequence[Row], page: int = 1) -> Response:
     """Return rows as the venue does: an empty list is `{}`."""
-    data = {"pagination": {"currentPage": 1, "count": 100}, "list": rows} if rows else {}
+    data = {"pagination": {"currentPage": page, "count": 100}, "list": rows} if rows else {}
     return Response(200, {}, json.dumps({"status": 0, "data": data}).encode())
 
 
@@ -128,7 +128,7 @@ def answer(request: Request, reads: Reads) -> Response:
         return answered([row for row in shown if str(row["orderId"]) in ids])
     assert query["symbol"] == "BTC_JPY"
     first = (int(query["page"]) - 1) * int(query["count"])
-    return answered(list(shown)[first : first + int(query["count"])])
+    return answered(list(shown)[first : first + int(query["count"])], int(query["page"]))
 
 
 # A close
@@ -216,7 +216,6 @@ def fields_of(command: Close) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "other",
     [
-        {"symbol": "ETH_JPY"},
         {"side": "SELL"},
         {"orderType": "LOSSCUT"},
         {"executionType": "STOP"},
@@ -522,9 +521,75 @@ def test_a_cancels_read_that_fails_proves_nothing(broken: Response) -> None:
     assert isinstance(look(CANCEL, {"orders": broken}), Unknown)
 
 
-def test_another_order_than_asked_for_is_not_shown() -> None:
-    """A row that was not asked for says nothing of ours."""
-    assert isinstance(look(CANCEL, {"orders": answered([order(1)])}), Absent)
+def test_another_order_than_asked_for_is_no_answer() -> None:
+    """A row that was not asked for says that the ids were ignored: ours may be among what is not shown."""
+    for reads in ({"orders": answered([order(1)])}, {"orders": answered([order(orderId=1)])}):
+        sight = look(CANCEL, reads, venue_code="ERR-151")
+        assert isinstance(sight, Unknown)
+        assert not sight.whole
+
+
+@pytest.mark.parametrize("endpoint", ["activeOrders", "latestExecutions", "openPositions"])
+def test_a_list_of_another_symbol_proves_nothing(endpoint: str) -> None:
+    """A filter that was ignored leaves open what else was; what is seen all the same stays seen."""
+    others: dict[str, Row] = {
+        "activeOrders": order(5, symbol="ETH_JPY"),
+        "latestExecutions": execution(5, symbol="ETH_JPY", positionId=7),
+        "openPositions": position() | {"positionId": 7, "symbol": "ETH_JPY"},
+    }
+    sight = look(CLOSE, {"openPositions": [position()], endpoint: [others[endpoint]]})
+    assert isinstance(sight, Unknown)
+    assert not sight.whole
+    both = look(CLOSE, {"activeOrders": [order(), others["activeOrders"]], "openPositions": [position()]})
+    assert is_seen(both)
+
+
+@pytest.mark.parametrize("endpoint", ["activeOrders", "latestExecutions", "openPositions"])
+def test_a_page_that_is_not_the_one_asked_for_proves_nothing(endpoint: str) -> None:
+    """A page number that is ignored shows the first page for ever."""
+    rows = {
+        "activeOrders": [order(n, side="SELL") for n in range(1, 101)],
+        "latestExecutions": [execution(n, executionId=n, positionId=7) for n in range(1, 101)],
+        "openPositions": [position() | {"positionId": n} for n in range(1, 101)],
+    }[endpoint]
+    sight = look(CLOSE, {"openPositions": [position()], endpoint: answered(rows)})
+    assert isinstance(sight, Unknown)
+    assert not sight.whole
+
+
+def test_pages_cut_shorter_than_asked_are_read_on() -> None:
+    """The venue says how long its pages are: thirty rows of a page of thirty are no end."""
+    noise = [execution(n, executionId=n, positionId=7) for n in range(1, 31)]
+    first = {"pagination": {"currentPage": 1, "count": 30}, "list": noise}
+    last = {"pagination": {"currentPage": 2, "count": 30}, "list": [execution()]}
+    filled = order(status="EXECUTED", executedSize="3.44")
+    flow = GMO.lookup(CLOSE, Attempt(client_order_id="x", sent_ms=SENT_MS, now_ms=SENT_MS + 70_000))
+    pages = [Response(200, {}, json.dumps({"status": 0, "data": data}).encode()) for data in ({}, first, last)]
+    next(flow)
+    for answer in pages:
+        request = flow.send(answer)
+    assert request.endpoint == "orders"
+    with pytest.raises(StopIteration) as stop:
+        flow.send(answered([filled]))
+    assert isinstance(stop.value.value, Accepted)
+
+
+@pytest.mark.parametrize("endpoint", ["activeOrders", "latestExecutions", "orders", "openPositions"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        Response(401, {}, b""),
+        Response(403, {}, b"<html>"),
+        Response(200, {}, b'{"status":1,"messages":[{"message_code":"ERR-5012","message_string":"Invalid API-KEY"}]}'),
+    ],
+    ids=["401", "403", "ERR-5012"],
+)
+def test_a_key_that_may_not_read_stops_the_look(endpoint: str, refused: Response) -> None:
+    """Permission is per function: what is refused once is refused again, so the look says not to ask again."""
+    reads: Reads = {"activeOrders": [order()], "orders": [order()], "openPositions": [position()], endpoint: refused}
+    sight = look(CLOSE, reads)
+    assert isinstance(sight, Unknown)
+    assert (sight.denied, sight.whole) == (True, False)
 
 
 def test_a_command_without_a_target_has_no_lookup() -> None:

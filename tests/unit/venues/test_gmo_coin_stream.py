@@ -289,13 +289,41 @@ def test_a_makers_fee_is_negative_and_a_spot_execution_has_no_position() -> None
     "frame",
     ["", "{", b"\xff", "[" * 100_000, '"\ud800"', edited("order_canceled", orderId="x"),
      edited("order_canceled", orderSize="many"), edited("execution", executionId=None),
-     edited("execution", executionSize=None), edited("order_canceled", symbol="a b\n")],
-    ids=range(10),
+     edited("execution", executionSize=None), edited("order_canceled", orderStatus=None),
+     edited("execution", orderExecutedSize=None)],
+    ids=range(11),
 )  # fmt: skip
 def test_an_event_that_cannot_be_read_is_a_gap(frame: str | bytes) -> None:
     """What was not understood may have been an order's end."""
     (broken,) = live().heard(frame, at(7_000))
     assert isinstance(broken, Broken)
+
+
+@pytest.mark.parametrize("name", ["order_canceled", "execution"])
+@pytest.mark.parametrize(
+    "missing",
+    ["timeInForce", "symbol", "side", "executionType", "orderPrice", "cancelType", "orderTimestamp", "msgType"],
+)
+def test_an_event_needs_ids_sizes_and_a_status_only(name: str, missing: str) -> None:
+    """Executions have come without `timeInForce`; what is left out stays unsaid."""
+    known = json.loads(fixture(name)["frame"])
+    whole = heard(live(), json.dumps(known))
+    known.pop(missing, None)
+    change = heard(live(), json.dumps(known))
+    assert (change.order_id, change.status, change.filled_size) == (whole.order_id, whole.status, whole.filled_size)
+
+
+@pytest.mark.parametrize(("fee", "said"), [(12, "12"), (-171, "-171"), (0.5, "0.5"), ("7", "7"), (None, None)])
+def test_a_fee_may_be_a_number(fee: object, said: str | None) -> None:
+    """Nothing is decided on it."""
+    fill = heard(live(), edited("execution", fee=fee)).last_fill
+    assert fill is not None
+    assert (fill.fee, fill.fee_asset) == (said, "JPY" if said else None)
+
+
+def test_an_odd_symbol_is_left_out() -> None:
+    """It would become part of a routing key."""
+    assert heard(live(), edited("order_canceled", symbol="a b\n")).symbol is None
 
 
 @pytest.mark.parametrize("frame", ["1", "[]", "null", "{}", '{"channel":"positionSummaryEvents"}', '{"channel":[]}'])
@@ -346,16 +374,21 @@ def envelope(rows: Any) -> bytes:
     return json.dumps({"status": 0, "data": {"list": rows} if rows else {}, "responsetime": "…"}).encode()
 
 
-def drive(flow: Generator[Request, Response, Missed], read: Reads, date: str = DATE) -> tuple[Missed, list[str]]:
-    """Run a reconciliation on canned reads: rows, or a whole body."""
+SYMBOLS = b'{"status":0,"data":[{"symbol":"BTC_JPY"}],"responsetime":"..."}'
+
+
+def drive(
+    flow: Generator[Request, Response, Missed], read: Reads, date: str = DATE, *, listed: bool = False
+) -> tuple[Missed, list[str]]:
+    """Run a reconciliation on canned reads: rows, or a whole body. `listed`: the symbols are read like the rest."""
     asked: list[str] = []
     try:
         request = next(flow)
         while True:
             assert request.method == "GET"
-            assert request.scopes == ("get",)
+            assert request.scopes == (("public",) if request.public else ("get",))
             asked.append(request.endpoint + "?" + "&".join(f"{name}={value}" for name, value in request.query))
-            found = read(request)
+            found = SYMBOLS if request.endpoint == "symbols" and not listed else read(request)
             request = flow.send(Response(200, {"date": date}, found if isinstance(found, bytes) else envelope(found)))
     except StopIteration as stop:
         missed: Missed = stop.value
@@ -403,7 +436,8 @@ def test_a_gap_is_filled_from_active_orders_executions_and_orders() -> None:
     assert (second.last_fill.execution_id, second.last_fill.position_id, second.last_fill.fee) == ("8", "9", "12")
     assert second.venue_time == "2026-11-21T11:59:00.000Z"
     assert asked[-1] == "orders?orderId=1,2"
-    assert len(asked) == 5
+    assert asked[0] == "symbols?"
+    assert len(asked) == 6
 
 
 def test_orders_are_read_in_tens() -> None:
@@ -411,13 +445,17 @@ def test_orders_are_read_in_tens() -> None:
     known = Known(since_ms=NOW_MS, open_orders=tuple((str(number), None) for number in range(1, 24)))
     missed, asked = drive(
         FEED.reconcile(known),
-        lambda request: [order(int(text), "EXECUTED", "1") for text in dict(request.query)["orderId"].split(",")],
+        lambda request: (
+            [order(int(text), "EXECUTED", "1") for text in dict(request.query)["orderId"].split(",")]
+            if request.endpoint == "orders"
+            else []
+        ),
     )
-    assert [len(query.split(",")) for query in asked] == [10, 10, 3]
+    assert [len(query.split(",")) for query in asked[3:]] == [10, 10, 3]
     assert len(missed.changes) == 23
 
 
-@pytest.mark.parametrize("endpoint", ["activeOrders", "latestExecutions", "orders"])
+@pytest.mark.parametrize("endpoint", ["activeOrders", "latestExecutions", "orders", "symbols"])
 @pytest.mark.parametrize("body", [refusal("ERR-5003", 4), b"<html>", b'{"status":0}', envelope([{"orderId": "x"}])])
 def test_a_read_that_fails_leaves_the_gap_open(endpoint: str, body: bytes) -> None:
     """The others still tell what they show."""
@@ -425,11 +463,46 @@ def test_a_read_that_fails_leaves_the_gap_open(endpoint: str, body: bytes) -> No
     def read(request: Request) -> Any:
         if request.endpoint == endpoint:
             return body
+        if request.endpoint == "symbols":
+            return SYMBOLS
         return [order(1, "CANCELED")] if request.endpoint == "orders" else []
 
-    missed, _ = drive(FEED.reconcile(Known(since_ms=NOW_MS, open_orders=(("1", "BTC_JPY"),))), read)
+    missed, _ = drive(FEED.reconcile(Known(since_ms=NOW_MS, open_orders=(("1", "BTC_JPY"),))), read, listed=True)
     assert not missed.complete
     assert len(missed.changes) == (endpoint != "orders")
+
+
+def test_live_means_every_symbol_that_the_venue_lists() -> None:
+    """Orders that stood there all along are told at once, in symbols that no command ever named."""
+    listed = json.loads((Path(__file__).parent.parent.parent / "fixtures/gmo_coin/symbols.json").read_text())
+
+    def read(request: Request) -> Any:
+        if request.endpoint == "symbols":
+            assert request.public
+            return listed["body"].encode()
+        symbol = dict(request.query)["symbol"]
+        return (
+            [order(3, "ORDERED", symbol=symbol)] if request.endpoint == "activeOrders" and symbol == "ETH_JPY" else []
+        )
+
+    missed, asked = drive(FEED.reconcile(Known(since_ms=0)), read, listed=True)
+    assert missed.complete
+    assert [(change.order_id, change.symbol) for change in missed.changes] == [("3", "ETH_JPY")]
+    symbols = sorted(row["symbol"] for row in json.loads(listed["body"])["data"])
+    assert [query.partition("symbol=")[2].partition("&")[0] for query in asked[1::2]] == symbols
+    _, asked = drive(FEED.reconcile(Known(since_ms=0, symbols=("BTC_JPY",), everywhere=False)), read, listed=True)
+    assert len(asked) == 2
+
+
+def test_a_list_of_another_symbol_leaves_the_gap_open() -> None:
+    """A filter that was ignored may have hidden what was asked for; what is shown is told all the same."""
+    strangers = [order(3, "ORDERED", symbol="ETH_JPY")]
+    missed, _ = drive(
+        FEED.reconcile(Known(since_ms=NOW_MS)),
+        lambda request: strangers if request.endpoint == "activeOrders" else [],
+    )
+    assert not missed.complete
+    assert [change.order_id for change in missed.changes] == ["3"]
 
 
 def test_an_executed_order_that_is_not_shown_is_a_stale_read() -> None:
@@ -467,5 +540,10 @@ def test_a_reconciliation_survives_any_answers(data: st.DataObject) -> None:
     )  # fmt: skip
     bodies = st.binary(max_size=20) | st.lists(row, max_size=3).map(envelope)
     known = Known(since_ms=data.draw(st.sampled_from([0, NOW_MS])), open_orders=(("1", "BTC_JPY"), ("2", None)))
-    missed, _ = drive(FEED.reconcile(known), lambda request: data.draw(bodies), data.draw(st.text(max_size=30)))
+    missed, _ = drive(
+        FEED.reconcile(known),
+        lambda request: data.draw(bodies),
+        data.draw(st.text(max_size=30)),
+        listed=data.draw(st.booleans()),
+    )
     msgspec.msgpack.encode(missed)
