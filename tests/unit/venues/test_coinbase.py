@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -651,7 +652,38 @@ def test_a_refusal_under_an_outage_is_not_believed(status: int) -> None:
 def test_a_plain_text_401_is_tried_again() -> None:
     """The venue's own 401 is text, and it comes before the order is looked at."""
     outcome = COINBASE.verdict(close(), Response(401, {}, b"Unauthorized"))
-    assert outcome == Retry(code="auth_failed", venue_code="401", after_s=0.5, tries=2)
+    message = "HTTP 401 without a body of the venue's own"
+    assert outcome == Retry(code="auth_failed", venue_code="401", message=message, after_s=0.5, tries=2)
+
+
+@pytest.mark.parametrize("command", [close(), cancel()], ids=["close", "cancel"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]"])
+def test_a_401_or_403_without_a_body_was_not_executed(command: Close | Cancel, body: bytes) -> None:
+    """An edge refused it: two more tries, or an operator."""
+    outcome = COINBASE.verdict(command, Response(401, {}, body))
+    assert isinstance(outcome, Retry)
+    assert (outcome.code, outcome.tries) == ("auth_failed", 2)
+    refused = COINBASE.verdict(command, Response(403, {}, body))
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.alert) == ("account_restricted", True)
+
+
+def test_a_refused_timestamp_is_told_from_a_refused_key() -> None:
+    """Then the venue's own clock can help."""
+    for text in ("token is expired", "nbf: not yet valid", "timestamp is too far in the future"):
+        outcome = COINBASE.verdict(close(), reply({"error": "unauthorized", "message": text}, 401))
+        assert isinstance(outcome, Retry)
+        assert (outcome.code, outcome.tries) == ("clock_skew", 2)
+
+
+@pytest.mark.parametrize("status", [405, 415, 422])
+def test_a_framework_s_refusal_is_one(status: int) -> None:
+    """In the generic error body of this API; a result under such a status is a doubt."""
+    outcome = COINBASE.verdict(close(), reply({"error": "unknown", "message": "no"}, status))
+    assert isinstance(outcome, Refused)
+    assert outcome.message == "no"
+    assert isinstance(COINBASE.verdict(close(), Response(status, {}, b"<html>")), Unknown)
+    assert isinstance(COINBASE.verdict(close(), reply(success(), status)), Unknown)
 
 
 @pytest.mark.parametrize(
@@ -972,6 +1004,94 @@ def test_a_list_that_cannot_be_read_whole_is_a_doubt(broken: Response) -> None:
     assert isinstance(look(close(), orders(), broken), Unknown)
 
 
+HIDING = json.loads((Path(__file__).parent.parent.parent / "fixtures/coinbase/list_hides_rows.json").read_text())
+HIDES = {"proof_token_required": True}
+
+
+def test_a_list_that_says_it_hides_rows_proves_nothing() -> None:
+    """Any list: executed, answer lost, and no order shown: that must never become `rejected`."""
+    hidden_orders, hidden_fills = reply(HIDING["orders"]), reply(HIDING["fills"])
+    for answers in (
+        [hidden_orders],
+        [orders(), hidden_orders],
+        [orders(), orders(), hidden_fills],
+        [orders(), orders(), fills(), reply({"positions": [], **HIDES})],
+        [orders(has_next=True, cursor="c1"), hidden_orders],
+    ):
+        sight = look(close(), *answers)
+        assert isinstance(sight, Unknown)
+        assert not sight.whole
+
+
+@pytest.mark.parametrize("flag", [True, "true", 1, {}, ["x"]])
+def test_the_flag_counts_in_any_form(flag: Any) -> None:
+    """Only false and nothing at all say that nothing is hidden."""
+    sight = look(close(), reply({"orders": [], "has_next": False, "proof_token_required": flag}))
+    assert isinstance(sight, Unknown)
+    assert not sight.whole
+    shown = reply({"orders": [], "has_next": False, "proof_token_required": False})
+    assert isinstance(look(close(), shown, shown, fills(), positions("3")), Absent)
+
+
+def test_what_a_list_that_hides_rows_shows_all_the_same_is_seen() -> None:
+    """Our order among its rows is a sign of it, and no reason to look away."""
+    assert is_seen(look(close(), reply({"orders": [order()], "has_next": False, **HIDES})))
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        {"orders": [], "has_next": True, "cursor": ""},
+        {"orders": [], "has_next": True},
+        {"orders": [], "has_next": False, "error": "INTERNAL"},
+        {"orders": [], "has_next": False, "errors": [{"id": "internal", "message": "try again"}]},
+        {"orders": [order("B-2", OTHERS, product_id="BTC-USD")], "has_next": False},
+    ],
+)
+def test_a_list_that_is_not_whole_proves_nothing(torn: dict[str, Any]) -> None:
+    """More without a cursor, an error inside a 200, a filter that was ignored: ours may be what is not shown."""
+    for answers in ([reply(torn)], [orders(), reply(torn)], [orders(has_next=True, cursor="c1"), reply(torn)]):
+        sight = look(close(), *answers)
+        assert isinstance(sight, Unknown)
+        assert not sight.whole
+
+
+def test_a_page_that_fails_in_the_middle_proves_nothing() -> None:
+    """What came before it is seen; what would have come after it is not absent."""
+    for failed in (reply({}, 503), Response(200, {}, b"<html>"), reply({"orders": None})):
+        sight = look(close(), orders(order("B-2", ""), has_next=True, cursor="c1"), failed)
+        assert isinstance(sight, Unknown)
+        assert (sight.seen, sight.whole) == (True, False)
+        more_fills = [orders(), orders(), fills("B-2", cursor="c1"), failed]
+        torn = look(close(), *more_fills)
+        assert isinstance(torn, Unknown)
+        assert not torn.whole
+
+
+@pytest.mark.parametrize("kind", ["REVERSAL", "CORRECTION", "SYNTHETIC"])
+def test_a_row_of_fills_that_is_no_execution_closed_nothing(kind: str) -> None:
+    """Only `trade_type` FILL shows that somebody else made the position flat."""
+    row = {"order_id": "B-2", "product_id": SYMBOL, "trade_time": "2023-11-14T22:13:21.999Z", "trade_type": kind}
+    stranger = reply({"order": order("B-2", OTHERS)})
+    assert is_seen(look(close(), orders(), orders(), reply({"fills": [row]}), stranger, positions()))
+    filled = reply({"fills": [row | {"trade_type": "FILL"}]})
+    assert look(close(), orders(), orders(), filled, stranger, positions()) == Done()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_may_not_read_stops_the_look(status: int) -> None:
+    """To ask again with it tells nothing."""
+    refused = Response(status, {}, b"")
+    unread = ([refused], [orders(), refused], [orders(), orders(), refused], [orders(), orders(), fills(), refused])
+    for answers in unread:
+        sight = look(close(), *answers)
+        assert isinstance(sight, Unknown)
+        assert (sight.denied, sight.whole) == (True, False)
+    sight = look(cancel(), refused)
+    assert isinstance(sight, Unknown)
+    assert sight.denied
+
+
 def test_a_broken_fill_order_or_position_is_a_doubt() -> None:
     """Every read of the way must hold."""
     assert isinstance(look(close(), orders(), orders(), reply({}, 503)), Unknown)
@@ -1048,6 +1168,25 @@ def test_an_order_that_is_not_shown_is_absent_or_a_doubt(answer: Response, kind:
     assert type(look(cancel(), answer)) is kind
 
 
+def test_an_order_that_the_venue_denies_twice_is_not_found_within_seconds() -> None:
+    """A new order may be unreadable for seconds, not for the quarantine of a close."""
+    gone = reply({"error": "NOT_FOUND"}, 404)
+
+    def sight(after_ms: int, *answers: Response, code: str | None = "UNKNOWN_CANCEL_ORDER") -> Sight:
+        attempt = Attempt(client_order_id=OURS, sent_ms=SENT_MS, now_ms=SENT_MS + after_ms, venue_code=code)
+        return run(COINBASE.lookup(cancel(), attempt), *answers)[0]
+
+    assert isinstance(sight(4_999, gone), Absent)
+    wanted = Refused(code="order_not_found", venue_code="UNKNOWN_CANCEL_ORDER", order_id="A-1")
+    assert sight(5_000, gone, gone) == wanted
+    assert isinstance(sight(5_000, gone, reply({"order": order(status="OPEN")})), Working)
+    assert isinstance(sight(5_000, gone, reply({}, 503)), Unknown)
+    assert isinstance(sight(60_000, gone, code=None), Absent)
+    attempt = Attempt(client_order_id=OURS, sent_ms=0, now_ms=9_000, venue_code="UNKNOWN_CANCEL_ORDER")
+    _, asked = run(COINBASE.lookup(cancel(), attempt), gone, gone)
+    assert asked[0] != asked[1], "a shared answer would not be a second one"
+
+
 def test_a_lookup_without_a_target_asks_nothing() -> None:
     """There is nothing to read for a command that names no order."""
     assert isinstance(look(cancel(order_id=None)), Unknown)
@@ -1067,22 +1206,68 @@ def test_sizes_keep_the_venues_text() -> None:
 # --- probe
 
 
+KEY = reply({"can_view": True, "can_trade": True, "can_transfer": False, "portfolio_uuid": "p-1"})
+READS = ("key_permissions", "list_orders", "list_fills", "list_positions", "get_order")
+FINE = (KEY, orders(), fills(), positions(), reply({"error": "NOT_FOUND"}, 404))
+
+
+def probed(*answers: Response) -> tuple[Refused | None, list[str]]:
+    """Return what the probe makes of these answers, and what it read."""
+    flow, asked = COINBASE.probe(), list[str]()
+    try:
+        asked.append(next(flow).endpoint)
+        for answer in answers:
+            asked.append(flow.send(answer).endpoint)
+    except StopIteration as stop:
+        found: Refused | None = stop.value
+        return found, asked
+    raise AssertionError("the probe asks on")
+
+
+def test_the_probe_reads_whatever_will_be_needed() -> None:
+    """The key's own permissions, then every list that a lookup or the feed reads."""
+    assert probed(*FINE) == (None, list(READS))
+
+
+@pytest.mark.parametrize("lacking", ["can_view", "can_trade"])
+def test_a_key_must_view_and_trade(lacking: str) -> None:
+    """A key that is taken but may not trade would fail on the first order; the refusal names its portfolio."""
+    found, _ = probed(reply({"can_view": True, "can_trade": True, "portfolio_uuid": "p-1", lacking: False}))
+    assert found is not None
+    assert (found.code, found.alert) == ("account_restricted", True)
+    assert lacking in found.message
+    assert "p-1" in found.message
+
+
+@pytest.mark.parametrize("place", range(5))
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (reply({"can_view": True, "can_trade": True}), None),
-        (reply({"can_view": True, "can_trade": False}), "account_restricted"),
         (Response(401, {}, b"Unauthorized"), "auth_failed"),
-        (reply({"error": "PERMISSION_DENIED"}, 403), "account_restricted"),
+        (reply({"error": "PERMISSION_DENIED", "error_details": "Missing required scopes"}, 403), "account_restricted"),
+        (Response(403, {}, b"<html>"), "account_restricted"),
         (reply({}, 500), "venue_unavailable"),
-        (reply({}), "venue_unavailable"),
         (Response(200, {}, b"<html>"), "venue_unavailable"),
     ],
 )
-def test_the_probe_tells_whether_the_key_may_trade(answer: Response, code: str | None) -> None:
-    """A key that is taken but may not trade would fail on the first order."""
-    flow = COINBASE.probe()
-    assert next(flow).path == "/api/v3/brokerage/key_permissions"
-    with pytest.raises(StopIteration) as stop:
-        flow.send(answer)
-    assert (stop.value.value.code if stop.value.value else None) == code
+def test_the_probe_names_what_is_refused(place: int, answer: Response, code: str) -> None:
+    """The first read that fails ends it."""
+    found, asked = probed(*FINE[:place], answer)
+    assert found is not None
+    assert (found.code, asked[-1]) == (code, READS[place])
+    assert READS[place] in found.message
+
+
+def test_a_key_from_which_rows_are_hidden_is_named_at_the_start() -> None:
+    """No lookup could ever end with it."""
+    found, asked = probed(KEY, reply(HIDING["orders"]))
+    assert found is not None
+    assert (found.code, asked[-1]) == ("account_restricted", "list_orders")
+    assert "proof_token_required" in found.message
+
+
+def test_a_key_whose_permissions_cannot_be_read_is_not_healthy() -> None:
+    """Nothing said is nothing allowed."""
+    found, _ = probed(reply({}))
+    assert found is not None
+    assert found.code == "venue_unavailable"

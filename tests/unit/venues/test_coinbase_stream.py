@@ -254,9 +254,21 @@ def test_a_hole_in_the_numbers_breaks_the_stream() -> None:
 def test_a_number_that_goes_back_breaks_the_stream() -> None:
     """Two messages that changed places are a hole until the first of them is there."""
     stream, server = live()
-    stream.heard(server.beat(), stamp())
-    stream.heard(server.beat(), stamp())
+    for _ in range(3):
+        stream.heard(server.beat(), stamp())
+    server.next = 1
+    assert broken(stream.heard(server.beat(), stamp()))
+
+
+def test_a_count_that_begins_again_is_the_connections_own() -> None:
+    """A second subscription may begin at 0: that is no hole, and breaking would go round in a loop."""
+    stream, server = live(order())
+    for _ in range(3):
+        stream.heard(server.beat(), stamp())
     server.next = 0
+    for frame in (server.beat(), server.orders(order())):
+        assert broken(stream.heard(frame, stamp())) is None
+    server.next += 1
     assert broken(stream.heard(server.beat(), stamp()))
 
 
@@ -648,6 +660,31 @@ def test_an_order_filled_in_the_gap_is_found_by_its_fill(fills: list[dict[str, A
     [change] = missed.changes
     assert (change.status, change.filled_size) == ("filled", "3")
     assert change.last_fill == Fill(execution_id="t2", price="30001", size="2", fee="0.5")
+
+
+def test_executions_are_told_apart_by_their_entry() -> None:
+    """`trade_id` is unique only among FILL; a reversal, a correction or a synthetic row is no execution."""
+    rows = [
+        execution(1, "2023-11-14T22:13:20Z") | {"entry_id": "e1", "trade_type": "FILL"},
+        *(execution(1, "2023-11-14T22:13:29Z") | {"entry_id": kind, "trade_type": kind}
+          for kind in ("REVERSAL", "CORRECTION", "SYNTHETIC")),
+    ]  # fmt: skip
+    missed, _ = reconcile(*NOTHING[:4], executions(*rows), reply({"order": row("A-9", "FILLED", filled_size="1")}))
+    assert [change.last_fill and change.last_fill.execution_id for change in missed.changes] == ["e1"]
+    missed, _ = reconcile(*NOTHING[:4], executions(rows[1]), reply({"order": row("A-9", "OPEN", filled_size="0")}))
+    assert [change.last_fill for change in missed.changes] == [None]
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_a_list_that_hides_rows_leaves_the_gap_open(place: int) -> None:
+    """`live` claims every order; what is shown all the same is told."""
+    answers = [page(row(str(number))) for number in range(4)]
+    hiding = {"orders": [row("A-7")], "fills": [], "has_next": False, "proof_token_required": True}
+    answers = [*answers, executions()]
+    answers[place] = reply(hiding)
+    missed, _ = reconcile(*answers)
+    assert not missed.complete
+    assert {change.order_id for change in missed.changes} >= ({"A-7"} if place < 4 else {"0", "1", "2", "3"})
 
 
 def test_what_was_read_later_counts() -> None:
