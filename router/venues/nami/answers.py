@@ -21,7 +21,7 @@ def verdict(command: Command, response: Response) -> Outcome:
     if word == "ok" and status >= 300:
         return Unknown(venue_code=str(status), message="ok and an error")
     if said is not None and said[0] not in FRAMEWORK:
-        return Unknown(venue_code=str(status), message="a status in the body that contradicts the answer's")
+        return Unknown(venue_code=str(said[0]), message=said[1])
     if status in _IN_FRONT or (said is not None and status != response.status):
         return by_status(response, readable=reply is not None, text=said[1] if said else "", lines=LINES, status=status)
     if reply is None or status >= 500:
