@@ -21,11 +21,12 @@ from router.venue_protocol import (
     Request,
     Response,
     Sight,
+    Unknown,
     VenueAdapter,
     Working,
 )
 from router.venues import adapter_type, names
-from schemas.commands import Close, Command
+from schemas.commands import Cancel, Close, Command
 from tests.contract.golden import FILES, FIXTURES, Golden, goldens, new_exchange, outcome_fields, request_fields
 
 CASES = tuple(goldens())
@@ -206,6 +207,11 @@ attempts = st.builds(
 )
 
 
+def attempt() -> Attempt:
+    """Return what is known of a command that was sent a while ago and never answered."""
+    return Attempt(client_order_id="x", sent_ms=1_700_000_000_000, now_ms=1_700_000_200_000)
+
+
 def drive(flow: Generator[Request, Response, Sight], answers: Sequence[Response], exchange: VenueAdapter) -> Sight:
     """Feed a lookup these answers, over and over, until it ends."""
     scopes = {limit.scope for limit in exchange.limits}
@@ -275,3 +281,36 @@ def test_a_probe_survives_any_answer(venue: str, data: st.DataObject) -> None:
         found = stop.value
     assert found is None or isinstance(found, Refused)
     assert found is not None or response.status < 500
+
+
+NOT_WHOLE = [
+    Response(200, {}, b""),
+    Response(200, {}, b"<html>"),
+    Response(200, {}, b'{"error":"INTERNAL","orders":[],"fills":[],"positions":[],"has_next":false}'),
+    Response(200, {}, b'{"orders":[],"fills":[],"positions":[],"has_next":false,"proof_token_required":true}'),
+    Response(200, {}, b'{"orders":[],"fills":[],"has_next":true,"cursor":""}'),
+    Response(200, {}, b'{"status":"BROKER_ERROR","code":6104,"data":{"requestId":"x"},"message":null}'),
+    Response(200, {}, b'{"statusCode":500,"message":"Internal server error"}'),
+    Response(200, {}, b'{"success":true,"message":"Unauthorized - Invalid Nonce","code":1037,"data":[]}'),
+    Response(200, {}, b'{"status":4,"messages":[{"message_code":"ERR-5003","message_string":"too many"}]}'),
+    Response(200, {}, b'{"status":0}'),
+    Response(401, {}, b""),
+    Response(403, {}, b"<html>"),
+    Response(429, {}, b"{}"),
+    *(Response(status, {}, b"<html>") for status in (500, 502, 503, 504)),
+]
+
+
+@each_venue
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_a_lookup_concludes_nothing_from_a_list_that_is_not_whole(venue: str, data: st.DataObject) -> None:
+    """A look of which no read was whole is `Unknown`, says so, and names a key that may not read."""
+    exchange = new_exchange(venue, {})
+    command = data.draw(st.sampled_from(commands_of(venue)), label="command")
+    answer = data.draw(st.sampled_from(NOT_WHOLE), label="answer")
+    asks = next(exchange.lookup(command, attempt()), None) is not None if isinstance(command, Cancel) else True
+    sight = drive(exchange.lookup(command, attempt()), [answer], exchange)
+    assert isinstance(sight, Unknown), sight
+    assert not asks or not sight.whole
+    assert sight.denied or answer.status not in {401, 403} or not asks
