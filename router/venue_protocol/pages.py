@@ -48,9 +48,12 @@ Reading = Generator[Request, Response, T | Unknown]
 """One read: what it shows, or `Unknown` that is not whole."""
 
 
-def unread(response: Response, message: str, *, code: str | None = None, denied: bool = False) -> Unknown:
-    """Return what a read that brought no usable answer proves: nothing. `denied`: the venue's words refuse the key."""
-    denied = denied or response.status in DENIED
+def unread(response: Response, message: str, *, code: str | None = None, denied: bool | None = None) -> Unknown:
+    """Return what a read that brought no usable answer proves: nothing.
+
+    `denied`: whether the venue's words refuse the key; left out, the HTTP status says so. A refused timestamp does not.
+    """
+    denied = response.status in DENIED if denied is None else denied
     return Unknown(venue_code=code or str(response.status), message=message[:200], whole=False, denied=denied)
 
 

@@ -140,10 +140,15 @@ class Known(Struct, frozen=True, kw_only=True):
 
 
 class Missed(Struct, frozen=True, kw_only=True):
-    """What a reconciliation found: the present state of every order it could see. `complete` when every read worked."""
+    """What a reconciliation found: the present state of every order it could see. `complete` when every read worked.
+
+    `denied`: the venue refused a read for this key or address (401, 403); no read followed, and whoever goes on asking
+    may be blocked.
+    """
 
     changes: tuple[Change, ...] = ()
     complete: bool = True
+    denied: bool = False
 
 
 class Feed(Protocol):

@@ -10,7 +10,7 @@ from msgspec.json import Decoder
 
 from router.venue_protocol import Outcome, Refused, Request, Response, Unknown
 from router.venue_protocol.pages import Listing, Page, read_all, unread
-from router.venue_protocol.reading import EXACT, MAX_ID, UNREADABLE
+from router.venue_protocol.reading import EXACT, MAX_ID, UNREADABLE, converted
 from router.venue_protocol.statuses import by_status, probed
 from router.venues.btcturk import requests
 from router.venues.btcturk.codes import LINES, MESSAGES, NOT_FOUND, ORDER_STATUSES, SUCCESS, UNAUTHORIZED
@@ -99,19 +99,16 @@ def data_of(response: Response, what: str) -> Any:
         return unread(response, f"{what}: HTTP {response.status} with an unreadable body")
     if response.status == 200 and answer.succeeded and answer.said in SUCCESS:
         return answer.data
-    denied = answer.said.startswith("UNAUTHORIZED")
-    message = f"{what}: HTTP {response.status}: {answer.message}"
-    return unread(response, message, code=answer.name, denied=denied)
+    denied = "NONCE" not in answer.said if answer.said.startswith("UNAUTHORIZED") else None
+    return unread(response, f"{what}: HTTP {response.status}: {answer.message}", code=answer.name, denied=denied)
 
 
 def order_of(data: Any) -> Order | Unknown:
     """Read an order whatever the capitalisation of its keys."""
     if isinstance(data, Unknown):
         return data
-    try:
-        return msgspec.convert({key.lower(): value for key, value in data.items()} | {" raw": data}, Order)
-    except (AttributeError, ValueError):
-        return Unknown(message="an order that cannot be read", whole=False)
+    row = {key.lower(): value for key, value in data.items()} | {" raw": data} if isinstance(data, dict) else None
+    return converted(row, Order) or Unknown(message="an order that cannot be read", whole=False)
 
 
 def state_of(order: Order) -> OrderState:
@@ -185,22 +182,15 @@ def _letters(pair: str) -> str:
 
 def probe() -> Generator[Request, Response, Refused | None]:
     """Read what lookups and the feed need; the first read that is refused ends it. No order is called 1."""
-    asked = (
-        requests.open_orders(_PROBE_PAIR),
-        requests.all_orders(_PROBE_PAIR, 0),
-        requests.order(1),
-        requests.trades(1),
-        requests.exchange_info(),
-    )
-    for request in asked:
+    lists = (requests.open_orders(_PROBE_PAIR), requests.all_orders(_PROBE_PAIR, 0), requests.order(1))
+    for request in (*lists, requests.trades(1), requests.exchange_info()):
         response = yield request
         answer = decoded(response)
-        if not isinstance(data_of(response, request.endpoint), Unknown):
-            continue
-        if answer is not None and answer.not_found and response.status < 500:
+        known = answer is not None and answer.not_found and response.status < 500
+        if known or not isinstance(data_of(response, request.endpoint), Unknown):
             continue
         outcome = meaning(response, answer) if answer is not None else None
-        text = (answer.message if answer is not None else None) or ""
+        text = answer.message or "" if answer is not None else ""
         outcome = outcome or by_status(response, readable=answer is not None, text=text, lines=LINES)
         return probed(response, request.endpoint, outcome, text)
     return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from router.venues.btcturk.codes import order_type_of, side_of
 from router.venues.btcturk.reads import Order, data_of, decoded, order_of, read_open, state_of
 from router.venues.btcturk.stream import Trade, fill_of
 
+T = TypeVar("T")
+
 _MAX_PAIR: Final = 40
 
 
@@ -24,34 +26,57 @@ def reconcile(known: Known) -> Generator[Request, Response, Missed]:
     Needs the permissions "Trade" and "Account". An order that nobody knew and that ended without a trade is not looked
     for. Trades are read first: each of them is then in the sizes that are read after it.
     """
-    complete = True
-    trades: dict[int, list[Trade]] = {}
+    found = _Found()
     if known.since_ms:
-        rows = _list_of((yield requests.trades(known.since_ms)))
-        complete &= not isinstance(rows, Unknown)
-        complete &= _take_trades([] if isinstance(rows, Unknown) else rows, trades)
+        rows = found.noted(_list_of((yield requests.trades(known.since_ms))))
+        found.complete &= _take_trades(rows or [], found.trades)
     pairs = {*known.symbols, *(pair for _, pair in known.open_orders if pair)}
-    if known.everywhere:
-        listed = _names_of((yield requests.exchange_info()))
-        complete &= not isinstance(listed, Unknown)
-        pairs |= set() if isinstance(listed, Unknown) else listed
-    orders: dict[int, Change] = {}
+    if known.everywhere and not found.denied:
+        pairs |= found.noted(_names_of((yield requests.exchange_info()))) or set()
     for pair in sorted({pair.replace("_", "") for pair in pairs}):
-        found = yield from read_open(pair)
-        complete &= not isinstance(found, Torn)
-        orders.update((order.id, _change(order)) for order in glimpse(found))
+        if found.denied:
+            return found.missed()
+        listed = yield from read_open(pair)
+        found.noted(listed.doubt if isinstance(listed, Torn) else None)
+        found.orders.update((order.id, _change(order)) for order in glimpse(listed))
     opened = {int(order_id) for order_id, _ in known.open_orders if is_id(order_id)}
-    for order_id in sorted((opened | trades.keys()) - orders.keys()):
+    for order_id in sorted((opened | found.trades.keys()) - found.orders.keys()):
+        if found.denied:
+            return found.missed()
         response = yield requests.order(order_id)
         answer = decoded(response)
         if answer is None or not answer.not_found:
-            order = order_of(data_of(response, "order"))
-            complete &= isinstance(order, Order)
-            orders |= {order.id: _change(order)} if isinstance(order, Order) else {}
-    # The order of a trade is there, so a read that lacks it is stale. A known order may be forgotten for good.
-    complete &= trades.keys() <= orders.keys()
-    changes = (_with_trades(change, trades.get(order_id, [])) for order_id, change in sorted(orders.items()))
-    return Missed(changes=tuple(change for each in changes for change in each), complete=complete)
+            order = found.noted(order_of(data_of(response, "order")))
+            found.orders |= {} if order is None else {order.id: _change(order)}
+    return found.missed()
+
+
+class _Found:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.trades: dict[int, list[Trade]] = {}
+        self.orders: dict[int, Change] = {}
+        self.complete = True
+        self.denied = False
+
+    def noted(self, read: T | Unknown | None) -> T | None:
+        """Return what was read; `None`, once that is noted, when it was not whole."""
+        if not isinstance(read, Unknown):
+            return read
+        self.complete = False
+        self.denied |= read.denied
+        return None
+
+    def missed(self) -> Missed:
+        """Tell every order that was seen.
+
+        The order of a trade is there, so a read that lacks it is stale. A known order may be forgotten for good.
+        """
+        complete = self.complete and self.trades.keys() <= self.orders.keys()
+        changes = [_with_trades(change, self.trades.get(key, [])) for key, change in sorted(self.orders.items())]
+        told_of = tuple(change for each in changes for change in each)
+        return Missed(changes=told_of, complete=complete, denied=self.denied)
 
 
 def _list_of(response: Response) -> list[Any] | Unknown:

@@ -25,17 +25,24 @@ def reconcile(known: Known) -> Generator[Request, Response, Missed]:
     after = since(known.since_ms)
     changes: dict[str, Change] = {}
     complete = True
-    for source in SOURCES:
-        # OPEN is asked for alone (fact sheet): what is PENDING or QUEUED is new, and found by its date.
-        for wanted in (("order_status", "OPEN"), ("start_date", after)):
-            orders = yield from read_list(requests.orders((wanted, *source)), most_pages=_MAX_PAGES)
-            complete &= _collect(glimpse(orders), changes) and not isinstance(orders, Torn)
-    fills = yield from read_list(requests.fills((("start_sequence_timestamp", after),)), most_pages=_MAX_PAGES)
-    complete &= not isinstance(fills, Torn)
-    last = _last_fills(glimpse(fills))
+    # OPEN is asked for alone (fact sheet): what is PENDING or QUEUED is new, and found by its date.
+    wanted = [(one, *source) for source in SOURCES for one in (("order_status", "OPEN"), ("start_date", after))]
+    lists = [*map(requests.orders, wanted), requests.fills((("start_sequence_timestamp", after),))]
+    last: dict[str, Fill | None] = {}
+    for first in lists:
+        listed = yield from read_list(first, most_pages=_MAX_PAGES)
+        if isinstance(listed, Torn) and listed.doubt.denied:
+            return Missed(changes=tuple(changes.values()), complete=False, denied=True)
+        complete &= not isinstance(listed, Torn)
+        if first.endpoint == "list_orders":
+            complete &= _collect(glimpse(listed), changes)
+        else:
+            last = _last_fills(glimpse(listed))
     for order_id in dict.fromkeys([*(order_id for order_id, _ in known.open_orders), *last]):
         if order_id not in changes:
             row = yield from read_order_row(order_id)
+            if isinstance(row, Unknown) and row.denied:
+                return Missed(changes=tuple(changes.values()), complete=False, denied=True)
             complete &= not isinstance(row, Unknown) and _collect(() if row is None else (row,), changes)
     told_now = (msgspec.structs.replace(change, last_fill=last.get(change.order_id)) for change in changes.values())
     return Missed(changes=tuple(told_now), complete=complete)

@@ -69,7 +69,7 @@ def data_of(response: Response, what: str, decoder: Decoder[Answer[T]]) -> T | U
     if answer.messages:
         said = answer.messages[0]
         known = BOTH.get(said.message_code)
-        denied = isinstance(known, Refused) and known.code in _DENIALS
+        denied = None if known is None else isinstance(known, Refused) and known.code in _DENIALS
         return unread(response, f"{what}: {said.message_string}", code=said.message_code[:32], denied=denied)
     if response.status != 200 or answer.status != 0 or isinstance(answer.data, UnsetType):
         return unread(response, f"{what}: HTTP {response.status}, status {answer.status} without data")

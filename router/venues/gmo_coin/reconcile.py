@@ -42,28 +42,52 @@ def reconcile(known: Known) -> Generator[Request, Response, Missed]:
 
 def _reconcile(known: Known) -> Generator[Request, Response, Missed]:
     """Active orders are read before executions: an order that fills in between is seen twice, not missed."""
-    orders: dict[int, Change] = {}
-    fills: dict[int, Execution] = {}
-    complete = True
+    found = _Found()
     symbols = {*known.symbols, *(symbol for _, symbol in known.open_orders if symbol)}
     if known.everywhere:
         listed = symbols_of((yield requests.symbols()))
-        complete &= not isinstance(listed, Unknown)
+        found.note(listed if isinstance(listed, Unknown) else None)
         symbols.update(() if isinstance(listed, Unknown) else listed)
     for symbol in sorted(symbols):
-        active = yield from read_pages("activeOrders", symbol, PLAIN)
-        latest = yield from read_pages("latestExecutions", symbol, PLAIN)
-        complete &= not isinstance(active, Torn) and not isinstance(latest, Torn)
-        complete &= _take_orders(glimpse(active), orders)
-        complete &= _take_fills(glimpse(latest), known.since_ms, fills)
-    wanted = {int(order_id) for order_id, _ in known.open_orders if is_id(order_id)} | fills.keys()
-    read = yield from read_orders(wanted, PLAIN, lambda row: row.get("orderId"))
-    complete &= not isinstance(read, Torn)
-    complete &= _take_orders(glimpse(read), orders)
-    # An execution's order is there, so a read that lacks it is stale. A known order may be forgotten for good.
-    complete &= fills.keys() <= orders.keys()
-    changes = (_with_fill(change, fills.get(order_id)) for order_id, change in sorted(orders.items()))
-    return Missed(changes=tuple(changes), complete=complete)
+        for name in ("activeOrders", "latestExecutions"):
+            if found.denied:
+                return found.missed()
+            rows = yield from read_pages(name, symbol, PLAIN)
+            found.note(rows.doubt if isinstance(rows, Torn) else None)
+            if name == "activeOrders":
+                found.complete &= _take_orders(glimpse(rows), found.orders)
+            else:
+                found.complete &= _take_fills(glimpse(rows), known.since_ms, found.fills)
+    wanted = {int(order_id) for order_id, _ in known.open_orders if is_id(order_id)} | found.fills.keys()
+    if not found.denied:
+        read = yield from read_orders(wanted, PLAIN, lambda row: row.get("orderId"))
+        found.note(read.doubt if isinstance(read, Torn) else None)
+        found.complete &= _take_orders(glimpse(read), found.orders)
+    return found.missed()
+
+
+class _Found:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.orders: dict[int, Change] = {}
+        self.fills: dict[int, Execution] = {}
+        self.complete = True
+        self.denied = False
+
+    def note(self, doubt: Unknown | None) -> None:
+        """Take notice of a read that was not whole."""
+        self.complete &= doubt is None
+        self.denied |= doubt is not None and doubt.denied
+
+    def missed(self) -> Missed:
+        """Tell every order that was seen.
+
+        An execution's order is there, so a read that lacks it is stale. A known order may be forgotten for good.
+        """
+        complete = self.complete and self.fills.keys() <= self.orders.keys()
+        changes = (_with_fill(change, self.fills.get(order_id)) for order_id, change in sorted(self.orders.items()))
+        return Missed(changes=tuple(changes), complete=complete, denied=self.denied)
 
 
 def _take_orders(rows: Iterable[dict[str, Any]], orders: dict[int, Change]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec.json import Decoder
 
 from router.venue_protocol import Refused, Request, Response, Unknown, with_venue_words
-from router.venue_protocol.pages import Page, unread
+from router.venue_protocol.pages import DENIED, Page, unread
 from router.venue_protocol.reading import UNREADABLE, decimal, objects, positive
 from router.venue_protocol.statuses import by_status, probed
 from router.venues.nami.codes import CANCEL, FRAMEWORK, LINES, ORDER_STATUSES
@@ -78,7 +78,7 @@ def rows_of(response: Response, *, plain: bool = False) -> list[dict[str, Any]] 
 def not_read(response: Response, what: str) -> Unknown:
     """Return what a list proves that cannot be read."""
     status = http_status(response, decoded(response))
-    return unread(response, f"{what} cannot be read", code=str(status), denied=status in {401, 403})
+    return unread(response, f"{what} cannot be read", code=str(status), denied=status in DENIED)
 
 
 def is_no_page(response: Response) -> bool:

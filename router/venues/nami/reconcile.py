@@ -10,7 +10,7 @@ from router.venue_protocol.pages import Whole, glimpse, read_all
 from router.venue_protocol.reading import decimal
 from router.venue_protocol.stream import Change, Known, Missed
 from router.venues.nami.poll import collect, is_fresh, last_fills
-from router.venues.nami.reads import MAX_PAGES, HistoryPages, rows_of
+from router.venues.nami.reads import MAX_PAGES, HistoryPages, not_read, rows_of
 from router.venues.nami.requests import open_orders, trades
 
 _LAG_MS: Final = 60_000
@@ -27,7 +27,9 @@ def reconcile(known: Known) -> Generator[Request, Response, Missed]:
     changes: dict[str, Change] = {}
     response = yield open_orders()
     complete = collect(response, changes)
-    if rows_of(response) is None or not (yield from _past(changes, None, known.since_ms - _LAG_MS, set())):
+    if rows_of(response) is None:
+        return Missed(complete=False, denied=not_read(response, "spot/open").denied)
+    if not (yield from _past(changes, None, known.since_ms - _LAG_MS, set())):
         return Missed(changes=tuple(changes.values()), complete=False)
     vanished = {order_id: symbol for order_id, symbol in known.open_orders if order_id not in changes}
     if vanished:

@@ -192,3 +192,21 @@ def test_a_reconciliation_survives_any_answers(data: st.DataObject) -> None:
     known = Known(since_ms=data.draw(st.sampled_from([0, SINCE_MS])), open_orders=(("1", "BTCTRY"), ("2", None)))
     missed, _ = drive(FEED.reconcile(known), lambda request: data.draw(found))
     msgspec.msgpack.encode(missed)
+
+
+@pytest.mark.parametrize("endpoint", ["trades", "open_orders", "order", "exchange_info"])
+def test_after_a_read_that_is_denied_none_follows(endpoint: str) -> None:
+    """An address was once blocked after fifty unauthorised calls, and the venue lists hundreds of pairs."""
+    refused = b'{"success":false,"message":"Unauthorized - Invalid Public Key","code":1037}'
+    read = venue({1: order(1, "Canceled")}, [], [order(2, "Untouched")])
+    asked: list[str] = []
+
+    def recorded(request: Request) -> Any:
+        asked.append(request.endpoint)
+        return refused if request.endpoint == endpoint else read(request)
+
+    known = Known(since_ms=SINCE_MS, open_orders=(("1", "BTCTRY"), ("7", "BTCTRY")))
+    missed, _ = drive(FEED.reconcile(known), recorded)
+    assert (missed.complete, missed.denied) == (False, True)
+    assert asked.count(endpoint) == 1
+    assert asked[-1] == endpoint

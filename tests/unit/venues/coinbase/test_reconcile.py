@@ -244,3 +244,12 @@ def test_a_reconciliation_survives_any_answers(answers: list[Response]) -> None:
     except StopIteration as stop:
         missed = stop.value
     msgspec.json.encode(missed)
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_after_a_read_that_is_denied_none_follows(place: int) -> None:
+    """Whoever goes on asking with a refused key may be blocked."""
+    answers = [*NOTHING[:place], Response(401, {}, b"Unauthorized")]
+    missed, asked = reconcile(*answers, open_orders=("A-1", "A-2"))
+    assert (missed.complete, missed.denied) == (False, True)
+    assert len(asked) == place + 1

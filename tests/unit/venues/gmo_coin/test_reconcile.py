@@ -202,3 +202,20 @@ def test_a_reconciliation_survives_any_answers(data: st.DataObject) -> None:
         listed=data.draw(st.booleans()),
     )
     msgspec.msgpack.encode(missed)
+
+
+@pytest.mark.parametrize("endpoint", ["activeOrders", "latestExecutions", "orders"])
+def test_after_a_read_that_is_denied_none_follows(endpoint: str) -> None:
+    """A key without the permission is refused for each of thirty symbols alike."""
+    asked: list[str] = []
+
+    def read(request: Request) -> Any:
+        asked.append(request.endpoint)
+        return refusal("ERR-5012") if request.endpoint == endpoint else []
+
+    missed, _ = drive(
+        FEED.reconcile(Known(since_ms=NOW_MS, open_orders=(("1", "BTC_JPY"),), symbols=("ETH_JPY",))), read
+    )
+    assert (missed.complete, missed.denied) == (False, True)
+    assert asked.count(endpoint) == 1
+    assert asked[-1] == endpoint

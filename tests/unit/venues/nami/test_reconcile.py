@@ -173,3 +173,10 @@ def test_a_poll_survives_any_answers(answers: list[Response], since_ms: int) -> 
         missed = stop.value
     assert len({change.order_id for change in missed.changes}) == len(missed.changes)
     msgspec.json.encode(missed)
+
+
+def test_a_poll_says_that_the_key_is_refused() -> None:
+    """Then asking again tells nothing."""
+    for answer in (reply({"statusCode": 401, "message": "no", "error": "Unauthorized"}, 401), Response(403, {}, b"")):
+        assert poll(answer)[0] == Missed(complete=False, denied=True)
+    assert not poll(reply({}, 500))[0].denied
