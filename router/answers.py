@@ -9,10 +9,10 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from router.clock import to_time
-from router.exchange import Accepted, Done, Refused, Sight
-from router.exchange import Outcome as VenueOutcome
 from router.job import Job
 from router.telemetry import redact
+from router.venue_protocol import Accepted, Done, Refused, Sight
+from router.venue_protocol import Outcome as VenueOutcome
 from schemas.codec import Echo
 from schemas.ids import refusal_id, result_id
 from schemas.results import Evidence, OrderState, Outcome, Reason, ReasonCode, Result

@@ -13,8 +13,6 @@ from router.clock import SystemClock
 from router.config import Config, parse_rate
 from router.dispatch import Dispatcher
 from router.errors import BrokerUnavailable, ConfigError, JournalUnavailable, RouterError
-from router.exchange import Limit, Options
-from router.exchanges import exchange_type
 from router.feeds import Copies, Fed, Feeds, Parts, Settler
 from router.http import HttpServer
 from router.journal import Store, open_journal
@@ -31,6 +29,8 @@ from router.suspects import Suspects
 from router.telemetry import Metrics
 from router.transport import HttpTransport
 from router.venue import Account, Venue
+from router.venue_protocol import Limit, Options
+from router.venues import adapter_type
 from router.websocket import WebSockets
 from router.worker import Worker
 
@@ -49,7 +49,7 @@ def build_venues(config: Config, clock: Clock) -> dict[str, Venue]:
     venues = {}
     for name, accounts in config.accounts.items():
         options = config.venues[name]
-        exchange = exchange_type(name)(options)
+        exchange = adapter_type(name)(options)
         venues[name] = Venue(
             name=name,
             exchange=exchange,

@@ -20,12 +20,12 @@ from router.answers import clean
 from router.clock import to_us
 from router.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
-from router.exchange import Outcome, Refused, Request, Retry, Unknown
 from router.job import ABANDONED, AttemptEnd, Job, Moment, action, effective
 from router.limiter import Priority
 from router.ports import Clock, JobJournal, Transport
 from router.telemetry import Metrics
 from router.venue import Account, Venue
+from router.venue_protocol import Outcome, Refused, Request, Retry, Unknown
 from schemas.commands import Cancel, Command
 
 SEND_BY_US = 2_000_000

@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
-from router.exchange import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
 from router.job import Job
+from router.venue_protocol import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode
 
@@ -32,6 +32,8 @@ FRESH_LOOKS = 2
 """Looks after quarantine that must see nothing before nothing is what happened, or fail before giving up."""
 
 LATE_LOOK_S = 300.0
+DENIED_LOOK_S = 30.0
+"""How long a lookup waits that the venue refuses to answer with this key."""
 
 
 class Settle(Struct, frozen=True):
@@ -182,6 +184,9 @@ def after_look(job: Job, seen: Sight, times: Times) -> Finding:
                 return LookLater(times.looked_us + int(LATE_LOOK_S * 1e6), seen=_saw(seen))
             if times.looked_us >= _doubted_us(job) + times.resolve_for_us and job.looks >= FRESH_LOOKS:
                 return GiveUp(getattr(seen, "message", "") or "the venue cannot tell")
+            if isinstance(seen, Unknown) and seen.denied:
+                # The key is refused: asking again changes nothing before somebody mends it.
+                return replace(later, at_us=max(later.at_us, times.looked_us + int(DENIED_LOOK_S * 1e6)))
             return later
 
 

@@ -17,12 +17,12 @@ from router.attempt import PARK_S, SEND_BY_US, Decided, Lost, Parked, Sending
 from router.clock import to_us
 from router.decision import MAX_TRIES, Again, Doubt, GiveUp, LookLater, LookNow, Settle, Times, after_look
 from router.errors import JournalUnavailable, UnreadableRow
-from router.exchange import Accepted, Done, Refused, Request, Sight, Working
 from router.job import AttemptEnd, Job, Moment, Outgoing, effective
 from router.lookup import Sweep
 from router.ports import Clock, JobJournal, Transport
 from router.telemetry import Metrics
 from router.venue import Venue
+from router.venue_protocol import Accepted, Done, Refused, Request, Sight, Working
 from schemas.commands import Cancel, Close
 from schemas.results import Evidence, Result
 

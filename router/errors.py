@@ -1,4 +1,4 @@
-"""Every exception of our own. A venue's refusal is a value (`router.exchange`), never one of these.
+"""Every exception of our own. A venue's refusal is a value (`router.venue_protocol`), never one of these.
 
 RouterError
 ├── ConfigError          the configuration is wrong: print every line, exit 78

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from router.history import OrderRecord
 from router.job import Job, Reply
-from router.stream import Change
+from router.venue_protocol.stream import Change
 from schemas.events import OrderEvent, Source
 
 

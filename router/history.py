@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from router.stream import Change, Fill
+from router.venue_protocol.stream import Change, Fill
 from schemas.commands import Close
 from schemas.events import LastFill
 from schemas.fields import OrderType, Side, TimeInForce

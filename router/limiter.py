@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Iterable
 from enum import IntEnum
 
-from router.exchange import Limit
 from router.ports import Clock
+from router.venue_protocol import Limit
 
 STRETCH = 1.05
 """A window of a second is kept for 1.05 s."""

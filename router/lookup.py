@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from router.answers import clean
 from router.errors import NotSent, SendError, UnreadableRow
-from router.exchange import Attempt, Request, Response, Sight, Unknown
 from router.job import Job, effective
 from router.limiter import Priority
 from router.ports import Clock, JobJournal, Transport
 from router.telemetry import Metrics
 from router.venue import Account, Venue
+from router.venue_protocol import Attempt, Request, Response, Sight, Unknown
 from schemas.commands import Close
 
 LOOK_S = 20.0

@@ -11,11 +11,11 @@ from router import answers
 from router.attempt import SEND_BY_US, begin, priority
 from router.clock import to_us
 from router.delivery import Delivery
-from router.exchange import NoParams, Refused, Request
 from router.intake import objection
 from router.job import Job
 from router.ports import Clock, JournalClock
 from router.venue import Venue
+from router.venue_protocol import NoParams, Refused, Request
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 

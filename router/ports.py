@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from router.delivery import Delivery
 from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
-from router.exchange import Response, SignedRequest
 from router.job import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved
-from router.stream import Change, Known
+from router.venue_protocol import Response, SignedRequest
+from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result

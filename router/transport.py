@@ -37,9 +37,9 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
 from router.errors import MaybeSent, NotSent
-from router.exchange import Response, SignedRequest
 from router.names import NameResolver
 from router.proxy import Proxies
+from router.venue_protocol import Response, SignedRequest
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """More than this is no answer of a venue to one order."""

@@ -9,10 +9,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from router.exchange import Exchange, Options, Request, Response, SignedRequest, Signer, Stamp
 from router.limiter import Limiter
 from router.ports import Clock
 from router.telemetry import Metrics
+from router.venue_protocol import Options, Request, Response, SignedRequest, Signer, Stamp, VenueAdapter
 
 QUARANTINE_MARGIN_S: Final = 5.0
 MAX_AHEAD_MS: Final = 2_000
@@ -143,7 +143,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     """What the router needs to talk to one venue."""
 
     name: str
-    exchange: Exchange
+    exchange: VenueAdapter
     options: Options
     accounts: Mapping[str, Account]
     limiter: Limiter

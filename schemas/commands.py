@@ -22,7 +22,7 @@ class Close(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
     """Close a position, whole or in part.
 
     `side` is the side of the *closing* order. `price` reaches the venue as it was written.
-    Which fields a venue needs or refuses is the venue's own rule (`router/exchanges/`).
+    Which fields a venue needs or refuses is the venue's own rule (`router/venues/`).
     """
 
     command_id: CommandId

@@ -117,7 +117,7 @@ async def _skew(venue: "Venue", transport: "HttpTransport") -> Finding:
     from email.utils import parsedate_to_datetime
 
     from router.errors import SendError
-    from router.exchange import SignedRequest
+    from router.venue_protocol import SignedRequest
 
     check = f"clock {venue.name}"
     began, began_s = time.time(), time.perf_counter()

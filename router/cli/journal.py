@@ -132,8 +132,8 @@ async def _resolve(
 ) -> "Job":
     from router.answers import settled
     from router.errors import UserError
-    from router.exchange import Accepted, Done, Refused
     from router.journal import open_journal
+    from router.venue_protocol import Accepted, Done, Refused
 
     verdicts: dict[str, Accepted | Done | Refused] = {
         "accepted": Accepted(order_id=order_id),

@@ -41,10 +41,10 @@ def schema(
 
 def generate() -> dict[str, dict[str, object]]:
     """Return every message's schema, each venue's own `params` joined in."""
-    from router import exchanges
+    from router import venues
     from schemas.json_schema import schemas
 
-    return schemas({venue: exchanges.exchange_type(venue).params_types for venue in exchanges.names()})
+    return schemas({venue: venues.adapter_type(venue).params_types for venue in venues.names()})
 
 
 def _write(folder: Path, wanted: dict[str, str], present: dict[str, str]) -> None:

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from router import exchanges
+from router import venues
 from router.config.settings import LANES, Broker, Config, Http, Journal, Sender, Worker, parse_rate
 from router.config.source import Given, Names, Source, nearest, read_text
 from router.errors import ConfigError
-from router.exchange import Exchange, Options, Secrets
 from router.proxy import Proxies
+from router.venue_protocol import Options, Secrets, VenueAdapter
 
 DEFAULT_FILE: Final = "order-router.toml"
 FILE_VARIABLE: Final = "ORDER_ROUTER_CONFIG"
@@ -189,20 +189,20 @@ class _Loading:
         named = {names[:2] for names in self._under("venues")} | {("venues", n[1]) for n in self._under("accounts")}
         found: dict[str, Options] = {}
         for names in sorted(named):
-            kind = self._exchange_type(names)
+            kind = self._adapter_type(names)
             if kind and (options := self._table(names, kind.options_type)):
                 found[names[1]] = options
                 self._check_options(names, options, kind)
         return found
 
-    def _exchange_type(self, names: Names) -> type[Exchange] | None:
-        if names[1] in exchanges.names():
-            return exchanges.exchange_type(names[1])
+    def _adapter_type(self, names: Names) -> type[VenueAdapter] | None:
+        if names[1] in venues.names():
+            return venues.adapter_type(names[1])
         section = "venues" if names in self.source.tables else "accounts"
-        self.source.fault((section, names[1]), f"unknown venue{nearest(names[1], exchanges.names())}")
+        self.source.fault((section, names[1]), f"unknown venue{nearest(names[1], venues.names())}")
         return None
 
-    def _check_options(self, names: Names, options: Options, kind: type[Exchange]) -> None:
+    def _check_options(self, names: Names, options: Options, kind: type[VenueAdapter]) -> None:
         for name, value in msgspec.structs.asdict(options).items():
             if (
                 isinstance(value, int | float)
@@ -224,9 +224,9 @@ class _Loading:
     def _accounts(self) -> dict[str, dict[str, Secrets]]:
         found: dict[str, dict[str, Secrets]] = {}
         for names in self._under("accounts"):
-            if names[1] not in exchanges.names():
+            if names[1] not in venues.names():
                 continue  # said by _venues
-            kind = exchanges.exchange_type(names[1])
+            kind = venues.adapter_type(names[1])
             if not _ACCOUNT.fullmatch(names[2]):
                 self.source.fault(names, "the name of an account is 1 to 64 of A-Z a-z 0-9 _ -")
             every = [field.name for field in msgspec.structs.fields(kind.secrets_type)]
@@ -237,7 +237,9 @@ class _Loading:
             found.setdefault(names[1], {})[names[2]] = secrets
         return found
 
-    def _check_keys(self, names: Names, secrets: Secrets, kind: type[Exchange], others: Mapping[str, Secrets]) -> None:
+    def _check_keys(
+        self, names: Names, secrets: Secrets, kind: type[VenueAdapter], others: Mapping[str, Secrets]
+    ) -> None:
         for other, same in others.items():
             # Two names for one account would break "one open close per position" and count its limits twice.
             if same.api_key == secrets.api_key:
@@ -284,8 +286,8 @@ class _Loading:
     def _check_lanes(self, config: Config) -> None:
         for entry in config.worker.lanes:
             venue, dot, lane = entry.partition(".")
-            if venue not in exchanges.names():
-                self.source.fault(("worker", "lanes"), f'unknown venue "{venue}"{nearest(venue, exchanges.names())}')
+            if venue not in venues.names():
+                self.source.fault(("worker", "lanes"), f'unknown venue "{venue}"{nearest(venue, venues.names())}')
             elif dot and lane not in LANES:
                 self.source.fault(("worker", "lanes"), f'"{entry}": a lane is {venue}.cancel, {venue}.close or {venue}')
             elif not any(names[1] == venue for names in self._under("accounts")):

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from router.exchange import Options, Secrets
 from router.proxy import Proxies
+from router.venue_protocol import Options, Secrets
 from schemas.fields import Action
 
 Lane = Literal["cancel", "close"]

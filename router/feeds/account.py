@@ -30,8 +30,8 @@ from router.feeds.outflow import Outflow
 from router.feeds.recorder import Recorder
 from router.lookup import Sweep
 from router.ports import EventJournal, EventPublisher
-from router.stream import Change, Feed, Missed
 from router.venue import Account, Venue
+from router.venue_protocol.stream import Change, Feed, Missed
 from schemas.events import FeedState, FeedStatus, Source
 
 WATCH_S: Final = 60.0

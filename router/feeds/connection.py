@@ -14,13 +14,13 @@ import structlog
 from msgspec import Struct
 
 from router.errors import NotSent, SendError, SocketClosed
-from router.exchange import Request, Response, Stamp
 from router.feeds.pacer import Pacer
 from router.limiter import Priority
 from router.ports import Clock, Socket, Sockets, Transport
-from router.stream import Ask, Broken, Change, Changes, Connect, Ready, Say, Stream, Want
 from router.telemetry import Metrics, redact
 from router.venue import Account, Venue
+from router.venue_protocol import Request, Response, Stamp
+from router.venue_protocol.stream import Ask, Broken, Change, Changes, Connect, Ready, Say, Stream, Want
 
 TICK_S: Final = 1.0
 ASK_WAIT_S: Final = 5.0

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from router.dispatch import Dispatcher
 from router.errors import JournalUnavailable, UnreadableRow
 from router.events import Evidence
-from router.exchange import Accepted, Done, Refused
 from router.history import OrderRecord
 from router.job import Job
 from router.outbox import Outbox
 from router.ports import Clock, Journal
+from router.venue_protocol import Accepted, Done, Refused
 from schemas.commands import Cancel, Close
 
 AGAIN_S: Final = 0.1

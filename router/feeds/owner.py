@@ -22,9 +22,9 @@ from router.feeds.connection import Outside
 from router.feeds.evidence import Settler
 from router.feeds.pacer import Pacer
 from router.ports import Clock, EventJournal, Sockets, Transport
-from router.stream import Feed
 from router.telemetry import Metrics
 from router.venue import Account, Venue
+from router.venue_protocol.stream import Feed
 
 VALID: Final = 0.8
 RENEWALS: Final = 3

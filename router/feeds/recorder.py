@@ -16,8 +16,8 @@ from router.errors import JournalUnavailable, LeaseLost
 from router.events import Lease, Recorded, Sighting
 from router.feeds.outflow import Outflow
 from router.ports import Clock, EventJournal
-from router.stream import Change
 from router.telemetry import Metrics
+from router.venue_protocol.stream import Change
 from schemas.events import Source
 
 BATCH: Final = 256

@@ -18,7 +18,7 @@ from router.history import Merged, OrderRecord, merge
 from router.job import Job, Reply
 from router.journal.commands import decode_job
 from router.journal.statements import Params, Steps, optional, storable
-from router.stream import Change, Known
+from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.events import OrderEvent
 from schemas.ids import event_id

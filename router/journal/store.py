@@ -20,7 +20,7 @@ from router.journal.machine import Machine
 from router.journal.migrations import Epoch
 from router.journal.statements import Operation, T
 from router.ports import Comparison
-from router.stream import Change, Known
+from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.results import Result
 

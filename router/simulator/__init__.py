@@ -1,7 +1,7 @@
 """The venues as real HTTP and WebSocket servers, for tests, benchmarks and the demonstration.
 
 They are written from the venues' public documents and check signatures with code of their own: nothing here imports
-`router.exchanges`, so a mistake there cannot hide here. Each keeps a ledger of what it really did.
+`router.venues`, so a mistake there cannot hide here. Each keeps a ledger of what it really did.
 
     call, book           one request, one account
     market, ledger       what trades, what happened

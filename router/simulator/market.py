@@ -168,7 +168,8 @@ class Market:
         now_ms = self._now_ms()
         if self._siblings:
             kind = "market" if order.kind == "stop_market" else "limit"
-            self.end(account, order, "canceled", "triggered")
+            # The new order begins when the stop ends, to the millisecond (BTCTrader/broker-api-docs#616).
+            now_ms = self.end(account, order, "canceled", "triggered").updated_ms
             order = account.book.change(order, order_id=next(self._order_ids), kind=kind, created_ms=now_ms)
         order = account.book.change(order, status="working", updated_ms=now_ms)
         if order.kind in {"market", "stop_market"}:

@@ -15,8 +15,8 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from router import exchanges
 from router.errors import MaybeSent, NotSent
+from router.venues import names
 from schemas.results import ReasonCode, Result
 
 PREFIX: Final = "order_router"
@@ -80,7 +80,7 @@ class Metrics:
         # A second series for the birth of every one; nothing reads them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
         self.registry = CollectorRegistry()
-        self._venues = frozenset(exchanges.names() if venues is None else venues)
+        self._venues = frozenset(names() if venues is None else venues)
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.PlatformCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)

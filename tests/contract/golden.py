@@ -13,8 +13,8 @@ from typing import Any, Final, get_args
 import msgspec
 from msgspec import Struct
 
-from router.exchange import Exchange, Outcome, Request, Response, SignedRequest, Stamp
-from router.exchanges import exchange_type
+from router.venue_protocol import Outcome, Request, Response, SignedRequest, Stamp, VenueAdapter
+from router.venues import adapter_type
 from schemas.codec import decode_command
 from schemas.commands import Command
 
@@ -46,7 +46,7 @@ class Golden(Struct, frozen=True, kw_only=True):
         kept = {key: value for key, value in self.read(name).items() if key == "source" or name == "request"}
         self._path(name).write_text(json.dumps(kept | found, indent=2, ensure_ascii=False) + "\n")
 
-    def exchange(self) -> Exchange:
+    def exchange(self) -> VenueAdapter:
         """Build the venue as the case configures it."""
         return new_exchange(self.venue, self.read("request").get("options", {}))
 
@@ -54,13 +54,13 @@ class Golden(Struct, frozen=True, kw_only=True):
         """Decode the command as it comes over the wire."""
         return decode_command(self._path("command").read_bytes(), None)
 
-    def built(self, exchange: Exchange) -> Request:
+    def built(self, exchange: VenueAdapter) -> Request:
         """Build the request that acts; a golden case is never one that is refused before it is sent."""
         request = exchange.request(self.command(), self.read("request")["client_order_id"])
         assert isinstance(request, Request), request
         return request
 
-    def signed(self, exchange: Exchange) -> SignedRequest:
+    def signed(self, exchange: VenueAdapter) -> SignedRequest:
         """Build and sign the request."""
         known = self.read("request")
         sign = exchange.signer(msgspec.convert(known["secrets"], exchange.secrets_type))
@@ -88,9 +88,9 @@ def goldens() -> Iterator[Golden]:
         yield Golden(venue=folder.parent.name, folder=folder)
 
 
-def new_exchange(venue: str, options: dict[str, Any]) -> Exchange:
+def new_exchange(venue: str, options: dict[str, Any]) -> VenueAdapter:
     """Build a venue from options as they stand in a configuration."""
-    found = exchange_type(venue)
+    found = adapter_type(venue)
     return found(msgspec.convert(options, found.options_type))
 
 

@@ -12,9 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exchange import Accepted, Attempt, Done, Exchange, Outcome, Refused, Request, Response, Sight, Working
-from router.exchanges import exchange_type, names
-from schemas.commands import Close, Command
+from router.venue_protocol import (
+    Accepted,
+    Attempt,
+    Done,
+    Outcome,
+    Refused,
+    Request,
+    Response,
+    Sight,
+    Unknown,
+    VenueAdapter,
+    Working,
+)
+from router.venues import adapter_type, names
+from schemas.commands import Cancel, Close, Command
 from tests.contract.golden import FILES, FIXTURES, Golden, goldens, new_exchange, outcome_fields, request_fields
 
 CASES = tuple(goldens())
@@ -31,7 +43,7 @@ def cases_of(venue: str) -> list[Golden]:
 
 @each_venue
 def test_a_venue_has_golden_cases_with_a_source(venue: str) -> None:
-    """A file in router/exchanges/ is no venue before documents prove it."""
+    """A file in router/venues/ is no venue before documents prove it."""
     cases = cases_of(venue)
     assert cases, f"{FIXTURES / venue} holds no case"
     for case in cases:
@@ -87,7 +99,7 @@ def test_a_signed_request_shows_no_secret(case: Golden) -> None:
 @each_venue
 def test_a_venue_describes_itself(venue: str) -> None:
     """Its class says its own name, has options that need no configuration, and positive limits."""
-    found = exchange_type(venue)
+    found = adapter_type(venue)
     assert found.venue == venue
     assert msgspec.convert({}, found.options_type).rest_url.startswith("https://")
     assert found.limits
@@ -195,7 +207,12 @@ attempts = st.builds(
 )
 
 
-def drive(flow: Generator[Request, Response, Sight], answers: Sequence[Response], exchange: Exchange) -> Sight:
+def attempt() -> Attempt:
+    """Return what is known of a command that was sent a while ago and never answered."""
+    return Attempt(client_order_id="x", sent_ms=1_700_000_000_000, now_ms=1_700_000_200_000)
+
+
+def drive(flow: Generator[Request, Response, Sight], answers: Sequence[Response], exchange: VenueAdapter) -> Sight:
     """Feed a lookup these answers, over and over, until it ends."""
     scopes = {limit.scope for limit in exchange.limits}
     try:
@@ -264,3 +281,36 @@ def test_a_probe_survives_any_answer(venue: str, data: st.DataObject) -> None:
         found = stop.value
     assert found is None or isinstance(found, Refused)
     assert found is not None or response.status < 500
+
+
+NOT_WHOLE = [
+    Response(200, {}, b""),
+    Response(200, {}, b"<html>"),
+    Response(200, {}, b'{"error":"INTERNAL","orders":[],"fills":[],"positions":[],"has_next":false}'),
+    Response(200, {}, b'{"orders":[],"fills":[],"positions":[],"has_next":false,"proof_token_required":true}'),
+    Response(200, {}, b'{"orders":[],"fills":[],"has_next":true,"cursor":""}'),
+    Response(200, {}, b'{"status":"BROKER_ERROR","code":6104,"data":{"requestId":"x"},"message":null}'),
+    Response(200, {}, b'{"statusCode":500,"message":"Internal server error"}'),
+    Response(200, {}, b'{"success":true,"message":"Unauthorized - Invalid Nonce","code":1037,"data":[]}'),
+    Response(200, {}, b'{"status":4,"messages":[{"message_code":"ERR-5003","message_string":"too many"}]}'),
+    Response(200, {}, b'{"status":0}'),
+    Response(401, {}, b""),
+    Response(403, {}, b"<html>"),
+    Response(429, {}, b"{}"),
+    *(Response(status, {}, b"<html>") for status in (500, 502, 503, 504)),
+]
+
+
+@each_venue
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_a_lookup_concludes_nothing_from_a_list_that_is_not_whole(venue: str, data: st.DataObject) -> None:
+    """A look of which no read was whole is `Unknown`, says so, and names a key that may not read."""
+    exchange = new_exchange(venue, {})
+    command = data.draw(st.sampled_from(commands_of(venue)), label="command")
+    answer = data.draw(st.sampled_from(NOT_WHOLE), label="answer")
+    asks = next(exchange.lookup(command, attempt()), None) is not None if isinstance(command, Cancel) else True
+    sight = drive(exchange.lookup(command, attempt()), [answer], exchange)
+    assert isinstance(sight, Unknown), sight
+    assert not asks or not sight.whole
+    assert sight.denied or answer.status not in {401, 403} or not asks

@@ -110,8 +110,10 @@ async def test_a_clock_that_is_off_makes_no_storm_of_signatures(running: Trial, 
     finally:
         simulator.clock_offset_ms = 0
     wrong = running.ledger("bad_signature", venue)
-    if wrong:
-        assert (result["outcome"], result["reason"]["code"]) == ("rejected", "auth_failed"), result
+    if result["outcome"] == "rejected":
+        # Where the venue says that it is the timestamp, the sender hears that.
+        assert result["reason"]["code"] in {"clock_skew", "auth_failed"}, result
+        assert wrong
     assert len(wrong) <= TRIES
     await running.judge(ahead_ms=offset_s * 1000)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from router import answers
 from router.clock import to_time, to_us
-from router.exchange import Accepted, Done, Look, Refused, Unknown
 from router.job import Job
+from router.venue_protocol import Accepted, Done, Look, Refused, Unknown
 from schemas.codec import JSON, MSGPACK, Echo, decode_result, encode_result
 from schemas.commands import Cancel, Close
 from schemas.ids import client_order_id, refusal_id, result_id

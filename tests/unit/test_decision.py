@@ -28,8 +28,8 @@ from router.decision import (
     after_send,
 )
 from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
-from router.exchange import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
 from router.job import Job
+from router.venue_protocol import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
 from schemas.commands import Cancel, Close
 from schemas.results import OrderState
 

@@ -8,10 +8,10 @@ import pytest
 from router.clock import to_time
 from router.config import Sender
 from router.delivery import Delivery
-from router.exchange import Options, Secrets
 from router.intake import FUTURE_US, Objection, may_reply, objection, unauthorized
 from router.limiter import Limiter
 from router.venue import Account, Venue
+from router.venue_protocol import Options, Secrets
 from schemas.codec import JSON, MSGPACK
 from schemas.commands import Cancel, CancelAll, Close, CloseAll, Command
 from tests.unit.core.fake_venue import FakeExchange

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.app import effective_limits
-from router.exchange import Limit, Options
 from router.limiter import MAX_BLOCK_US, STRETCH, Limiter, Priority
+from router.venue_protocol import Limit, Options
 from tests.unit.core.virtual_time import VirtualClock, VirtualLoop
 
 T = TypeVar("T")

@@ -7,11 +7,11 @@ import pytest
 
 from router.attempt import SEND_BY_US, TAKE_UP_MARGIN_US, begin
 from router.clock import to_time
-from router.exchange import Limit, Options, Secrets
 from router.job import Job
 from router.limiter import Limiter
 from router.plan import LEASE_US, Plan, Planner
 from router.venue import Account, Venue
+from router.venue_protocol import Limit, Options, Secrets
 from schemas.commands import Command
 from tests.unit.core.fake_venue import FakeExchange
 from tests.unit.core.virtual_time import BEGAN_US, VirtualClock, VirtualLoop
@@ -183,9 +183,13 @@ def test_such_a_close_is_not_called_expired(clock: VirtualClock) -> None:
 
 def test_a_cancel_that_comes_again_may_have_left_without_a_row(clock: VirtualClock) -> None:
     """Its repeat is harmless; but a refusal of the repeat proves nothing."""
-    made = plan(planner(clock), soon(cancel, order_id="1"), redelivered=True, sent_us=OLD)
+    command = soon(cancel, order_id="1")
+    made = planner(clock).plan(delivery(command, sent_us=OLD), fresh(command), again=True)
     assert made.before is not None
     assert (made.before.attempts, made.before.unanswered, made.job.attempts) == (1, True, 2)
+    late = soon(cancel, order_id="1", not_after=to_time(NOW_US))
+    looked = planner(clock).plan(delivery(late, sent_us=OLD), fresh(late), again=True)
+    assert (looked.result, looked.before, looked.job.step) == (None, None, "look"), "and it is not called expired"
     first = plan(planner(clock), soon(cancel, order_id="1"))
     assert first.before is not None
     assert first.before.attempts == 0

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.exchange import Request, Response, SignedRequest, Stamp
 from router.venue import MAX_SKEW_US, Account, VenueClock
+from router.venue_protocol import Request, Response, SignedRequest, Stamp
 
 S = 1_000_000
 NOON = 1_795_000_000 * S

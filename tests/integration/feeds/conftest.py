@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from router.exchanges import gmo_coin
 from router.feeds import account
+from router.venues.gmo_coin import stream
 from tests.integration.feeds.listening import Feeding, Topic
 from tests.sender import Sender
 from tests.stack import Stack, stack
@@ -35,5 +35,5 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     for name, value in {"WATCH_S": 2.0, "WATCH_BUSY_S": 1.0, "STALL_S": 1.0, "DOUBT_S": 0.2}.items():
         monkeypatch.setattr(account, name, value)
-    monkeypatch.setattr(gmo_coin, "_PACE_S", 0.02)
-    monkeypatch.setattr(gmo_coin, "_SETTLE_MS", 300)
+    monkeypatch.setattr(stream, "_PACE_S", 0.02)
+    monkeypatch.setattr(stream, "_SETTLE_MS", 300)

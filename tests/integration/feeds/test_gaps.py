@@ -57,6 +57,27 @@ async def test_what_happens_while_disconnected(feeding: Feeding, venue: str, how
     feeding.topic.check()
 
 
+STRANGE = {"gmo_coin": "ETH_JPY", "coinbase": "BIP-20DEC30-CDE", "btcturk": "XTZBTC", "nami": "ETHUSDT"}
+
+
+@pytest.mark.parametrize("venue", STRANGE)
+async def test_live_means_every_symbol_that_the_venue_lists(feeding: Feeding, venue: str) -> None:
+    """On a fresh journal an order is told before `live` that stands in a symbol which nobody ever named."""
+    only(feeding.stack, venue)
+    seed = OrderSeed(symbol=STRANGE[venue], size=Decimal(2), price=Decimal(100))
+    (order,) = feeding.simulators.venues[venue].add_orders(seed)
+    async with feeding.running(worker=False):
+        await feeding.live(venue)
+        before = feeding.topic.heard[: next(n for n, message in enumerate(feeding.topic.heard) if is_live(message))]
+        assert order.order_id in {message.get("order_id") for message in before}
+    feeding.topic.check()
+
+
+def is_live(message: dict[str, object]) -> bool:
+    """Say whether a message of the topic announces that a feed is complete."""
+    return (message["type"], message.get("status")) == ("feed_status", "live")
+
+
 def gap(feeding: Feeding, number: int) -> dict[str, object]:
     """Return the gap that was announced so-and-so-many-th, counted from 0."""
     return [message for message in feeding.topic.heard if message.get("status") == "gap"][number]

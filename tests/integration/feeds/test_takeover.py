@@ -13,7 +13,7 @@ from router.events import Lease, Sighting
 from router.journal import open_journal
 from router.simulator.market import Move
 from router.simulator.seeds import OrderSeed
-from router.stream import Change
+from router.venue_protocol.stream import Change
 from tests.faults.proxy import Proxy
 from tests.integration.feeds.listening import Feeding, only, truth
 from tests.stack import WorkerProcess

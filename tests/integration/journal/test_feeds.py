@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from router.errors import LeaseLost
 from router.events import Lease, Sighting
 from router.journal import Store
-from router.stream import Change, Fill
+from router.venue_protocol.stream import Change, Fill
 from schemas.commands import Close
 from tests import journal_cases as cases
 from tests.integration.journal.conftest import Open

@@ -100,6 +100,15 @@ async def test_a_stop_that_fires_leaves_a_sibling(btcturk: BtcTurk) -> None:
     orders = (await btcturk.call("GET", "/api/v1/allOrders?pairSymbol=BTC_TRY")).json["data"]
     twins = {order["id"]: order["status"] for order in orders if order["orderClientId"] == "twin"}
     assert (twins.pop(5), list(twins.values())) == ("Canceled", ["Closed"])
+    child, stop = sorted((order for order in orders if order["orderClientId"] == "twin"), key=lambda row: -row["id"])
+    assert (child["time"], child["stopPrice"], child["amount"]) == (stop["updateTime"], stop["stopPrice"], "1")
+
+
+async def test_the_pairs_are_listed_without_a_key(btcturk: BtcTurk) -> None:
+    """Every pair that an order stands in is among them."""
+    btcturk.simulator.add_orders(OrderSeed(symbol="XTZBTC", size=Decimal(1)))
+    listed = (await btcturk.call("GET", "/api/v2/server/exchangeinfo")).json["data"]["symbols"]
+    assert {"BTCTRY", "XTZBTC"} <= {row["name"] for row in listed}
 
 
 async def test_open_orders_are_asks_and_bids(btcturk: BtcTurk) -> None:

@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from router.errors import MaybeSent, NotSent, SendError
-from router.exchange import (
+from router.ports import Clock
+from router.venue_protocol import (
     Absent,
     Accepted,
     Attempt,
@@ -37,7 +38,6 @@ from router.exchange import (
     Unknown,
     Working,
 )
-from router.ports import Clock
 from schemas.commands import Cancel, Close, Command
 from schemas.results import OrderState, OrderStatus
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from router.clock import to_us
-from router.exchange import Limit
+from router.venue_protocol import Limit
 from schemas.commands import Command
 from tests.unit.core import promises
 from tests.unit.core.fake_broker import Message, PublishFault, WitnessFault

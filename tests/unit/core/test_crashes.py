@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from router.exchange import Limit
+from router.venue_protocol import Limit
 from tests.unit.core import promises
 from tests.unit.core.fake_venue import Answer
 from tests.unit.core.world import World, coid

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.exchange import Limit
+from router.venue_protocol import Limit
 from schemas.codec import MSGPACK, encode_command
 from tests.unit.core.fake_broker import same_answer
 from tests.unit.core.fake_venue import Answer

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from router.exchange import Limit
+from router.venue_protocol import Limit
 from schemas.commands import Command
 from tests.unit.core import promises
 from tests.unit.core.fake_broker import Message

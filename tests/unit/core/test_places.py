@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from router.exchange import Limit
 from router.limiter import Priority
+from router.venue_protocol import Limit
 from tests.unit.core.fake_venue import Answer
 from tests.unit.core.world import World
 

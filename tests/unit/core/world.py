@@ -17,7 +17,6 @@ from router.clock import to_time
 from router.config import Sender
 from router.dispatch import Dispatcher
 from router.errors import BrokerUnavailable, JournalUnavailable
-from router.exchange import Accepted, Limit, Options, Secrets
 from router.job import Job
 from router.limiter import Limiter
 from router.marks import Marks
@@ -29,6 +28,7 @@ from router.resolver import Resolver
 from router.suspects import Suspects
 from router.telemetry import Metrics
 from router.venue import Account, Venue
+from router.venue_protocol import Accepted, Limit, Options, Secrets
 from router.worker import Worker
 from schemas.codec import encode_command
 from schemas.commands import Cancel, Close, Command

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 from router.clock import SystemClock
 from router.errors import PublishFailed, SocketClosed
 from router.events import Copy, StoredEvent
-from router.exchange import Options, Request, Response, Stamp
 from router.feeds import Copies, Fed, Feeds, Parts, Settler
 from router.journal import open_journal
 from router.limiter import Limiter
 from router.lookup import Sweep
-from router.stream import Ask, Broken, Change, Changes, Connect, Known, Missed, Ready, Say, Stream, Want
 from router.telemetry import Metrics
 from router.venue import Account, Venue
+from router.venue_protocol import Options, Request, Response, Stamp
+from router.venue_protocol.stream import Ask, Broken, Change, Changes, Connect, Known, Missed, Ready, Say, Stream, Want
 from schemas.events import FeedStatus, OrderEvent
 
 TOKEN = Request(method="POST", path="/token", endpoint="token")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.history import FINAL, Merged, OrderRecord, merge
-from router.stream import Change, Fill
+from router.venue_protocol.stream import Change, Fill
 from schemas.ids import event_id
 
 RANK = {"unknown": -1, "working": 0, "partially_filled": 1, "filled": 2, "canceled": 2, "expired": 2, "rejected": 2}

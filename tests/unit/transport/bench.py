@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from router.errors import SendError
-from router.exchange import Response, SignedRequest
 from router.proxy import Proxies
 from router.transport import HttpTransport
+from router.venue_protocol import Response, SignedRequest
 from tests.unit.raw_peer import Peer
 
 SECRET = "5up3rs3cr3t51gnatur3"

@@ -6,8 +6,8 @@ import contextlib
 import pytest
 
 from router.errors import MaybeSent
-from router.exchange import SignedRequest
 from router.transport import MAX_ANSWER_BYTES, HttpTransport
+from router.venue_protocol import SignedRequest
 from tests.unit.raw_peer import OK, Behaviour, Peer, answer, flood, hang, reset
 from tests.unit.test_transport import LOST
 from tests.unit.transport.bench import Bench

@@ -3,7 +3,7 @@
 import pytest
 
 from router.errors import NotSent
-from router.exchange import SignedRequest
+from router.venue_protocol import SignedRequest
 from tests.unit.transport.bench import METHODS, SECRET, Bench
 
 SAID = "Host: 127.0.0.1:{port}\r\nAccept-Encoding: identity\r\nUser-Agent: order-router\r\n"

@@ -16,11 +16,12 @@ from router.simulator.seeds import Behaviour, OrderSeed
 from router.simulator.truth import ENDINGS, Ending
 from router.simulator.venue import VenueSimulator
 from router.simulator.venues.btcturk.feed import CONNECT_RATE, BtcTurkFeed
-from router.simulator.venues.btcturk.rows import order_row, trade_rows
+from router.simulator.venues.btcturk.rows import order_row, split, trade_rows
 
 KEY: Final = "7d1c0a52-3f0b-4e6a-9a51-0c2d4e8f1b22"
 KEY_TEXT: Final = base64.b64encode(b"secret-key-for-tests-0123456789").decode()
 WS_SUFFIX: Final = "-ws"
+PAIRS: Final = ("BTCTRY", "BTCUSDT", "ETHTRY", "ETHUSDT", "USDTTRY")
 
 _CODES: Final = {
     "ORDER_COULD_NOT_BE_CANCELED": (400, 1051),
@@ -97,6 +98,8 @@ class BtcTurk(VenueSimulator):
               for name, (path, handler) in reads.items()),
             Endpoint(method="GET", path="/api/v2/server/time", name="server_time", action="read", public=True,
                      handler=self._server_time),
+            Endpoint(method="GET", path="/api/v2/server/exchangeinfo", name="exchange_info", action="read",
+                     public=True, handler=self._exchange_info),
         ]  # fmt: skip
 
     def private_feed(self) -> BtcTurkFeed:
@@ -233,6 +236,14 @@ class BtcTurk(VenueSimulator):
     def _server_time(self, _call: Call) -> Answer:
         now_ms = self.now_ms()
         return json_answer(200, {"serverTime": now_ms, "serverTime2": str(now_ms)})
+
+    def _exchange_info(self, _call: Call) -> Answer:
+        """List some pairs, and every one that an order stands in."""
+        books = [account.book for account in self.accounts.values()]
+        pairs = sorted({*PAIRS, *(order.symbol for book in books for order in book.orders.values())})
+        symbols = [{"id": number, "name": pair, "nameNormalized": "_".join(split(pair)), "status": "TRADING"}
+                   for number, pair in enumerate(pairs, start=1)]  # fmt: skip
+        return _ok({"timeZone": "UTC", "serverTime": self.now_ms(), "symbols": symbols})
 
     def _number(self, call: Call, name: str, default: int) -> int:
         text = call.params.get(name, str(default))

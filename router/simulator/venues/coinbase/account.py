@@ -37,7 +37,8 @@ _FUTURE: Final = re.compile(r"[A-Z0-9]+-[0-9A-Z]+-CDE")
 class CoinbaseBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`reuse`: what a client_order_id that has an order already does; `oversize`: what a size beyond the position does.
 
-    `page_size` is the most rows a page has. `source` is the placement source of orders from now on.
+    `page_size` is the most rows a page has. `source` is the placement source of orders from now on. `hides_rows`: lists
+    show nothing until a proof token is sent, and say so.
 
     Of the user endpoint: `subscribe_within_s` and `heartbeat_s` are its times; `fresh_jwt`: a token counts once;
     `late_ack`: data comes before the acknowledgement; `empty_last_batch`: an empty batch follows a full last one.
@@ -48,6 +49,7 @@ class CoinbaseBehaviour(Behaviour, frozen=True, kw_only=True, forbid_unknown_fie
     oversize: Literal["reject", "clamp"] = "reject"
     page_size: int = 5
     source: str = "RETAIL_ADVANCED"
+    hides_rows: bool = False
     subscribe_within_s: float = 5.0
     heartbeat_s: float = 1.0
     fresh_jwt: bool = True
@@ -286,6 +288,8 @@ class Coinbase(VenueSimulator):
             and _among(wanted["order_status"], STATUSES[order.status])
         )
         rows, cursor = self._page(call, found)
+        if self.behaviour.hides_rows:
+            return _hiding("orders")
         return json_answer(200, {"orders": rows, "has_next": bool(cursor), "cursor": cursor, "sequence": "0"})
 
     def _fills(self, call: Call) -> Answer:
@@ -297,6 +301,8 @@ class Coinbase(VenueSimulator):
             if _among(ids, fill.order_id) and _among(products, fill.symbol) and fill.at_ms >= since_ms
         )
         rows, cursor = self._page(call, found)
+        if self.behaviour.hides_rows:
+            return _hiding("fills")
         return json_answer(200, {"fills": rows, "cursor": cursor})
 
     def _page(self, call: Call, rows: Iterable[dict[str, object]]) -> tuple[list[dict[str, object]], str]:
@@ -331,6 +337,10 @@ class Coinbase(VenueSimulator):
 
 def _endpoint(method: str, path: str, name: str, action: Action, handler: Callable[[Call], Answer]) -> Endpoint:
     return Endpoint(method=method, path=BASE + path, name=name, action=action, scope="private", handler=handler)
+
+
+def _hiding(kind: str) -> Answer:
+    return json_answer(200, {kind: [], "has_next": False, "cursor": "", "proof_token_required": True})
 
 
 def _among(wanted: set[str], value: str) -> bool:
