@@ -102,6 +102,7 @@ async def run_worker(
         transport = await stack.enter_async_context(HttpTransport())
         publisher = Publisher(config.broker)
         stack.push_async_callback(publisher.close)
+        publisher.open()
         venues = build_venues(config, clock)
         outbox = Outbox(journal, publisher, clock, metrics)
         overdue = Overdue(journal, outbox, clock)

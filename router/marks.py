@@ -59,11 +59,14 @@ class Marks:
             try:
                 if not self._journal.certified:
                     await self.certify()
-                mark = await self._journal.mark()
-                if mark is not None:
-                    await self._witness.write(Mark(self._journal.journal_id, mark))
+                await self._write()
             except (BrokerUnavailable, JournalUnavailable) as error:
                 _log.info("no mark was written", error=str(error))
+
+    async def _write(self, *, always: bool = False) -> None:
+        mark = await self._journal.mark(always=always)
+        if mark is not None:
+            await self._witness.write(Mark(self._journal.journal_id, mark))
 
 
 def current(marks: Sequence[Mark]) -> Sequence[Mark]:

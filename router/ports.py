@@ -301,8 +301,8 @@ class MarkJournal(Protocol):
         """Whether it was compared since it was opened. Until then it admits and saves nothing."""
         ...
 
-    async def mark(self) -> str | None:
-        """Store a new mark if anything was committed since the last one; return it."""
+    async def mark(self, *, always: bool = False) -> str | None:
+        """Store a new mark if anything was committed since the last one, or `always`; return it."""
         ...
 
     async def certify(self, marks: Collection[str]) -> Comparison:

@@ -67,6 +67,11 @@ class Publisher:
         self._keeping: asyncio.Task[None] | None = None
         self._side: set[asyncio.Task[None]] = set()
 
+    def open(self) -> None:
+        """Connect, and stay so, before there is anything to publish."""
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep(), name="publisher")
+
     @property
     def blocked(self) -> bool:
         """Whether the broker takes nothing now: an alarm of its own, or there is no connection."""
@@ -236,8 +241,7 @@ class Publisher:
             raise PublishFailed("closed")
         if self._opening is None:
             self._opening = asyncio.create_task(self._connect())
-        if self._keeping is None:
-            self._keeping = asyncio.create_task(self._keep(), name="publisher")
+        self.open()
         try:
             return await asyncio.shield(self._opening)
         except BrokerUnavailable as error:
@@ -248,6 +252,8 @@ class Publisher:
             connection, screen = await connect_screened(self._config, "publish")
             line = Line(connection, screen, self._note_refused)
             await line.refill()
+            # Only who has published is told of an alarm, and no close is to be begun under one.
+            self._aside(_unheard(line))
         except BrokerUnavailable:
             self._failing = True
             raise
@@ -262,7 +268,6 @@ class Publisher:
     async def _keep(self) -> None:
         """Keep a connection that answers, with channels ready; let old ones end."""
         while True:
-            await asyncio.sleep(KEEP_S)
             try:
                 await self._look()
             except (BrokerUnavailable, PublishFailed) as error:
@@ -272,6 +277,7 @@ class Publisher:
                 if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
                     raise
                 _log.exception("the publisher could not be kept up", error=type(error).__name__)
+            await asyncio.sleep(KEEP_S)
 
     async def _look(self) -> None:
         line = self._line
@@ -300,6 +306,14 @@ class Publisher:
 
 async def _awaited(work: Any) -> None:
     await work
+
+
+async def _unheard(line: Line) -> None:
+    """Publish to nobody."""
+    try:
+        await line.publish("nobody", "", "nobody", Message(b""), mandatory=False)
+    except (PublishFailed, Unroutable) as error:
+        _log.info("a new connection took nothing", error=str(error))
 
 
 def _fits(headers: Mapping[str, Any]) -> bool:

@@ -220,10 +220,10 @@ class Store(ABC):
         """Note that a suspect message was handled."""
         await self._change(partial(marks.cleared, message))
 
-    async def mark(self) -> str | None:
-        """Store a new mark if anything was changed since the last one; return it."""
+    async def mark(self, *, always: bool = False) -> str | None:
+        """Store a new mark if anything was changed since the last one, or `always`; return it."""
         changes = self._changes
-        if changes == self._marked:
+        if changes == self._marked and not always:
             return None
         name = await self._change(marks.mark)
         self._marked = changes

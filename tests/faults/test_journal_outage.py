@@ -1,4 +1,4 @@
-"""Row 28: without the journal nothing is sent, the worker says so, and it goes on when the journal is back."""
+"""Rows 28 and 44: without the journal only plain cancels leave; the rest is answered in time, and goes on when it is back."""
 
 import asyncio
 import datetime
@@ -14,6 +14,7 @@ from tests.faults.conftest import Trials
 from tests.faults.databases import new_database
 from tests.faults.journals import path
 from tests.faults.trial import Trial
+from tests.integration.test_cli_journal import journal
 from tests.postgresql import PostgreSQL
 from tests.sender import in_seconds
 from tests.stack import WorkerProcess, until
@@ -29,20 +30,36 @@ sys.stdin.read()
 """
 
 
-async def _nothing_leaves_without_it(made: Trial, worker: WorkerProcess, restore: Callable[[], object]) -> None:
-    """Publish both kinds while the journal is away; bring it back once the worker knows."""
-    close = await made.publish(made.close(not_after=in_seconds(40)))
+async def _closes_wait_and_cancels_do_not(
+    made: Trial, worker: WorkerProcess, restore: Callable[[], object], *, readable: bool
+) -> None:
+    """Publish while the journal is away; bring it back once everybody has been told what can be told (row 44)."""
+    close = await made.publish(made.close(not_after=in_seconds(60)))
     await _not_ready(worker)
-    cancel = await made.publish(made.cancel(not_after=in_seconds(40)))
-    await until(lambda: worker.said().count("waits for the journal") >= 2)
-    assert not made.sends()
-    assert not made.sender.heard
+    deadline = in_seconds(4)
+    short = await made.publish(made.fresh_close(not_after=deadline))
+    cancel = await made.publish(made.cancel(not_after=in_seconds(60)))
+    told = await made.sender.final(cancel)
+    assert (told["outcome"], told["recorded"], told["seq"]) == ("accepted", False, 0)
+    first = (await made.sender.results(short, 1))[0]
+    late_s = (when(first["completed_at"]) - when(deadline)).total_seconds()
+    assert late_s < 1.0, "answered not later than a second after its deadline"
+    code = first["reason"]["code"]
+    assert (first["outcome"], code) == (("rejected", "expired") if readable else ("in_doubt", "timeout"))
+    assert (first["recorded"], first["final"]) == (False, readable)
+    assert [entry.endpoint for entry in made.sends()] == ["cancel_order"], "only the cancel has left"
+    assert not made.sender.results_of(close)
     restore()
     await until(worker.ready)
     assert (await made.sender.final(close))["outcome"] == "accepted"
-    assert (await made.sender.final(cancel))["outcome"] in {"accepted", "done"}
-    assert len(made.sends()) == 2
+    assert (await made.sender.final(short))["reason"]["code"] == "expired"
+    assert len([entry for entry in made.sends() if entry.endpoint == "close_order"]) == 1
     await made.judge()
+
+
+def when(text: str) -> datetime.datetime:
+    """Return a time of the wire."""
+    return datetime.datetime.fromisoformat(text)
 
 
 async def _not_ready(worker: WorkerProcess) -> None:
@@ -76,7 +93,7 @@ async def _frozen_in_a_transaction(made: Trial) -> AsyncIterator[asyncio.subproc
 
 
 async def test_a_process_frozen_inside_a_transaction_makes_the_others_wait(one: Trial) -> None:
-    """Row 28: the file is locked for as long as somebody likes; nothing is sent; both commands go when it is free."""
+    """Rows 28 and 44: the file is locked for as long as somebody likes; closes go when it is free."""
     worker = await one.worker()
     async with _frozen_in_a_transaction(one) as other:
 
@@ -84,7 +101,7 @@ async def test_a_process_frozen_inside_a_transaction_makes_the_others_wait(one: 
             other.send_signal(SIGCONT)
             other.send_signal(SIGKILL)
 
-        await _nothing_leaves_without_it(one, worker, thaw)
+        await _closes_wait_and_cancels_do_not(one, worker, thaw, readable=True)
 
 
 @pytest.mark.slow
@@ -103,23 +120,23 @@ async def test_a_worker_that_starts_while_the_journal_is_locked_waits(one: Trial
     await one.judge()
 
 
-async def test_a_full_disk_stops_all_sending_until_there_is_room(one: Trial) -> None:
-    """Row 28: the journal's file cannot grow; nothing is sent; both commands go when it can."""
+async def test_a_full_disk_stops_closes_until_there_is_room(one: Trial) -> None:
+    """Rows 28 and 44: the journal's file cannot grow; closes go when it can."""
     worker = await one.worker()
     no_limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
-    await _nothing_leaves_without_it(one, worker, lambda: resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, no_limit))
+    await _closes_wait_and_cancels_do_not(
+        one, worker, lambda: resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, no_limit), readable=True
+    )
 
 
-async def test_a_postgresql_that_is_gone_stops_all_sending_until_it_is_back(
-    trials: Trials, postgresql: PostgreSQL
-) -> None:
-    """Row 28: the database crashes; nothing is sent; both commands go after its recovery."""
+async def test_a_postgresql_that_is_gone_stops_closes_until_it_is_back(trials: Trials, postgresql: PostgreSQL) -> None:
+    """Rows 28 and 44: the database crashes; closes go after its recovery."""
     async with trials(journal_url=await new_database(postgresql.url)) as made:
         worker = await made.worker()
         postgresql.kill()
         try:
-            await _nothing_leaves_without_it(made, worker, postgresql.start)
+            await _closes_wait_and_cancels_do_not(made, worker, postgresql.start, readable=False)
         finally:
             postgresql.restart()
 
@@ -142,14 +159,22 @@ async def test_an_answer_that_cannot_be_stored_waits_for_the_journal(one: Trial)
     await one.judge()
 
 
-async def test_a_close_known_to_a_lost_journal_is_looked_up_before_it_is_sent(one: Trial) -> None:
-    """Row 28: the file is lost after a send; the redelivered close is older than the new file, so it is not sent."""
+async def test_a_lost_journal_is_not_replaced_unasked(one: Trial) -> None:
+    """Row 47: the file is lost after a send; the worker refuses the new one, until an operator says that it is right.
+
+    Then the redelivered close is looked up before anything is sent.
+    """
     first = await one.worker({"ORDER_ROUTER_CRASH": "after_send:kill"})
-    command_id = await one.publish(one.close(), timestamp=datetime.datetime.now(datetime.UTC))
+    command_id = await one.publish(one.close(not_after=in_seconds(120)), timestamp=datetime.datetime.now(datetime.UTC))
     await first.process.wait()
     assert one.ledger("execution")
     for file in path(one).parent.glob(path(one).name + "*"):
         file.unlink()
+    refused = await one.worker(wait=False)
+    assert await refused.process.wait() == 78
+    assert "order-router journal adopt" in refused.said()
+    status, _, why = await journal(one, "adopt")
+    assert status == 0, why
     await one.worker()
     result = await one.sender.final(command_id)
     assert (result["outcome"], result["evidence"]) == ("accepted", "query")
