@@ -87,13 +87,19 @@ class Sweep:
         )
 
     async def run(
-        self, venue: Venue, account: Account, flow: Generator[Request, Response, T], answered: list[int] | None = None
+        self,
+        venue: Venue,
+        account: Account,
+        flow: Generator[Request, Response, T],
+        answered: list[int] | None = None,
+        *,
+        wait_s: float = READ_WAIT_S,
     ) -> T:
         """Drive a flow of reads to its end; note the status of every answer. Raises `SendError` when one has none."""
         try:
             request = next(flow)
             while True:
-                response = await self._read(venue, account, request)
+                response = await self._read(venue, account, request, wait_s)
                 if answered is not None:
                     answered.append(response.status)
                 request = flow.send(response)
@@ -101,15 +107,17 @@ class Sweep:
             found: T = stop.value
             return found
 
-    async def _read(self, venue: Venue, account: Account, request: Request) -> Response:
+    async def _read(self, venue: Venue, account: Account, request: Request, wait_s: float) -> Response:
         key = (venue.name, account.name, request)
         if key not in self._reads:
-            self._reads[key] = asyncio.create_task(self._send(venue, account, request), name=f"read {request.endpoint}")
+            self._reads[key] = asyncio.create_task(
+                self._send(venue, account, request, wait_s), name=f"read {request.endpoint}"
+            )
         return await asyncio.shield(self._reads[key])
 
-    async def _send(self, venue: Venue, account: Account, request: Request) -> Response:
+    async def _send(self, venue: Venue, account: Account, request: Request, wait_s: float) -> Response:
         if not venue.limiter.take(account.name, request.scopes, Priority.READ):
-            again_s = await venue.limiter.wait(account.name, request.scopes, Priority.READ, READ_WAIT_S)
+            again_s = await venue.limiter.wait(account.name, request.scopes, Priority.READ, wait_s)
             if again_s:
                 raise NotSent("no place under the rate limit for a read")
         boot_us = self._clock.boot_us()

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from router.clock import to_time
 from router.errors import JournalUnavailable, LeaseLost, SendError
@@ -40,6 +41,8 @@ WATCH_BUSY_S: Final = 10.0
 STALL_S: Final = 5.0
 DOUBT_S: Final = 2.0
 READY_S: Final = 120.0
+PLACE_S: Final = 60.0
+"""How long a reconciliation's read waits for its place: a venue may list more symbols than its limit reads a minute."""
 DOWN_AFTER_US: Final = 60_000_000
 OVERLAP_US: Final = 30_000_000
 """A reconciliation looks this much further back than what was complete: clocks differ, and reads lag behind."""
@@ -231,7 +234,7 @@ class AccountFeed:
     async def _reconcile(self, source: Source) -> bool:
         """Read what may have been missed, and record and publish it. `False`: not everything could be read."""
         began_us = self._parts.journal.earliest_us()
-        missed = await self._missed()
+        missed = await self._missed(everywhere=True)
         if missed is None:
             return False
         self._recorder.sight(missed.changes, source)
@@ -243,7 +246,8 @@ class AccountFeed:
     async def _watch(self) -> str:
         """Ask REST whether the stream has kept something back. Returns the reason to begin again, else nothing."""
         began_us = self._parts.journal.earliest_us()
-        missed = await self._missed()
+        # The stream tells of every symbol; only those in use are worth the reads (BtcTurk lists hundreds of pairs).
+        missed = await self._missed(everywhere=False)
         if missed is None:
             return ""
         doubtful, self._doubtful = self._doubtful, set()
@@ -261,14 +265,15 @@ class AccountFeed:
             await self._complete(began_us)
         return ""
 
-    async def _missed(self) -> Missed | None:
+    async def _missed(self, *, everywhere: bool) -> Missed | None:
         now_us = self._parts.journal.earliest_us()
         # A venue whose clock is behind dates what happens by it.
         behind_us = max(now_us - self._venue.earliest_ms(now_us, self._clock) * 1000, 0)
         since_us = max(self._complete_us - OVERLAP_US, now_us - SHOWN_US) - behind_us
         try:
             known = await self._parts.journal.known_orders(*self._place, since_us)
-            return await self._parts.sweep().run(self._venue, self._account, self._feed.reconcile(known))
+            flow = self._feed.reconcile(replace(known, everywhere=everywhere))
+            return await self._parts.sweep().run(self._venue, self._account, flow, wait_s=PLACE_S)
         except (SendError, JournalUnavailable) as error:
             _log.info("a reconciliation has failed", venue=self._place[0], account=self._place[1], error=str(error))
             return None
