@@ -60,7 +60,9 @@ class Planner:
         now = self._journal.latest_us()
         fresh = replace(fresh, admitted_us=now)
         command = fresh.command
-        lost = isinstance(command, Close) and not command.dry_run and self.may_be_lost()
+        may_be_lost = not command.dry_run and self.may_be_lost()
+        lost = may_be_lost and isinstance(command, Close)
+        again = again or (may_be_lost and isinstance(command, Cancel) and command.order_id is not None)
         against = objection(delivery, command, self._venues, self._max_horizon_us, now)
         if against is not None and not ((lost or again) and against.code == "expired"):
             return refuse(fresh, against.code, against.message, now)

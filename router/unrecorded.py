@@ -98,6 +98,8 @@ class Unrecorded:
         dispatcher = self._dispatcher.on(late)
         if plan.result is not None:
             concluded = await dispatcher.store(plan.job, result=plan.result)
+        elif plan.before is None and plan.job.step == "look":
+            concluded = await dispatcher.look(plan.job, dispatcher.sweep())
         else:
             at = Moment(self._clock.boot_us(), self._journal.latest_us())
             concluded = await dispatcher.send(plan.job, plan.before, plan.request, at)

@@ -1,4 +1,4 @@
-"""Rows 28 and 44: without the journal only plain cancels leave; the rest is answered in time, and goes on when it is back."""
+"""Rows 28 and 44: without the journal only plain cancels leave; the rest is answered in time, and goes on later."""
 
 import asyncio
 import datetime

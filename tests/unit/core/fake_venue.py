@@ -102,6 +102,8 @@ class FakeVenue:
         self.status: dict[str, OrderStatus] = {}
         self.reads = 0
         self.reads_fail = False
+        self.reads_vague = False
+        """Whether reads are answered, and tell nothing."""
         self.flat = False
         """Whether reads show no position, where they show no order."""
         self.hangs = False
@@ -168,6 +170,8 @@ class FakeVenue:
         self.reads += 1
         if self.reads_fail or self.refuses(stamp_ms):
             return Response(503 if self.reads_fail else 400, self._headers(), b"")
+        if self.reads_vague:
+            return Response(200, self._headers(), b"?")
         kind, _, key = path.strip("/").partition("/")
         order_id: str | None = key
         if kind == "placed":

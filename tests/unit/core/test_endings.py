@@ -1,30 +1,8 @@
 """Commands and workers that come to an end in unusual ways."""
 
-import pytest
-
-from router.venue_protocol import Limit
 from tests.unit.core import promises
 from tests.unit.core.fake_venue import Answer
-from tests.unit.core.world import RESOLVE_FOR_S, World, coid
-
-
-@pytest.mark.parametrize("limited", [{"limits": (Limit("act", 1, 60.0),)}], indirect=True)
-def test_worn_out_while_its_command_is_parked_ends_it(limited: World) -> None:
-    """Nothing was tried for it yet, so nothing will be: refused, once, to everybody who asked, and dead-lettered."""
-    world = limited
-    world.publish(world.close("c0", position_id="p0"))
-    command = world.close("c1", ttl_s=200)
-    world.publish(command)
-    world.run(2)
-    worn = world.publish(command, correlation_id="worn")
-    worn.deliveries, worn.redelivered = 8, True
-    result = world.final("c1", 5)
-    world.run(120)
-    assert result.reason is not None
-    assert (result.outcome, result.reason.code) == ("rejected", "internal_error")
-    assert len(world.broker.buried) == 1
-    assert world.acme.sent(coid("c1")) == []
-    promises.check(world)
+from tests.unit.core.world import RESOLVE_FOR_S, World
 
 
 def test_poison_waits_for_the_broker(world: World) -> None:

@@ -97,7 +97,7 @@ def test_a_doubt_is_told_once_and_at_once(world: World) -> None:
 
 def test_what_the_venue_cannot_tell_is_unresolved_and_late_evidence_settles_it(world: World) -> None:
     """Given up after `resolve_for_s`: final, `in_doubt`, `unresolved`; what shows later is one more result."""
-    world.acme.reads_fail = True
+    world.acme.reads_vague = True
     world.acme.script.append(Answer(kind="reset", executes=True))
     world.publish(world.close())
     given_up = world.final("c1", 200)
@@ -107,7 +107,7 @@ def test_what_the_venue_cannot_tell_is_unresolved_and_late_evidence_settles_it(w
     assert (given_up.completed_at - given_up.received_at).total_seconds() >= RESOLVE_FOR_S
     world.publish(world.close("c2"))
     assert world.final("c2", 5).reason is not None, "the position is not settled"
-    world.acme.reads_fail = False
+    world.acme.reads_vague = False
     world.run(700)
     assert [(r.seq, r.outcome, r.final) for r in world.results("c1")] == [
         (1, "in_doubt", False),
@@ -116,6 +116,17 @@ def test_what_the_venue_cannot_tell_is_unresolved_and_late_evidence_settles_it(w
     ]
     world.publish(world.close("c3"))
     assert world.final("c3", 5).outcome == "accepted", "the position is free again"
+
+
+def test_what_the_venue_does_not_answer_is_not_given_up(world: World) -> None:
+    """Reads that fail say nothing, not even that the venue cannot tell: it stays in doubt until they are answered."""
+    world.acme.reads_fail = True
+    world.acme.script.append(Answer(kind="reset", executes=True))
+    world.publish(world.close())
+    world.run(10 * RESOLVE_FOR_S)
+    assert [r.outcome for r in world.results("c1")] == ["in_doubt"]
+    world.acme.reads_fail = False
+    assert world.final("c1", 60).outcome == "accepted"
 
 
 @pytest.mark.parametrize("kind", ["reset", "hang", "unknown"])

@@ -156,6 +156,8 @@ class Core:
     def thaw(self) -> None:
         """Go on."""
         self.frozen = False
+        now = self._world.clock.now_us()
+        self._world.journal_away(now, now + 1_500_000)  # what it knows of its journal is as old as its sleep
         self._world.loop.thaw(self)
         self._world.broker.stirred.set()
 
@@ -396,6 +398,10 @@ class World:
         """Say whether it did."""
         return any(begin <= at_us <= end for begin, end in self._away)
 
+    def journal_was_away_between(self, from_us: int, until_us: int) -> bool:
+        """Say whether it did within that time; by which of two clocks that are apart it was told is not asked."""
+        return any(begin <= until_us and end >= min(from_us, until_us) for begin, end in self._away)
+
     def settled(self, job: Job, at_s: float) -> None:
         """Note when a command's final result was stored at the earliest."""
         self.settled_us.setdefault((job.sender, job.command_id), BEGAN_US + round(at_s * 1e6))
@@ -417,7 +423,7 @@ class World:
             if concluded is not None:
                 core.outbox.put(concluded.outgoing)
 
-        with suppress(JournalUnavailable):
+        with suppress(JournalUnavailable, asyncio.CancelledError):  # it may have died meanwhile
             await tell()
 
     @property
