@@ -51,6 +51,7 @@ class Marks:
             _log.error(
                 "journal_unwitnessed", meaning="the stream of marks is empty: nobody knows of a restored journal"
             )
+        await self._write(always=True)  # before the first send: the stream must know this journal from then on
 
     async def run(self) -> None:
         """Certify whenever that is due, and write marks, until cancelled. Raises `ConfigError` as `certify` does."""

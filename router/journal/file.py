@@ -5,6 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -20,7 +21,10 @@ _OWN: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataErr
 
 def connect(path: Path, busy_s: float) -> sqlite3.Connection:
     """Open the file in WAL mode with a full sync at every commit. A new one is its owner's alone, and so is its log."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # Never one that is there: closing it would drop every lock that this process has on it, and then another process
+    # takes the log away.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
     try:
         _wal(connection, time.monotonic() + busy_s)

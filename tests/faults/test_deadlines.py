@@ -121,6 +121,8 @@ async def test_a_clock_that_is_off_makes_no_storm_of_signatures(running: Trial, 
 async def test_a_clock_that_jumps_back_lets_the_next_try_through(running: Trial) -> None:
     """Row 18: a stamp refused as stale was not processed: the close goes again, and is executed once."""
     simulator = running.simulators.venues["gmo_coin"]
+    for _ in range(2):  # so that the router believes the clock to be right, whatever it saw in earlier tests
+        await running.ask(running.fresh_cancel())
     simulator.clock_offset_ms = 300_000
     try:
         command_id = await running.publish(running.fresh_close())

@@ -171,10 +171,12 @@ async def test_a_lost_journal_is_not_replaced_unasked(one: Trial) -> None:
     for file in path(one).parent.glob(path(one).name + "*"):
         file.unlink()
     refused = await one.worker(wait=False)
-    assert await refused.process.wait() == 78
+    async with asyncio.timeout(30):
+        status = await refused.process.wait()
+    assert status == 78, refused.said()
     assert "order-router journal adopt" in refused.said()
-    status, _, why = await journal(one, "adopt")
-    assert status == 0, why
+    adopted, _, why = await journal(one, "adopt")
+    assert adopted == 0, why
     await one.worker()
     result = await one.sender.final(command_id)
     assert (result["outcome"], result["evidence"]) == ("accepted", "query")

@@ -408,3 +408,22 @@ class TestPostgresServer:
         with pytest.raises(JournalUnavailable) as gone:
             await open_journal("postgresql://user:geheim@127.0.0.1:1/db")
         assert "geheim" not in f"{fault.value}{unreadable.value}{gone.value}"
+
+
+async def test_a_process_that_only_looks_takes_no_log_away(tmp_path: Path) -> None:
+    """Another process opens and closes the file: the log of the one that writes stays, and so does what is in it.
+
+    A process that opens its own file once more and closes that again loses its locks (POSIX): SQLite then takes the
+    file for unused.
+    """
+    path = tmp_path / "journal.db"
+    async with await open_journal(f"sqlite:///{path}") as journal:
+        await journal.admit(close("a1"), reply(), "digest")
+        assert await journal.load("alpha", "a1") is not None
+        looking = (
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('select count(*) from commands').fetchall()"
+        )
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", looking, str(path))
+        assert await process.wait() == 0
+        log = path.with_name(path.name + "-wal")
+        assert log.stat().st_size > 0
