@@ -99,6 +99,8 @@ class Outbox:
         self._renewed_us = self._swept_us = 0
         self._side: set[asyncio.Task[Any]] = set()
         self._moved = asyncio.Event()
+        self._eased = asyncio.Event()
+        """Wakes those that wait for room: not at every confirm, since they may be many."""
 
     def put(self, outgoing: Iterable[Outgoing]) -> None:
         """Publish results that were just stored. One that must not overtake an earlier result is left to the sweep."""
@@ -109,7 +111,8 @@ class Outbox:
     async def room(self) -> None:
         """Wait while the broker takes no answers: new commands would only add to what cannot be told."""
         while self._publisher.blocked or self._waiting > CONGESTED:
-            await self._next_move()
+            self._eased.clear()
+            await self._eased.wait()
 
     async def answer(self, reply: Reply, result: Result, sender: str) -> None:
         """Publish an answer that has no row, and return once the broker has it.
@@ -131,6 +134,8 @@ class Outbox:
         """Publish what is left behind and watch over what is under way, until cancelled."""
         while True:
             await self._next_move()
+            if not self._publisher.blocked:
+                self._ease(CONGESTED)
             now = self._clock.boot_us()
             try:
                 await self._watch(now)
@@ -190,6 +195,7 @@ class Outbox:
             item = queue.waiting.popleft()
             self._waiting -= 1
             self._begin(queue, item.outbox_id, self._publish(queue, item))
+        self._ease(CONGESTED // 2)
         if self._more and not queue.waiting:
             self._moved.set()
 
@@ -259,6 +265,12 @@ class Outbox:
         self._waiting -= len(queue.waiting)
         self._held.difference_update(item.outbox_id for item in queue.waiting)
         queue.waiting.clear()
+        self._ease(CONGESTED)
+
+    def _ease(self, left: int) -> None:
+        """Let those go on that wait for room, once no more than so many answers wait."""
+        if self._waiting <= left:
+            self._eased.set()
 
     async def _answer(self, reply: Reply, result: Result, sender: str) -> str | None:
         """Publish to the reply queue; return why it has to go elsewhere, if it has. Raises `PublishFailed`."""

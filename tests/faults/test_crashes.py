@@ -24,8 +24,8 @@ from tests.faults.trial import Trial, trial
 from tests.stack import WorkerProcess, until
 
 AT_ONCE = 12
-NOT_ACKED = {"after_confirm", "before_ack"}
-"""Cut here the answer is out but the delivery is not acknowledged: it comes back, and is answered again."""
+NOT_ACKED = {"before_ack"}
+"""Cut here the answer is stored but the delivery is not acknowledged: it comes back, and is answered again."""
 NOTHING_STORED = {"after_delivery"}
 NOTHING_SENT = {"after_delivery", "after_admit", "before_send"}
 

@@ -98,7 +98,7 @@ def test_a_partitioned_broker_gives_the_command_to_both(world: World) -> None:
     world.run(0.2)
     first.disconnect()
     while world.broker.queue:
-        second.deliver(world.broker.queue.popleft())
+        world.loop.call_soon(second.deliver, world.broker.queue.popleft())
     world.run(5)
     assert (len(world.acme.arrivals), message.settled) == (1, "acked")
     promises.check(world)

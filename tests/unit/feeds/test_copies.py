@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from router.clock import SystemClock
@@ -74,6 +75,7 @@ class Queues(Listener):
 @pytest.fixture
 async def queues() -> AsyncIterator[tuple[Queues, Copies]]:
     """Some queues, and the copies on their way there."""
+    structlog.reset_defaults()  # another test may have turned the logs off
     queues = Queues()
     copies = Copies(queues, SystemClock())
     yield queues, copies
