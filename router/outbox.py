@@ -93,6 +93,8 @@ class Outbox:
         self._queues: dict[str, _Queue] = {}
         self._held: set[str] = set()
         """The rows that this process has claimed and not got out."""
+        self._left_over: set[str] = set()
+        """The rows that it has stored without room for them: nobody has them for some seconds."""
         self._waiting = 0
         self._numbers = 0
         self._more = False
@@ -105,8 +107,8 @@ class Outbox:
     def put(self, outgoing: Iterable[Outgoing]) -> None:
         """Publish results that were just stored. One that must not overtake an earlier result is left to the sweep."""
         for item in outgoing:
-            if not item.waits:
-                self._take(item)
+            if not item.waits and not self._take(item):
+                self._left_over.add(item.outbox_id)
 
     async def room(self) -> None:
         """Wait while the broker takes no answers: new commands would only add to what cannot be told."""
@@ -139,6 +141,9 @@ class Outbox:
             now = self._clock.boot_us()
             try:
                 await self._watch(now)
+                if self._left_over:
+                    left_over, self._left_over = tuple(self._left_over), set()
+                    await self._journal.release(left_over)
                 if self._more or now - self._swept_us >= SWEEP_US:
                     self._swept_us = now
                     await self._sweep()
@@ -148,9 +153,13 @@ class Outbox:
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the confirms that are under way, then let other processes have the rest at once."""
-        hopeful = [task for queue in self._queues.values() if not queue.stuck for task in queue.under_way.values()]
-        if hopeful:
-            await asyncio.wait(hopeful, timeout=timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._finish()
+        except TimeoutError:
+            _log.info("answers are left to others")
+        except JournalUnavailable as error:
+            _log.warning("answers are left in the outbox", error=str(error))
         left = [task for queue in self._queues.values() for task in queue.under_way.values()]
         held = tuple(self._held)
         for task in (*left, *self._side):
@@ -161,6 +170,23 @@ class Outbox:
                 await self._journal.release(held)
             except JournalUnavailable as error:
                 _log.warning("answers stay claimed for some seconds", error=str(error))
+
+    async def _finish(self) -> None:
+        """Publish all that queues take which are not stuck, also what had no room in memory."""
+        while True:
+            while hopeful := [
+                task for queue in self._queues.values() if not queue.stuck for task in queue.under_way.values()
+            ]:
+                await asyncio.wait(hopeful)  # the end of one begins the next
+            if not self._left_over:
+                return
+            left_over, self._left_over = tuple(self._left_over), set()
+            await self._journal.release(left_over)
+            while True:
+                await self._sweep()
+                if not self._more:
+                    break
+                await self._next_move()
 
     async def _next_move(self) -> None:
         """Wait until something was confirmed, or for a moment."""
@@ -179,15 +205,16 @@ class Outbox:
         queue.used_us = now
         return queue
 
-    def _take(self, item: Outgoing) -> None:
+    def _take(self, item: Outgoing) -> bool:
         queue = self._queue(item.reply.reply_to)
         room = WAITING if queue.confirms or queue.diverting_us else UNCONFIRMED
         if item.outbox_id in self._held or len(queue.waiting) >= room or (queue.stuck and not queue.diverting_us):
-            return  # its row waits in the journal
+            return False  # its row waits in the journal
         self._held.add(item.outbox_id)
         queue.waiting.append(item)
         self._waiting += 1
         self._go_on(queue)
+        return True
 
     def _go_on(self, queue: _Queue) -> None:
         """Publish what waits, as far as the queue may have it."""
