@@ -44,7 +44,7 @@ def _check_command(world: World, key: Key, messages: Sequence[Message], heard: S
     commands = [decode_command(message.body, message.content_type) for message in messages]
     forgotten = was_forgotten(world, messages)
     _everybody_is_answered(world, messages, heard)
-    _unrecorded_only_in_need(world, commands, heard)
+    _unrecorded_only_in_need(world, messages, heard)
     recorded = [h for h in heard if h.result.recorded is not False and _code(h.result) != "command_id_reused"]
     if not forgotten:
         _one_id_one_answer(recorded)
@@ -108,16 +108,16 @@ def _everybody_is_answered(world: World, messages: Sequence[Message], heard: Seq
         assert finals or was_forgotten(world, [message]), f"nobody answered {message}"
 
 
-def _unrecorded_only_in_need(world: World, commands: Sequence[Command], heard: Sequence[Heard]) -> None:
+def _unrecorded_only_in_need(world: World, messages: Sequence[Message], heard: Sequence[Heard]) -> None:
     """An answer without a row is given only while the journal is away; for good only where nothing can go wrong."""
+    published_us = min(message.sent_us or 0 for message in messages)
     for told in heard:
         result = told.result
         if result.recorded is not False:
             continue
         assert result.seq == 0, f"an unrecorded answer has no number: {result}"
-        away = world.journal_was_away_between(to_us(result.received_at), to_us(result.completed_at))
-        assert away, f"the journal worked: {result}"
-        if result.final and not isinstance(commands[0], Cancel):
+        assert world.journal_was_away_between(published_us, told.at_us), f"the journal worked: {result}"
+        if result.final and result.action != "cancel":
             assert _code(result) == "expired", f"unrecorded and final: {result}"
 
 
@@ -159,17 +159,29 @@ def _told_the_truth(world: World, sender: str, command: Command, told: Sequence[
     venue, key = world.venues[command.venue], command_key(command, sender)
     executed = venue.executed[key]
     assert executed <= 1, f"executed {executed} times: {command}"
-    # A cancel that was answered without a row knows nothing of itself: a repeat may be sent,
-    # and may succeed where this one did not.
-    anew = isinstance(command, Cancel) and any(result.recorded is False for result in told)
     for result in told:
         if result.outcome == "rejected" and key not in venue.lied and executed:
-            other = anew and (result.evidence == "response" or venue.executed_us[key] > to_us(result.completed_at))
+            other = isinstance(command, Cancel) and _tells_of_another(world, result, told, venue.executed_us[key])
             assert other, f"executed, but told {result}"
         if result.outcome == "accepted" and isinstance(command, Close) and not result.dry_run:
             assert executed, f"not executed, but told {result}"
         if result.outcome == "done" and isinstance(command, Cancel) and result.order_id is not None:
             assert venue.status.get(result.order_id) != "working"
+
+
+def _tells_of_another(world: World, result: Result, told: Sequence[Result], executed_us: int) -> bool:
+    """Say whether a refusal of a cancel may speak of another sending of it than of the one that worked.
+
+    What left without a row is known only to the process that sent it, and a journal that was put back has forgotten
+    what it answered (contract, section 2: P6 does not hold there).
+    """
+    completed_us = to_us(result.completed_at)
+    unrecorded = any(other.recorded is False for other in told)
+    if unrecorded and (result.evidence == "response" or executed_us > completed_us):
+        return True
+    if _code(result) == "expired" and world.journal_was_away(executed_us):
+        return True
+    return any(completed_us <= at_us <= executed_us for at_us in world.restored_us)
 
 
 def _sent_as_allowed(
