@@ -101,6 +101,8 @@ class Outbox:
         self._renewed_us = self._swept_us = 0
         self._side: set[asyncio.Task[Any]] = set()
         self._moved = asyncio.Event()
+        """Wakes those that wait for a queue that was too full, and what fills queues again: not at every confirm."""
+        self._held_up = 0
         self._eased = asyncio.Event()
         """Wakes those that wait for room: not at every confirm, since they may be many."""
 
@@ -279,7 +281,8 @@ class Outbox:
                 queue.stuck, queue.pauses, queue.diverting_us = False, 0, 0
                 self._aside(self._resume(name))
         self._go_on(queue)
-        self._moved.set()
+        if self._held_up:
+            self._moved.set()
 
     def _leave(self, queue: _Queue, item: Outgoing) -> None:
         """Leave a result to the sweep, and what stands behind it, which must not overtake it."""
@@ -306,7 +309,11 @@ class Outbox:
             return cause
         queue = self._queue(reply.reply_to)
         while not queue.stuck and len(queue.under_way) >= UNCONFIRMED:
-            await self._next_move()
+            self._held_up += 1
+            try:
+                await self._next_move()
+            finally:
+                self._held_up -= 1
         if queue.stuck:
             return "stuck"
         self._numbers += 1

@@ -7,14 +7,17 @@ on any doubt the whole connection is dropped and opened again. Each queue has a 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import MessageProcessError
+from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from router.broker.connection import CALL_S, close, connect, named, open_channel
+from router.broker.connection import CALL_S, close, connect, named, open_channel, open_underlay
 from router.broker.screen import DAMAGED
 from router.broker.topology import Names, consumed, declare
 from router.config import Broker
@@ -47,7 +50,8 @@ class Consumer:
         self._handle = handle
         self._certify = certify
         self._connection: AbstractConnection | None = None
-        self._consumers: dict[str, AbstractQueue] = {}
+        self._consumers: dict[str, AbstractChannel] = {}
+        self._channel: AbstractChannel | None = None
         self._broken = asyncio.Event()
         self._started = False
         self._stopping = False
@@ -82,18 +86,23 @@ class Consumer:
         self._stopping = True
         consumers, self._consumers = self._consumers, {}
         if consumers and not self._broken.is_set():
-            await asyncio.gather(*(self._cancel(name, queue) for name, queue in consumers.items()))
+            await asyncio.gather(*(self._cancel(name, channel) for name, channel in consumers.items()))
         self._broken.set()
 
     async def close(self) -> None:
         """Close the connection; what was not acknowledged goes back to its queue."""
+        if self._channel is not None and not self._channel.is_closed:
+            # Frames leave in order: once the broker has answered, it has every acknowledgement before.
+            with suppress(BrokerUnavailable), named("acknowledgements may be lost"):
+                async with asyncio.timeout(STOP_S):
+                    await self._channel.close()
         await self._drop()
 
-    async def _cancel(self, name: str, queue: AbstractQueue) -> None:
+    async def _cancel(self, name: str, channel: AbstractChannel) -> None:
         try:
             with named("cannot stop consuming"):
                 async with asyncio.timeout(STOP_S):
-                    await queue.cancel(name)
+                    await channel.basic_cancel(name)
         except BrokerUnavailable as error:
             _log.info("a lane was not stopped", queue=name, error=str(error))
 
@@ -110,7 +119,7 @@ class Consumer:
         for name in queues:
             with named(f"cannot consume {name}"):
                 async with asyncio.timeout(CALL_S):
-                    await self._start(await open_channel(self._connection), name, broke)
+                    await self._start(await open_underlay(self._connection), name, broke)
         if self._broken.is_set():
             raise BrokerUnavailable("the connection was lost before it consumed")
         self._started = True
@@ -118,16 +127,14 @@ class Consumer:
 
     async def _start(self, channel: AbstractChannel, name: str, broke: Callable[..., None]) -> None:
         """Consume one queue, under its own name as the consumer's tag."""
-        channel.close_callbacks.add(broke)
-        await channel.set_qos(prefetch_count=self._config.prefetch)
-        underlay = await channel.get_underlay_channel()
-        underlay.on_consumer_cancel_callbacks.add(broke)
-        queue = await channel.get_queue(name, ensure=False)
+        channel.closing.add_done_callback(broke)
+        channel.on_consumer_cancel_callbacks.add(broke)
+        await channel.basic_qos(prefetch_count=self._config.prefetch)
         venue = None if name == self._names.unrouted_queue else name.split(".")[-2]
-        await queue.consume(partial(self._hear, venue), consumer_tag=name)
-        self._consumers[name] = queue
+        await channel.basic_consume(name, partial(self._hear, venue), consumer_tag=name)
+        self._consumers[name] = self._channel = channel
 
-    async def _hear(self, venue: str | None, message: AbstractIncomingMessage) -> None:
+    async def _hear(self, venue: str | None, message: DeliveredMessage) -> None:
         """Hand a delivery over. aiormq cancels this when the connection ends: nothing of a command runs in it."""
         self._delivered_at = time.monotonic()
         self._handle(delivery(message, venue))
@@ -164,26 +171,53 @@ class Consumer:
         await close(connection)
 
 
-def delivery(message: AbstractIncomingMessage, venue: str | None) -> Delivery:
+class Settlement:
+    """How a delivery is settled, once: a second time would cost the channel. Nobody waits for the socket."""
+
+    __slots__ = ("_message", "_settled")
+
+    def __init__(self, message: DeliveredMessage) -> None:
+        self._message = message
+        self._settled = False
+
+    async def ack(self) -> None:
+        """Acknowledge. Raises `MessageProcessError` when that was done, or rejected, before."""
+        await self._message.channel.basic_ack(self._tag(), wait=False)
+        self._settled = True
+
+    async def reject(self) -> None:
+        """Reject, for the broker to dead-letter it. Raises as `ack` does."""
+        await self._message.channel.basic_reject(self._tag(), requeue=False, wait=False)
+        self._settled = True
+
+    def _tag(self) -> int:
+        if self._settled:
+            raise MessageProcessError("a delivery is settled once", self._message)
+        return self._message.delivery_tag or 0
+
+
+def delivery(message: DeliveredMessage, venue: str | None) -> Delivery:
     """Return a delivery as the worker reads it."""
-    headers = message.headers or {}
+    properties = message.header.properties
+    headers = properties.headers or {}
+    settlement = Settlement(message)
     return Delivery(
         body=message.body,
         venue=venue,
         routing_key=message.routing_key or "",
-        sender=message.user_id or "",
-        reply_to=message.reply_to or "",
-        correlation_id=message.correlation_id or "",
-        content_type=message.content_type or "",
-        content_encoding=message.content_encoding or "",
+        sender=properties.user_id or "",
+        reply_to=properties.reply_to or "",
+        correlation_id=properties.correlation_id or "",
+        content_type=properties.content_type or "",
+        content_encoding=properties.content_encoding or "",
         traceparent=_text(headers.get("traceparent")),
         redelivered=bool(message.redelivered),
-        sent_us=_us(message.timestamp),
+        sent_us=_us(properties.timestamp),
         headers=headers,
-        message_id=message.message_id or "",
+        message_id=properties.message_id or "",
         damaged=_text(headers.get(DAMAGED)),
-        ack=message.ack,
-        reject=partial(message.reject, requeue=False),
+        ack=settlement.ack,
+        reject=settlement.reject,
     )
 
 

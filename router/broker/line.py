@@ -9,15 +9,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
-from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+from aiormq import Channel
 from aiormq.exceptions import ChannelAccessRefused
+from pamqp.commands import Basic
 
-from router.broker.connection import BROKEN, close, open_channel, text
+from router.broker.connection import BROKEN, close, open_underlay, text
 from router.broker.screen import Screen
 from router.errors import BrokerUnavailable, PublishFailed, Unroutable
 
@@ -31,12 +32,19 @@ LATE_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
+class Content(NamedTuple):
+    """A message as AMQP carries it."""
+
+    body: bytes
+    properties: Basic.Properties
+
+
 class Lane:
     """The channel of one reply queue or one exchange, and what is under way on it."""
 
     __slots__ = ("channel", "ready", "since", "under_way", "used")
 
-    def __init__(self, channel: AbstractChannel | None) -> None:
+    def __init__(self, channel: Channel | None) -> None:
         self.channel = channel
         self.ready: asyncio.Future[None] | None = None
         self.under_way = 0
@@ -51,7 +59,7 @@ class Line:
         self._connection = connection
         self._screen = screen
         self._on_refused = on_refused
-        self._spare: deque[AbstractChannel] = deque()
+        self._spare: deque[Channel] = deque()
         self._lanes: dict[str, Lane] = {}
 
     @property
@@ -85,9 +93,9 @@ class Line:
         while len(self._spare) > 2 * SPARE:
             await self._closed(self._spare.pop())
         while len(self._spare) < SPARE and len(self._lanes) < CHANNELS:
-            self._spare.append(await open_channel(self._connection))
+            self._spare.append(await open_underlay(self._connection))
 
-    async def publish(self, lane_of: str, exchange: str, key: str, message: Message, *, mandatory: bool) -> None:
+    async def publish(self, lane_of: str, exchange: str, key: str, message: Content, *, mandatory: bool) -> None:
         """Publish, and return once the broker has confirmed it.
 
         `lane_of` names the lane: messages of one lane stay in order. Raises `Unroutable`, `PublishFailed`.
@@ -134,17 +142,24 @@ class Line:
         try:
             if len(self._lanes) > CHANNELS:
                 raise BrokerUnavailable("there are too many reply queues at a time")
-            lane.channel = await open_channel(self._connection)
+            lane.channel = await open_underlay(self._connection)
         finally:
             lane.ready = None
 
-    async def _publish(self, lane: Lane, exchange: str, key: str, message: Message, *, mandatory: bool) -> None:
+    async def _publish(self, lane: Lane, exchange: str, key: str, message: Content, *, mandatory: bool) -> None:
         channel = lane.channel
         if channel is None:
             raise PublishFailed("the channel is gone")
         try:
-            to = channel.default_exchange if not exchange else await channel.get_exchange(exchange, ensure=False)
-            await to.publish(message, key, mandatory=mandatory)
+            # `wait` would hold the channel for everybody else until the socket has taken this message.
+            await channel.basic_publish(
+                message.body,
+                exchange=exchange,
+                routing_key=key,
+                properties=message.properties,
+                mandatory=mandatory,
+                wait=False,
+            )
         except PublishError:
             raise Unroutable(f"queue {key!r} is gone") from None
         except DeliveryError:
@@ -162,7 +177,7 @@ class Line:
             raise PublishFailed("not confirmed: the connection ended") from None
         lane.since = time.monotonic()
 
-    async def _closed(self, channel: AbstractChannel) -> None:
+    async def _closed(self, channel: Channel) -> None:
         try:
             async with asyncio.timeout(LATE_S):
                 await channel.close()

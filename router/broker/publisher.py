@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
-from aio_pika import DeliveryMode, Message
 from msgspec.structs import replace
+from pamqp.commands import Basic
 from pamqp.encode import field_table
 
 from router.broker.connection import CALL_S, connect_screened
-from router.broker.line import Line
+from router.broker.line import Content, Line
 from router.broker.screen import MAX_TABLE
 from router.broker.topology import DIRECT, Names
 from router.config import Broker
@@ -35,6 +35,7 @@ from schemas.results import Result
 
 MAX_SYMBOL: Final = 64
 KEEP_S: Final = 0.5
+PERSISTENT: Final = 2
 LATE: Final = 64
 """So many publishes that hang are enough: the others move to a connection of their own."""
 OLD_LINES: Final = 4
@@ -151,7 +152,7 @@ class Publisher:
         self._line, self._old, self._exchanges = None, [], {}
         await asyncio.gather(*(line.close() for line in lines))
 
-    def _result(self, reply: Reply, result: Result, sender: str) -> Message:
+    def _result(self, reply: Reply, result: Result, sender: str) -> Content:
         headers: dict[str, Any] = {
             "x-sender": sender,
             "x-venue": result.venue or "",
@@ -169,7 +170,7 @@ class Publisher:
             type_="order.result",
         )
 
-    def _event(self, event: OrderEvent, content_type: str, reply: Reply | None = None) -> Message:
+    def _event(self, event: OrderEvent, content_type: str, reply: Reply | None = None) -> Content:
         headers = _about(event.venue, event.account, event.status)
         if reply is not None and reply.traceparent:
             headers["traceparent"] = reply.traceparent
@@ -184,28 +185,28 @@ class Publisher:
     def _message(
         self,
         body: bytes,
-        headers: Mapping[str, Any],
+        headers: dict[str, Any],
         *,
         content_type: str = JSON,
         correlation_id: str = "",
         reply_to: str = "",
         type_: str = "",
-    ) -> Message:
-        # Returns are matched by message id: a shared one would confirm the wrong publish.
-        return Message(
-            body,
-            headers=dict(headers),
+    ) -> Content:
+        properties = Basic.Properties(
             content_type=content_type,
+            headers=headers,
+            delivery_mode=PERSISTENT,
             correlation_id=correlation_id or None,
             reply_to=reply_to or None,
+            # Returns are matched by message id: a shared one would confirm the wrong publish.
             message_id=f"{self._process}-{next(self._numbers):x}",
             timestamp=datetime.fromtimestamp(int(time.time()), UTC),
-            type=type_ or None,
+            message_type=type_ or None,
             app_id="order-router",
-            delivery_mode=DeliveryMode.PERSISTENT,
         )
+        return Content(body, properties)
 
-    async def _limited(self, exchange: str, key: str, message: Message, *, mandatory: bool = True) -> None:
+    async def _limited(self, exchange: str, key: str, message: Content, *, mandatory: bool = True) -> None:
         """Publish to an exchange, within some seconds. Raises `PublishFailed`."""
         try:
             async with asyncio.timeout(CALL_S):
@@ -228,7 +229,7 @@ class Publisher:
                 line = self._exchanges[exchange] = Line(connection, screen, self._note_refused)
             return line
 
-    async def _send(self, lane: str, key: str, message: Message, *, mandatory: bool) -> None:
+    async def _send(self, lane: str, key: str, message: Content, *, mandatory: bool) -> None:
         """Publish to a queue. Raises `Unroutable`, `PublishFailed`."""
         line = self._line
         if line is None or line.gone:
@@ -311,7 +312,7 @@ async def _awaited(work: Any) -> None:
 async def _unheard(line: Line) -> None:
     """Publish to nobody."""
     try:
-        await line.publish("nobody", "", "nobody", Message(b""), mandatory=False)
+        await line.publish("nobody", "", "nobody", Content(b"", Basic.Properties()), mandatory=False)
     except (PublishFailed, Unroutable) as error:
         _log.info("a new connection took nothing", error=str(error))
 
