@@ -12,12 +12,15 @@ _LINGER_NONE = struct.pack("ii", 1, 0)
 class Proxy:
     """Forwards connections from `port` to a target on loopback. Use as an async context manager.
 
-    `held` counts the bytes that came while their way was a black hole.
+    `held` counts the bytes that came while their way was a black hole, `answered` the pieces that came back from the
+    target. After `stalls_after` of those it becomes a black hole by itself.
     """
+
+    stalls_after: int | None = None
 
     def __init__(self, target_port: int, port: int = 0) -> None:
         self.port = port
-        self.held = 0
+        self.held = self.answered = 0
         self._target_port = target_port
         self._server: asyncio.Server | None = None
         self._refusing = False
@@ -77,17 +80,22 @@ class Proxy:
             return _reset(writer)
         self._writers |= {writer, back}
         for source, target, way in ((reader, back, "forth"), (there, writer, "back")):
-            task = asyncio.create_task(self._pump(source, target, self._ways[way]))
+            task = asyncio.create_task(self._pump(source, target, way))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return None
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, way: asyncio.Event) -> None:
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, way: str) -> None:
+        is_open = self._ways[way]
         try:
             while data := await source.read(65536):
-                if not way.is_set():
+                if way == "back":
+                    if self.answered == self.stalls_after:
+                        self.black_hole()
+                    self.answered += 1
+                if not is_open.is_set():
                     self.held += len(data)
-                    await way.wait()
+                    await is_open.wait()
                     if self._dropping:
                         break
                 target.write(data)

@@ -28,6 +28,33 @@ def test_a_black_hole_costs_another_venue_nothing(tmp_path: Path, doubts: int) -
         assert (world.echo.arrivals[-1].at_us - began_us) / 1e6 < 12.0
 
 
+def test_two_thousand_doubts_at_one_venue_slow_no_other(tmp_path: Path) -> None:
+    """From their commands to their answers, 200 closes at a healthy venue take at most twice as long as without."""
+    took: dict[int, float] = {}
+    for doubts in (0, 2000):
+        directory = tmp_path / str(doubts)
+        directory.mkdir()
+        with World(directory) as world:
+            world.start()
+            world.acme.hangs = True
+            for number in range(doubts):
+                world.publish(world.close(f"a{number}", ttl_s=250, position_id=f"p{number}"))
+            world.until(lambda: len(world.broker.heard) == doubts, 120.0)  # noqa: B023 - it is over before the next
+            for number in range(200):
+                world.publish(world.close(f"e{number}", ttl_s=20, venue="echo", position_id=f"q{number}"))
+                world.run(0.02)
+            world.run(10)
+            sent_us = {message.correlation_id: message.sent_us or 0 for message in world.broker.messages}
+            waits = sorted(
+                heard.at_us - sent_us[heard.result.command_id or ""]
+                for number in range(200)
+                for heard in world.heard(f"e{number}")[-1:]
+            )
+            assert len(waits) == 200
+            took[doubts] = waits[197] / 1e6
+    assert took[2000] <= 2 * took[0] + 0.01, took
+
+
 def test_looks_are_made_however_many_requests_wait(tmp_path: Path) -> None:
     """A doubt is settled while a hundred closes of its account wait to be sent."""
     with World(tmp_path, limits=(Limit("act", 1, 5.0),), resolve_for_s=30.0) as world:

@@ -410,6 +410,15 @@ class World:
         """Tell a worker of the order that a close placed, as its account's feed would."""
         self._do(self._feed(core, command_id, sender))
 
+    def within(self, core: Core, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in a worker, by its clocks."""
+
+        async def run() -> None:
+            owner.set(core)
+            await work
+
+        self._do(run())
+
     async def _feed(self, core: Core, command_id: str, sender: str) -> None:
         async def tell() -> None:
             owner.set(core)
@@ -471,6 +480,11 @@ class World:
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
+
+
+def contradictions(venue: str) -> float:
+    """Return how often workers of any world have told that evidence contradicts a final answer."""
+    return _metrics.registry.get_sample_value("order_router_contradictions_total", {"venue": venue}) or 0.0
 
 
 def coid(command_id: str, sender: str = SENDER) -> str:
