@@ -55,18 +55,21 @@ class Planner:
     def plan(self, delivery: Delivery, fresh: Job, *, again: bool = False) -> Plan:
         """Plan a fresh command; a place under the venue's limits is taken if there is one.
 
-        `again`: a cancel of that id may have left without a row, so a refusal of this one says nothing of that one.
+        `again`: a cancel of that id may have left before, so a refusal of this one says nothing of that one.
         """
         now = self._journal.latest_us()
         fresh = replace(fresh, admitted_us=now)
         command = fresh.command
         may_be_lost = not command.dry_run and self.may_be_lost()
         lost = may_be_lost and isinstance(command, Close)
-        again = again or (may_be_lost and isinstance(command, Cancel) and command.order_id is not None)
+        again = again or (may_be_lost and isinstance(command, Cancel))
         against = objection(delivery, command, self._venues, self._max_horizon_us, now)
         if against is not None and not ((lost or again) and against.code == "expired"):
             return refuse(fresh, against.code, against.message, now)
         venue = self._venues[command.venue]
+        if again:
+            first = delivery.sent_us or now
+            fresh = replace(fresh, attempts=1, first_sent_us=first, last_sent_us=now, unanswered=True)
         if isinstance(command, Cancel) and command.order_id is None:
             return self._find(fresh, venue, now)
         request = venue.exchange.request(command, fresh.client_order_id)
@@ -82,11 +85,8 @@ class Planner:
             fresh = replace(fresh, position=venue.exchange.position(command))
         if lost:
             return self._look(fresh, now)
-        if again:
-            first = delivery.sent_us or now
-            fresh = replace(fresh, attempts=1, first_sent_us=first, last_sent_us=now, unanswered=True)
-            if against is not None:
-                return Plan(job=replace(fresh, tries=1, step="look", next_us=now))
+        if again and against is not None:
+            return Plan(job=replace(fresh, tries=1, step="look", next_us=now))
         if not venue.limiter.take(command.account, request.scopes, priority(command)):
             return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US))
         job = begin(fresh, venue, now, venue.earliest_ms(now, self._clock))

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from router import answers
 from router.clock import to_us
-from router.dispatch import Concluded, Dispatcher
+from router.dispatch import UNRESOLVED_LOOK_US, Concluded, Dispatcher
 from router.errors import JournalUnavailable, UnreadableRow
 from router.job import Job, Kind, kind
 from router.lookup import Sweep
@@ -172,6 +172,16 @@ class Resolver:
         pause_us = SETTLED_ORPHAN_US if job.state == "unresolved" else ORPHAN_US
         return await self._dispatcher.store(replace(job, next_us=now + pause_us))
 
+    async def _untraced(self, job: Job, now_us: int) -> Concluded | None:
+        """Answer for a cancel whose earlier sending a journal that was put back may have forgotten, with the order."""
+        later = now_us + UNRESOLVED_LOOK_US
+        if job.state == "unresolved":
+            return await self._dispatcher.store(replace(job, next_us=later))
+        job, result = answers.unresolved(
+            job, "the journal was put back; no order of the targeted close is known", now_us
+        )
+        return await self._dispatcher.store(replace(job, next_us=later), result=result)
+
     async def _find(self, job: Job) -> Concluded | None:
         """Find the order that the targeted close placed; wait for it until the deadline."""
         command = job.command
@@ -197,6 +207,8 @@ class Resolver:
             return await self._dispatcher.send(replace(job, order_id=target.order_id, command=known))
         hopeless = command.dry_run or (target is not None and target.state == "final")
         if hopeless or now >= to_us(command.not_after):
+            if job.unanswered:
+                return await self._untraced(job, now)
             if target is None and not command.dry_run:
                 await self._journal.give_up_target(job.sender, command.target_command_id)
             job, result = answers.refused(job, "order_not_found", "no order of the targeted close is known", now)

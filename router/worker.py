@@ -289,9 +289,12 @@ class Worker:
         """Admit as planned; what only the journal can object to is admitted as a refusal."""
         key = digest(fresh.command)
         admission = await self._journal.admit(plan.job, running.reply, key, result=plan.result)
-        if isinstance(admission, Busy) and plan.before is None and plan.job.step == "look":
+        looks = plan.before is None and plan.job.step == "look"
+        if isinstance(admission, Busy) and looks:
             # It may have been executed, so it cannot be refused: it is looked up, and refused if that finds nothing.
             plan = Plan(job=replace(plan.job, position=None))
+        elif isinstance(admission, TooLate) and looks:
+            plan = Plan(job=replace(plan.job, tries=1))  # the same; and it is not sent any more
         elif isinstance(admission, Busy):
             plan = refuse(fresh, "busy", BUSY, self._journal.latest_us())
         elif isinstance(admission, TooLate):

@@ -176,10 +176,9 @@ def _tells_of_another(world: World, result: Result, told: Sequence[Result], exec
     what it answered (contract, section 2: P6 does not hold there).
     """
     completed_us = to_us(result.completed_at)
-    unrecorded = any(other.recorded is False for other in told)
-    if unrecorded and (result.evidence == "response" or executed_us > completed_us):
-        return True
-    if _code(result) == "expired" and world.journal_was_away(executed_us):
+    unrecorded = any(other.recorded is False for other in told) or world.journal_was_away(executed_us)
+    own = result.evidence == "response" or _code(result) == "expired" or executed_us > completed_us
+    if unrecorded and own:
         return True
     return any(completed_us <= at_us <= executed_us for at_us in world.restored_us)
 
@@ -207,6 +206,8 @@ def _one_close_per_position(
         sent = world.venues[command.venue].sent(coid(command_id, sender))
         if not isinstance(command, Close) or not sent or was_forgotten(world, messages):
             continue
+        if len({message.body for message in messages}) > 1:
+            continue  # which of them came first, and so which position it is about, is the broker's choice
         ends_us = world.settled_us.get((sender, command_id))
         place = (command.venue, command.account, command.position_id)
         spans[place].append((sent[0].at_us, sent[-1].at_us, ends_us, command_id))

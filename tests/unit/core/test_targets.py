@@ -76,6 +76,68 @@ def test_what_is_no_close_of_this_account_is_no_target(world: World, target: str
     assert reason.code == "invalid_command"
 
 
+def test_a_cancel_that_a_restored_journal_forgot_is_not_called_expired(world: World) -> None:
+    """It was sent before, and worked. What came back after its deadline is looked up by the order of its target."""
+    world.publish(world.close("c0", position_id="p0"))
+    world.final("c0")
+    copy = world.copy()
+    world.run(1.5)
+    cancel = world.cancel(target_command_id="c0", ttl_s=4)
+    world.publish(cancel)
+    assert world.final("x1", 2).outcome == "accepted"
+    world.run(2)
+    world.put_back(copy)
+    world.run(6)
+    world.publish(cancel)
+    world.run(20)
+    assert [result.outcome for result in world.results("x1")[1:] if result.final] == ["done"]
+
+
+def test_a_cancel_is_in_doubt_if_its_target_was_forgotten_too(world: World) -> None:
+    """Neither row is there any more: nobody can say that nothing was canceled."""
+    world.publish(world.close("c0", position_id="p0"))
+    world.final("c0")
+    copy = world.copy()
+    world.run(1.5)
+    close, cancel = world.close(ttl_s=60), world.cancel(target_command_id="c1", ttl_s=4)
+    world.publish(close)
+    world.publish(cancel)
+    assert world.final("x1", 2).outcome == "accepted"
+    world.run(2)
+    world.put_back(copy)
+    world.run(6)
+    world.publish(cancel)
+    world.run(3)
+    told = world.results("x1")[-1]
+    assert (told.outcome, told.final, told.reason and told.reason.code) == ("in_doubt", True, "unresolved")
+    world.publish(close)
+    world.run(15)
+    assert world.results("c1")[-1].outcome == "accepted"
+    assert world.acme.executed[coid("c1")] == 1
+    world.run(600)
+    assert world.results("x1")[-1].outcome == "done"
+
+
+def test_a_close_that_was_given_up_after_a_restore_is_looked_up(world: World) -> None:
+    """Its cancel gave up waiting for it, because its row was lost: it was executed all the same."""
+    cancel = world.cancel(target_command_id="c1", ttl_s=25)
+    world.publish(cancel)
+    world.run(1)
+    copy = world.copy()
+    world.run(1.5)
+    close = world.close(ttl_s=120)
+    world.acme.script.append(Answer(takes_s=1.9, kind="ok"))
+    world.publish(close)
+    world.until(lambda: world.acme.executed[coid("c1")], 5.0)
+    world.run(3)
+    world.put_back(copy)
+    world.run(40)
+    world.publish(close)
+    world.run(20)
+    assert world.results("c1")[-1].outcome == "accepted"
+    assert world.acme.executed[coid("c1")] == 1
+
+
 def test_another_senders_close_is_unknown(world: World) -> None:
     """Ids belong to their sender: nobody cancels a stranger's order by guessing an id."""
     world.publish(world.close("c1"), sender="beta")
