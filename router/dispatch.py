@@ -103,10 +103,12 @@ class Dispatcher:
 
     async def _send(self, job: Job, before: Job | None, planned: Request | None, at: Moment | None) -> Concluded | None:
         venue = self.venues[job.command.venue]
-        if not venue.exchange.repeatable(job.command) and ((before or job).attempts or self._is_older(job)):
+        if not venue.exchange.repeatable(job.command) and ((before or job).attempts or self.is_older(job)):
             # Whatever the stored step says: the switch that allowed a repeat may have been turned since, and a journal
             # that was put back does not know what was sent.
             return await self.look(job, self.sweep())
+        if before is None and self.is_older(job):
+            job = self._maybe_sent(job)
         if isinstance(job.command, Close) and job.position is None:
             return await self._settle(job, Refused(code="busy", message=BUSY), "router")
         request = planned or venue.exchange.request(effective(job), job.client_order_id)
@@ -122,9 +124,17 @@ class Dispatcher:
         crash.at("after_conclude")
         return concluded
 
-    def _is_older(self, job: Job) -> bool:
+    def is_older(self, job: Job) -> bool:
         """Say whether a job's row was made before the journal's present epoch: what was sent since may be missing."""
         return not self._journal.first_epoch and job.admitted_us < self._journal.epoch_us
+
+    def _maybe_sent(self, job: Job) -> Job:
+        """Return a job of before the epoch with what may be lost of it: it may have left until right after then."""
+        sent_us = max(job.last_sent_us or 0, self._journal.epoch_us + SEND_BY_US)
+        first_us = job.first_sent_us or job.admitted_us
+        return replace(
+            job, attempts=max(job.attempts, 1), first_sent_us=first_us, last_sent_us=sent_us, unanswered=True
+        )
 
     async def _retry(self, turn: Sending, decided: Decided) -> Decided:
         """Go on after a first `Again`, until something else is decided or the wait is one to park."""
@@ -218,10 +228,8 @@ class Dispatcher:
     async def look(self, job: Job, sweep: Sweep) -> Concluded | None:
         """Look once, and store what follows. Returns `None` when somebody else was first."""
         venue = self.venues[job.command.venue]
-        if self._is_older(job):
-            # What the lost part of the journal admitted may have left until then.
-            sent_us = max(job.last_sent_us or 0, self._journal.epoch_us + SEND_BY_US)
-            job = replace(job, last_sent_us=sent_us, unanswered=True)
+        if self.is_older(job):
+            job = self._maybe_sent(job)
         elif job.last_sent_us and job.last_sent_us < self._journal.since_us:
             # How long ago that was nobody knows: the clock had a break since.
             job = replace(job, last_sent_us=self._journal.since_us)
@@ -243,9 +251,13 @@ class Dispatcher:
             case Settle(outcome):
                 return await self._settle(job, outcome, "query")
             case Again(after_s):
-                job = replace(job, step="send", next_us=now + int(after_s * 1e6), admitted_us=now)
+                # Not later than the deadline: then its sender is to hear where it stands.
+                next_us = min(now + int(after_s * 1e6), max(now, to_us(job.command.not_after)))
+                job = replace(job, step="send", next_us=next_us, admitted_us=now)
                 if not job.tries:  # proven: nothing was ever sent for it
-                    job = replace(job, sent_ms=None, first_sent_us=None, last_sent_us=None, unanswered=False)
+                    job = replace(
+                        job, attempts=0, sent_ms=None, first_sent_us=None, last_sent_us=None, unanswered=False
+                    )
                 return await self.store(job)
             case GiveUp(message):
                 job, result = answers.unresolved(job, message, now)

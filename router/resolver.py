@@ -207,7 +207,7 @@ class Resolver:
             return await self._dispatcher.send(replace(job, order_id=target.order_id, command=known))
         hopeless = command.dry_run or (target is not None and target.state == "final")
         if hopeless or now >= to_us(command.not_after):
-            if job.unanswered:
+            if job.unanswered or self._dispatcher.is_older(job):
                 return await self._untraced(job, now)
             if target is None and not command.dry_run:
                 await self._journal.give_up_target(job.sender, command.target_command_id)

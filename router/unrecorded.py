@@ -104,7 +104,7 @@ class Unrecorded:
             at = Moment(self._clock.boot_us(), self._journal.latest_us())
             concluded = await dispatcher.send(plan.job, plan.before, plan.request, at)
         while concluded is not None and not late.recorded:
-            if _is_unproven(concluded):
+            if _is_unproven(concluded, plan):
                 concluded = await self._look(dispatcher, concluded.job)
             elif _is_final(concluded):
                 break
@@ -135,12 +135,12 @@ class Unrecorded:
         return await dispatcher.send(job)
 
 
-def _is_unproven(concluded: Concluded) -> bool:
+def _is_unproven(concluded: Concluded, plan: Plan) -> bool:
     """Say whether a refusal may speak of a cancel that has worked already: no look has shown its order."""
     result = concluded.result
     if result is None or result.outcome != "rejected" or result.evidence == "query":
         return False
-    return result.evidence == "response" or (result.reason is not None and result.reason.code == "expired")
+    return plan.result is None or (result.reason is not None and result.reason.code == "expired")
 
 
 def _is_final(concluded: Concluded) -> bool:

@@ -161,8 +161,7 @@ def _told_the_truth(world: World, sender: str, command: Command, told: Sequence[
     assert executed <= 1, f"executed {executed} times: {command}"
     for result in told:
         if result.outcome == "rejected" and key not in venue.lied and executed:
-            other = isinstance(command, Cancel) and _tells_of_another(world, result, told, venue.executed_us[key])
-            assert other, f"executed, but told {result}"
+            assert _tells_of_another(world, result, told, venue.executed_us[key]), f"executed, but told {result}"
         if result.outcome == "accepted" and isinstance(command, Close) and not result.dry_run:
             assert executed, f"not executed, but told {result}"
         if result.outcome == "done" and isinstance(command, Cancel) and result.order_id is not None:
@@ -170,17 +169,18 @@ def _told_the_truth(world: World, sender: str, command: Command, told: Sequence[
 
 
 def _tells_of_another(world: World, result: Result, told: Sequence[Result], executed_us: int) -> bool:
-    """Say whether a refusal of a cancel may speak of another sending of it than of the one that worked.
+    """Say whether a refusal may speak of another sending than of the one that worked.
 
-    What left without a row is known only to the process that sent it, and a journal that was put back has forgotten
-    what it answered (contract, section 2: P6 does not hold there).
+    A journal that was put back has forgotten what it answered; what is proven not to be executed then is sent. And what
+    left without a row, as only cancels do, is known only to the process that sent it (contract, section 2).
     """
     completed_us = to_us(result.completed_at)
-    unrecorded = any(other.recorded is False for other in told) or world.journal_was_away(executed_us)
-    own = result.evidence == "response" or _code(result) == "expired" or executed_us > completed_us
-    if unrecorded and own:
+    if any(completed_us <= at_us <= executed_us for at_us in world.restored_us):
         return True
-    return any(completed_us <= at_us <= executed_us for at_us in world.restored_us)
+    if result.action != "cancel":
+        return False
+    unrecorded = any(other.recorded is False for other in told) or world.journal_was_away(executed_us)
+    return unrecorded and (result.evidence != "query" or executed_us > completed_us)
 
 
 def _sent_as_allowed(
@@ -209,6 +209,9 @@ def _one_close_per_position(
         if len({message.body for message in messages}) > 1:
             continue  # which of them came first, and so which position it is about, is the broker's choice
         ends_us = world.settled_us.get((sender, command_id))
+        finals = [h.result for h in told[sender, command_id] if h.result.final and h.result.recorded is not False]
+        if ends_us is None and finals:  # its worker died of the commit, which was made
+            ends_us = min(to_us(result.completed_at) for result in finals)
         place = (command.venue, command.account, command.position_id)
         spans[place].append((sent[0].at_us, sent[-1].at_us, ends_us, command_id))
     for place, taken in spans.items():

@@ -1,11 +1,13 @@
 """The journal and the broker fail, deliveries wear out, senders send nonsense, and our own code has defects."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from router.config import Sender
+from router.venue_protocol import Limit
 from schemas.codec import MSGPACK
 from tests.unit.core.fake_broker import PublishFault
 from tests.unit.core.fake_venue import Answer, FakeExchange
@@ -70,6 +72,22 @@ def test_a_journal_that_lies_costs_no_second_send(world: World, fault: JournalFa
     finals = {r.result_id for r in world.results("c1") if r.final}
     assert (len(finals), message.settled) == (1, "acked")
     assert world.acme.executed[coid("c1")] == (result.outcome == "accepted")
+
+
+def test_a_repeat_that_finds_no_place_says_nothing_of_what_was_sent(tmp_path: Path) -> None:
+    """The first worked and has a row; its repeat, while the journal is away, is looked up first."""
+    with World(tmp_path, limits=(Limit("act", 1, 30.0),)) as world:
+        core = world.start()
+        world.acme.rest("rest-1")
+        cancel = world.cancel(ttl_s=20)
+        world.publish(cancel)
+        assert world.final("x1").outcome == "accepted"
+        core.journal.fault = "down"
+        world.run(1)
+        repeat = world.publish(cancel, reply_to="alpha.more")
+        world.until(lambda: world.heard_by(repeat), 40.0)
+        (heard,) = world.heard_by(repeat)
+        assert (heard.result.outcome, heard.result.recorded) == ("done", False)
 
 
 def test_a_cancel_without_a_row_is_told_what_happened(world: World) -> None:

@@ -54,7 +54,7 @@ _metrics = Metrics(venues=("acme", "echo"))
 
 
 class Copy(NamedTuple):
-    """A copy of the journal, the note beside it, and which marks the witness had then."""
+    """A copy of the journal, the note beside it, and which marks are in it."""
 
     journal: bytes
     note: bytes
@@ -353,9 +353,8 @@ class World:
         try:
             busy, _, _ = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
             assert not busy
-            return Copy(
-                self.path.read_bytes(), self._note.read_bytes(), frozenset(mark.id for mark in self.broker.marks)
-            )
+            marks = frozenset(mark for (mark,) in connection.execute("select id from marks"))
+            return Copy(self.path.read_bytes(), self._note.read_bytes(), marks)
         finally:
             connection.close()
 
