@@ -205,9 +205,9 @@ def test_a_journal_that_goes_between_two_tries_ends_in_a_refusal(world: World) -
 def test_a_cancel_that_goes_again_is_told_of_by_its_deadline(world: World) -> None:
     """A look shows its order working, and by the wait that is due the next try would come after the deadline."""
     world.acme.rest("rest-1")
-    world.acme.script.extend(Answer(kind=kind) for kind in ("retry", "retry", "retry", "retry", "reset"))
-    message = world.publish(world.cancel(ttl_s=4))
+    world.acme.script.extend(Answer(kind=kind) for kind in ("retry", "reset", "retry", "reset"))
+    message = world.publish(world.cancel(ttl_s=2.9))
     world.until(lambda: world.results("x1"), 30.0)
     (heard, *_) = world.heard_by(message)
     assert heard.result.outcome == "in_doubt"
-    assert (heard.at_us - (message.sent_us or 0)) / 1e6 <= 4 + 1.0
+    assert (heard.at_us - (message.sent_us or 0)) / 1e6 <= 2.9 + 0.3
