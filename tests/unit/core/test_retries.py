@@ -206,7 +206,7 @@ def test_a_cancel_that_goes_again_is_told_of_by_its_deadline(world: World) -> No
     """A look shows its order working, and by the wait that is due the next try would come after the deadline."""
     world.acme.rest("rest-1")
     world.acme.script.extend(Answer(kind=kind) for kind in ("retry", "reset", "retry", "reset"))
-    message = world.publish(world.cancel(ttl_s=2.9))
+    message = world.publish(world.cancel(ttl_s=2.9, await_final=True))
     world.until(lambda: world.results("x1"), 30.0)
     (heard, *_) = world.heard_by(message)
     assert heard.result.outcome == "in_doubt"
