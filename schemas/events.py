@@ -58,7 +58,9 @@ class FeedStatus(Struct, frozen=True, kw_only=True, tag_field="type", tag="feed_
     """Whether an account's events are complete.
 
     `gap`: since `since` something may be missing, and is being looked for. `live`: since `since` nothing is, and what
-    the venue still shows of the gap has been published. `down`: as `gap`, and nobody is connected for now.
+    the venue still shows of the gap has been published. `down`: as `gap`, and nobody is connected for now. `orders` of
+    a `gap` or a `down` are the ids of the orders that were open when they were last seen, the latest 1,000 of them:
+    what has become of them since is not known.
     """
 
     venue: str
@@ -66,3 +68,4 @@ class FeedStatus(Struct, frozen=True, kw_only=True, tag_field="type", tag="feed_
     status: FeedState
     since: Time
     reason: str = ""
+    orders: tuple[str, ...] = ()

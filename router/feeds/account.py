@@ -29,6 +29,7 @@ from router.feeds.copies import Copies
 from router.feeds.evidence import Settler
 from router.feeds.outflow import Outflow
 from router.feeds.recorder import Recorder
+from router.history import FINAL
 from router.lookup import Sweep
 from router.ports import EventJournal, EventPublisher
 from router.venue import Account, Venue
@@ -51,6 +52,8 @@ SHOWN_US: Final = 86_100_000_000
 FAREWELL_S: Final = 3.0
 MAX_PAUSE_S: Final = 30.0
 READ_AGAIN_S: Final = 10.0
+MOST_ORDERS: Final = 1_000
+"""So many open orders a status names at most."""
 
 _log = structlog.get_logger(__name__)
 
@@ -95,6 +98,8 @@ class AccountFeed:
         self._announced_us = 0
         self._complete_us = 0
         self._doubtful: set[str] = set()
+        self._open: dict[str, None] = {}
+        """The orders that are open as far as is known, oldest news first."""
         self._look_soon = asyncio.Event()
         self._connected = False
         self._goodbyes: set[asyncio.Task[None]] = set()
@@ -107,6 +112,8 @@ class AccountFeed:
         parts = self._parts
         position = await parts.journal.feed_progress(self._lease)
         self._complete_us = position.complete_us
+        known = await parts.journal.known_orders(*self._place, position.complete_us)
+        self._open = dict.fromkeys(order_id for order_id, _ in known.open_orders)
         self._outflow = Outflow(
             self._place,
             parts.journal,
@@ -323,6 +330,9 @@ class AccountFeed:
             self._look_soon.set()
         self._claims.hope(recorded.unclaimed)
         for stored in recorded.events:
+            self._open.pop(stored.event.order_id, None)
+            if stored.event.status not in FINAL:
+                self._open[stored.event.order_id] = None
             if not stored.copies:
                 self._claims.add(stored)
 
@@ -339,6 +349,14 @@ class AccountFeed:
         self._status, self._since_us, self._announced_us = status, since_us, self._clock.boot_us()
         venue, account = self._place
         _log.info("feed status", venue=venue, account=account, status=status, reason=reason)
+        uncertain = () if status == "live" else tuple(self._open)[-MOST_ORDERS:]
         self._outflow.put(
-            FeedStatus(venue=venue, account=account, status=status, since=to_time(since_us), reason=reason)
+            FeedStatus(
+                venue=venue,
+                account=account,
+                status=status,
+                since=to_time(since_us),
+                reason=reason,
+                orders=uncertain,
+            )
         )

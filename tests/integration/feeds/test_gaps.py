@@ -57,6 +57,28 @@ async def test_what_happens_while_disconnected(feeding: Feeding, venue: str, how
     feeding.topic.check()
 
 
+@pytest.mark.parametrize("venue", SYMBOLS)
+async def test_a_gap_names_the_orders_that_are_uncertain(feeding: Feeding, venue: str) -> None:
+    """Those that were open when they were last seen; also for a process that takes the account over."""
+    only(feeding.stack, venue)
+    async with feeding.running(worker=False):
+        await feeding.live(venue)
+        first, second = place(feeding, venue, 2)
+        await feeding.until(lambda: {first, second} <= feeding.topic.last(venue).keys())
+        move(feeding, venue, first, "cancel")
+        await feeding.until(lambda: feeding.topic.last(venue)[first][0] == "canceled")
+        feeding.simulators.venues[venue].disturb(FeedFault(do="cut", how="close"))
+        await feeding.live(venue, times=2)
+    async with feeding.running(worker=False):
+        await feeding.live(venue, times=3)
+    heard = [message for message in feeding.topic.heard if message["account"] == "main"]
+    said = [message for message in heard if message["type"] == "feed_status"]
+    gaps = [second in message["orders"] for message in said if message["status"] in {"gap", "down"}]
+    assert gaps == [False, True, True, True, True]
+    assert all(first not in message["orders"] for message in said)
+    assert all(message["orders"] == [] for message in said if message["status"] == "live")
+
+
 STRANGE = {"gmo_coin": "ETH_JPY", "coinbase": "BIP-20DEC30-CDE", "btcturk": "XTZBTC", "nami": "ETHUSDT"}
 
 
