@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -24,11 +25,12 @@ from router.plan import Planner
 from router.ports import Clock
 from router.refusals import Refusals
 from router.resolver import Resolver
+from router.slots import Slots
 from router.supervision import Supervision
 from router.suspects import Suspects
 from router.telemetry import Metrics
 from router.transport import HttpTransport
-from router.venue import Account, Venue
+from router.venue import SHARED_SLOT, Account, Venue
 from router.venue_protocol import Limit, Options
 from router.venues import adapter_type
 from router.websocket import WebSockets
@@ -44,17 +46,20 @@ DRAIN_ANSWERS_S = 3.0
 _log = structlog.get_logger(__name__)
 
 
-def build_venues(config: Config, clock: Clock) -> dict[str, Venue]:
-    """Return every venue that has an account, ready to sign."""
+def build_venues(config: Config, clock: Clock, slots: Slots | None = None) -> dict[str, Venue]:
+    """Return every venue that has an account, ready to sign. `slots`: other processes sign for these accounts too."""
     venues = {}
     for name, accounts in config.accounts.items():
         options = config.venues[name]
         exchange = adapter_type(name)(options)
+        slot = partial(getattr, slots, "number", SHARED_SLOT) if exchange.unique_stamps else None
         venues[name] = Venue(
             name=name,
             exchange=exchange,
             options=options,
-            accounts={account: Account(account, exchange.signer(secrets)) for account, secrets in accounts.items()},
+            accounts={
+                account: Account(account, exchange.signer(secrets), slot) for account, secrets in accounts.items()
+            },
             limiter=Limiter(effective_limits(exchange.limits, options), clock),
         )
     return venues
@@ -103,7 +108,8 @@ async def run_worker(
         publisher = Publisher(config.broker)
         stack.push_async_callback(publisher.close)
         publisher.open()
-        venues = build_venues(config, clock)
+        slots = await _slots(journal, clock, stack)
+        venues = build_venues(config, clock, slots)
         outbox = Outbox(journal, publisher, clock, metrics)
         overdue = Overdue(journal, outbox, clock)
         witness = Witness(config.broker)
@@ -138,6 +144,7 @@ async def run_worker(
             "outbox": outbox.run(),
             "overdue": overdue.run(),
             "marks": marks.run(),
+            "slots": slots.run(),
             "retention": _retire(journal, config.journal.retention_days),
             "loop lag": _watch_lag(metrics),
             "doubts": _watch_doubts(journal, venues, metrics),
@@ -159,6 +166,13 @@ async def run_worker(
             await outbox.drain(DRAIN_ANSWERS_S)
             if left:
                 _log.warning("left to other pods", commands=left)
+
+
+async def _slots(journal: Store, clock: Clock, stack: AsyncExitStack) -> Slots:
+    slots = Slots(journal, clock)
+    await slots.take()
+    stack.push_async_callback(slots.release)
+    return slots
 
 
 async def _open_journal(config: Config, metrics: Metrics, stop: asyncio.Event, *, witnessed: bool) -> Store | None:
@@ -223,12 +237,14 @@ async def run_feed(config: Config, *, stop: asyncio.Event, on_ready: Callable[[]
         sockets = await stack.enter_async_context(WebSockets())
         publisher = Publisher(config.broker)
         stack.push_async_callback(publisher.close)
-        venues = build_venues(config, clock)
+        slots = await _slots(journal, clock, stack)
+        venues = build_venues(config, clock, slots)
         outbox = Outbox(journal, publisher, clock, metrics)
         dispatcher = Dispatcher(venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s)
         feeds = build_feeds(config, journal, publisher, transport, sockets, dispatcher, outbox, clock, metrics)
         parts = {
             "topology": _find_topology(config, declared),
+            "slots": slots.run(),
             "feeds": _once(declared.is_set, feeds.run),
             "outbox": outbox.run(),
             "retention": _retire(journal, config.journal.retention_days),

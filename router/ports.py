@@ -314,6 +314,21 @@ class MarkJournal(Protocol):
         ...
 
 
+class SlotJournal(Protocol):
+    """The part of the journal that tells its processes apart. Methods raise `JournalUnavailable`."""
+
+    async def take_slot(self, process: str, count: int, hold_us: int) -> int | None:
+        """Hold one of the numbers 0 to `count` - 1 for so long, the same as before if it is still ours.
+
+        `None`: others hold all of them.
+        """
+        ...
+
+    async def release_slot(self, process: str) -> None:
+        """Let go of the number."""
+        ...
+
+
 class Mark(Struct, frozen=True):
     """What the witness keeps. `adopts`: an operator said that this journal takes the place of every earlier one."""
 

@@ -1,7 +1,8 @@
 """One venue as configured: its pure exchange code, its accounts' signers, its limits."""
 
 import random
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -16,6 +17,11 @@ from router.venue_protocol import Options, Request, Response, SignedRequest, Sig
 
 QUARANTINE_MARGIN_S: Final = 5.0
 MAX_AHEAD_MS: Final = 2_000
+REMEMBERED: Final = 4_096
+"""So many of the latest stamps are not made again when the clock goes back."""
+SLOTS: Final = 16
+SHARED_SLOT: Final = SLOTS - 1
+"""The number of every process that was given none."""
 MIN_SKEW_US: Final = 1_500_000
 """A smaller skew is not corrected: every venue allows for it, and a `Date` is no more exact."""
 MAX_SKEW_US: Final = 86_400_000_000
@@ -25,12 +31,20 @@ MAX_DRIFT_PPM: Final = 500
 
 
 class Account:
-    """One credential set. Its stamps strictly increase: some venues refuse a stamp they have seen."""
+    """One credential set. Its stamps strictly increase: some venues refuse a stamp they have seen.
 
-    def __init__(self, name: str, signer: Signer) -> None:
+    With `slot` no other process makes the same: it is the process's own number (`router.slots`), and a stamp is then
+    a multiple of `SLOTS` milliseconds and that number.
+    """
+
+    def __init__(self, name: str, signer: Signer, slot: Callable[[], int] | None = None) -> None:
         self.name = name
         self._signer = signer
-        self._last_ms = 0
+        self._slot = slot
+        self._step_ms = 1 if slot is None else SLOTS
+        self._clock_ms = self._last_ms = 0
+        self._taken: frozenset[int] = frozenset()
+        self._used: deque[int] = deque(maxlen=REMEMBERED)
         self._random = random.Random()
 
     def stamp(self, now_us: int) -> Stamp:
@@ -38,11 +52,21 @@ class Account:
 
         A clock that was set back by more than that starts anew: a stamp from the future would be refused for as long.
         """
+        step_ms = self._step_ms
         now_ms = now_us // 1000
-        ahead = self._last_ms - now_ms
-        self._last_ms = now_ms if ahead > MAX_AHEAD_MS else max(now_ms, self._last_ms + 1)
+        if self._slot is not None:
+            now_ms = now_ms - now_ms % step_ms + self._slot()
+        if now_ms < self._clock_ms - MAX_AHEAD_MS:
+            self._clock_ms, self._last_ms, self._taken = now_ms, now_ms - step_ms, frozenset(self._used)
+        self._clock_ms = max(self._clock_ms, now_ms)
+        if now_ms <= self._last_ms:
+            now_ms += ((self._last_ms - now_ms) // step_ms + 1) * step_ms
+        while now_ms in self._taken:
+            now_ms += step_ms
+        self._last_ms = now_ms
+        self._used.append(now_ms)
         # 128 bits that need not be secret, from a generator that the system seeded: 30 times cheaper than its own.
-        return Stamp(self._last_ms, f"{self._random.getrandbits(128):032x}")
+        return Stamp(now_ms, f"{self._random.getrandbits(128):032x}")
 
     def sign(self, request: Request, stamp: Stamp) -> SignedRequest:
         """Sign one attempt."""

@@ -13,7 +13,7 @@ import structlog
 from router.errors import JournalUnavailable
 from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.job import Admission, Admitted, AttemptEnd, Job, Kind, Moment, Outgoing, Reply, Saved, State
-from router.journal import admission, commands, feeds, marks, outbox, retention, story
+from router.journal import admission, commands, feeds, marks, outbox, retention, slots, story
 from router.journal import places as claims
 from router.journal.later import FLUSH_S, Later
 from router.journal.machine import Machine
@@ -219,6 +219,14 @@ class Store(ABC):
     async def cleared(self, message: str) -> None:
         """Note that a suspect message was handled."""
         await self._change(partial(marks.cleared, message))
+
+    async def take_slot(self, process: str, count: int, hold_us: int) -> int | None:
+        """Hold a number that no other process of this journal has. See `router.ports.SlotJournal`."""
+        return await self._write(partial(slots.take, process, count, hold_us))
+
+    async def release_slot(self, process: str) -> None:
+        """Let go of the number."""
+        await self._write(partial(slots.release, process))
 
     async def mark(self, *, always: bool = False) -> str | None:
         """Store a new mark if anything was changed since the last one, or `always`; return it."""

@@ -77,6 +77,8 @@ class VenueAdapter(Protocol):
     params_types: ClassVar[Mapping[str, type[Struct]]]
     """Action → the strict struct of its `params`."""
     limits: ClassVar[tuple[Limit, ...]]
+    unique_stamps: ClassVar[bool]
+    """Whether the venue refuses a stamp of the account that it has seen, whichever process sent it."""
 
     def __init__(self, options: Any) -> None: ...
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.venue import MAX_SKEW_US, Account, VenueClock
+from router.venue import MAX_AHEAD_MS, MAX_SKEW_US, SLOTS, Account, VenueClock
 from router.venue_protocol import Request, Response, SignedRequest, Stamp
 
 S = 1_000_000
@@ -175,3 +175,16 @@ def test_the_lower_bound_is_one_and_narrow(
     bound_us = clock.earliest_ms(wall_us, boot_us, NOON + boot_us) * 1000
     assert bound_us <= truth_us
     assert bound_us >= min(truth_us - 7 * S, NOON + boot_us + min(wall_off_us, 0) - S)
+
+
+@given(st.lists(st.integers(-10_000_000, 10_000_000), min_size=1, max_size=200), st.booleans())
+def test_no_stamp_is_made_twice(steps_us: list[int], shared: bool) -> None:
+    """However the clock is set; and none is far from what it shows."""
+    account, now_us = Account("main", signer, (lambda: 3) if shared else None), NOON
+    made = []
+    for step_us in steps_us:
+        now_us += step_us
+        made.append(account.stamp(now_us).now_ms)
+        assert -SLOTS <= made[-1] - now_us // 1000 <= MAX_AHEAD_MS + len(steps_us) * SLOTS
+    assert len(set(made)) == len(made)
+    assert not shared or {ms % SLOTS for ms in made} == {3}

@@ -84,6 +84,7 @@ class BtcTurk:
     options_type: ClassVar[type[Options]] = BtcTurkOptions
     secrets_type: ClassVar[type[Secrets]] = BtcTurkSecrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"cancel": NoParams}
+    unique_stamps: ClassVar[bool] = True
     limits: ClassVar[tuple[Limit, ...]] = (
         Limit("delete", 10, 1.0),
         Limit("delete", 300, 60.0),

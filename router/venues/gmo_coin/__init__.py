@@ -84,6 +84,7 @@ class GmoCoin:
     options_type: ClassVar[type[Options]] = GmoCoinOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": CloseParams, "cancel": NoParams}
+    unique_stamps: ClassVar[bool] = False
     limits: ClassVar[tuple[Limit, ...]] = (
         Limit("get", 20, 1.0),
         Limit("post", 20, 1.0, cancels_only=4),
