@@ -17,7 +17,7 @@ from schemas.codec import Echo
 from schemas.ids import refusal_id, result_id
 from schemas.results import Evidence, OrderState, Outcome, Reason, ReasonCode, Result
 
-Seen = TypeVar("Seen", VenueOutcome, Sight)
+Seen = TypeVar("Seen", VenueOutcome, Sight, Refused)
 
 _OPAQUE = re.compile(r"[A-Za-z0-9+/_=.-]{32,}")
 """Long enough for a signature, a token or a key."""

@@ -23,6 +23,7 @@ from router.outbox import Outbox
 from router.overdue import Overdue
 from router.plan import Planner
 from router.ports import Clock
+from router.probes import Probes
 from router.refusals import Refusals
 from router.resolver import Resolver
 from router.slots import Slots
@@ -145,6 +146,7 @@ async def run_worker(
             "overdue": overdue.run(),
             "marks": marks.run(),
             "slots": slots.run(),
+            "probes": Probes(venues, dispatcher.sweep, clock).run(),
             "retention": _retire(journal, config.journal.retention_days),
             "loop lag": _watch_lag(metrics),
             "doubts": _watch_doubts(journal, venues, metrics),
@@ -245,6 +247,7 @@ async def run_feed(config: Config, *, stop: asyncio.Event, on_ready: Callable[[]
         parts = {
             "topology": _find_topology(config, declared),
             "slots": slots.run(),
+            "probes": Probes(venues, dispatcher.sweep, clock).run(),
             "feeds": _once(declared.is_set, feeds.run),
             "outbox": outbox.run(),
             "retention": _retire(journal, config.journal.retention_days),

@@ -110,9 +110,9 @@ class Sweep:
     async def _read(self, venue: Venue, account: Account, request: Request, wait_s: float) -> Response:
         key = (venue.name, account.name, request)
         if key not in self._reads:
-            self._reads[key] = asyncio.create_task(
-                self._send(venue, account, request, wait_s), name=f"read {request.endpoint}"
-            )
+            read = asyncio.create_task(self._send(venue, account, request, wait_s), name=f"read {request.endpoint}")
+            read.add_done_callback(_taken_note_of)
+            self._reads[key] = read
         return await asyncio.shield(self._reads[key])
 
     async def _send(self, venue: Venue, account: Account, request: Request, wait_s: float) -> Response:
@@ -130,3 +130,9 @@ class Sweep:
             seen.status = answer.status
         venue.heard(answer, boot_us, self._clock, self._metrics)
         return answer
+
+
+def _taken_note_of(read: "asyncio.Task[Response]") -> None:
+    """Say nothing of a read that fails when nobody waits for it any more."""
+    if not read.cancelled():
+        read.exception()

@@ -136,7 +136,7 @@ async def _skew(venue: "Venue", transport: "HttpTransport") -> Finding:
 
 
 async def _probe(venue: "Venue", account: "Account", transport: "HttpTransport") -> Finding:
-
+    from router.answers import clean
     from router.errors import SendError
 
     check = f"signed read {venue.name}/{account.name}"
@@ -154,5 +154,6 @@ async def _probe(venue: "Venue", account: "Account", transport: "HttpTransport")
         return Finding(check=check, ok=False, detail=str(error))
     if refused is None:
         return Finding(check=check, ok=True, detail="the venue takes the key")
+    refused = clean(refused)
     words = (refused.code, refused.venue_code, refused.message)
     return Finding(check=check, ok=False, detail=" ".join(word for word in words if word))

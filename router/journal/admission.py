@@ -91,8 +91,8 @@ class Admit(Struct, frozen=True):
                 continue  # whatever was in the way is gone
             state, stored_digest, first, received_us = found[0]
             if state == "given_up":
-                # What was tried before it was admitted is looked up, whoever gave it up meanwhile.
-                tried = job.tries and job.began_us is None
+                # What may have been sent before it was admitted is looked up, whoever gave it up meanwhile.
+                tried = job.unanswered and job.began_us is None
                 if isinstance(job.command, Close) and self.result is None and not tried:
                     return TooLate()
                 yield _FORGET, self.key

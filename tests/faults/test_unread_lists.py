@@ -51,3 +51,14 @@ async def test_a_key_that_is_not_taken_costs_three_calls_at_most(trials: Any) ->
         calls = [entry.endpoint for entry in made.ledger("request", "btcturk")]
         assert len(calls) <= 3
         assert set(calls) == {"delete_order"}, "no look goes on asking"
+
+
+async def test_a_key_that_lacks_something_is_named_at_the_start(trials: Any) -> None:
+    """Without any command: the worker tries what its lookups and feeds will need, and says what is refused."""
+    async with trials(venues=["btcturk"]) as made:
+        made.inject("btcturk", on="all_orders", when="before", what="status", status=403, times=None)
+        worker = await made.worker()
+        await until(lambda: "a key cannot do what is needed" in worker.said())
+        (line,) = [line for line in worker.said().splitlines() if "a key cannot do" in line]
+        assert "account_restricted 403 all_orders" in line
+        assert (await made.ask(made.cancel("btcturk")))["outcome"] == "accepted"
