@@ -29,10 +29,11 @@ _SAVE: Final = Many(
         order_id = given.order_id, kind = given.kind, own_us = given.own_us, job = given.job, updated_us = now_us(),
         position = case when given.state = 'final' then null else commands.position end
     from given where commands.command_id = given.command_id and commands.sender = given.sender
-        and commands.version = given.version and commands.state <> 'given_up'
+        and commands.version = given.version and commands.received_us = given.received_us
+        and commands.state <> 'given_up'
     returning commands.command_id, commands.sender, reply, asked, joined, now_us()""",
-    "command_id text, sender text, version bigint, state text, next_us bigint, order_id text, kind text, "
-    "own_us bigint, job text",
+    "command_id text, sender text, version bigint, received_us bigint, state text, next_us bigint, order_id text, "
+    "kind text, own_us bigint, job text",
 )
 _END: Final = Many(
     """insert into attempts (received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code,
@@ -139,7 +140,8 @@ def update(rows: Sequence[Params]) -> Statement:
 
 def changes(stored: Job) -> Params:
     """Return a row of `update`."""
-    key = stored.command_id, stored.sender, stored.version - 1
+    # By its time it is told from a row of that id which took its place since, in a journal that was put back.
+    key = stored.command_id, stored.sender, stored.version - 1, stored.received_us
     return *key, stored.state, stored.next_us, optional(stored.order_id), *place(stored), encode_job(stored)
 
 

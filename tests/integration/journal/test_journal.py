@@ -236,6 +236,15 @@ class TestSave:
         (seen,) = [entry.detail for entry in told.entries if entry.event == "evidence"]
         assert "Refused ERR-201" in seen
 
+    async def test_a_row_that_took_its_place_is_another(self, journal: Store, place: Place) -> None:
+        """The journal was put back under a living process, and the command was admitted again, by its repeat."""
+        old = await admitted(journal, close("a1"))
+        await place.sql("delete from commands")
+        new = await admitted(journal, close("a1", received_us=T0_US + 5_000_000))
+        assert (new.version, new.received_us) != (old.version, old.received_us)
+        assert await journal.save(final(old), result=result(old)) is None
+        assert await journal.load("alpha", "a1") == new
+
     async def test_a_command_that_is_not_there_is_not_saved(self, journal: Store) -> None:
         """Saving creates no command, not even out of a tombstone."""
         assert await journal.save(close("a1")) is None
