@@ -49,15 +49,15 @@ class Probes:
         told = ""
         while True:
             try:
-                refused = await self._sweep().run(venue, account, venue.exchange.probe(), wait_s=PLACE_S)
+                found = await self._sweep().run(venue, account, venue.exchange.probe(), wait_s=PLACE_S)
             except RouterError as error:
                 _log.info("a key is not tried yet", venue=venue.name, account=account.name, error=str(error))
                 await self._clock.sleep(AGAIN_S)
                 continue
-            if refused is None:
-                _log.info("the venue takes the key", venue=venue.name, account=account.name)
+            if isinstance(found, str):
+                _log.info("the venue takes the key", venue=venue.name, account=account.name, tells=found)
                 return
-            refused = clean(refused)
+            refused = clean(found)
             words = " ".join(filter(None, (refused.code, refused.venue_code, refused.message)))
             if words != told:
                 _log.error("a key cannot do what is needed", venue=venue.name, account=account.name, why=words)

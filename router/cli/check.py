@@ -149,11 +149,11 @@ async def _probe(venue: "Venue", account: "Account", transport: "HttpTransport")
             answer = await transport.send(signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None)
             request = flow.send(answer)
     except StopIteration as end:
-        refused = end.value
+        found = end.value
     except SendError as error:
         return Finding(check=check, ok=False, detail=str(error))
-    if refused is None:
-        return Finding(check=check, ok=True, detail="the venue takes the key")
-    refused = clean(refused)
+    if isinstance(found, str):
+        return Finding(check=check, ok=True, detail=f"the venue takes the key{f': {found}' if found else ''}")
+    refused = clean(found)
     words = (refused.code, refused.venue_code, refused.message)
     return Finding(check=check, ok=False, detail=" ".join(word for word in words if word))

@@ -106,6 +106,9 @@ class VenueAdapter(Protocol):
         """Say whether sending it twice is harmless."""
         ...
 
-    def probe(self) -> Generator[Request, Response, Refused | None]:
-        """Read something small that needs this account's key; `None` when the venue took it."""
+    def probe(self) -> Generator[Request, Response, Refused | str]:
+        """Read what lookups and the feed will need, with this account's key.
+
+        Returns what was refused first, else what the venue tells of the key, which may be nothing.
+        """
         ...

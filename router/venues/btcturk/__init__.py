@@ -129,7 +129,7 @@ class BtcTurk:
         """A cancel may be repeated; nothing else is ever sent."""
         return isinstance(command, Cancel)
 
-    def probe(self) -> Generator[Request, Response, Refused | None]:
+    def probe(self) -> Generator[Request, Response, Refused | str]:
         """Read what lookups and the feed need: the permissions "Trade", which cancels need as well, and "Account"."""
         return reads.probe()
 

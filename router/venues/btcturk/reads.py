@@ -180,7 +180,7 @@ def _letters(pair: str) -> str:
     return pair.replace("_", "").upper()
 
 
-def probe() -> Generator[Request, Response, Refused | None]:
+def probe() -> Generator[Request, Response, Refused | str]:
     """Read what lookups and the feed need; the first read that is refused ends it. No order is called 1."""
     lists = (requests.open_orders(_PROBE_PAIR), requests.all_orders(_PROBE_PAIR, 0), requests.order(1))
     for request in (*lists, requests.trades(1), requests.exchange_info()):
@@ -193,4 +193,4 @@ def probe() -> Generator[Request, Response, Refused | None]:
         text = answer.message or "" if answer is not None else ""
         outcome = outcome or by_status(response, readable=answer is not None, text=text, lines=LINES)
         return probed(response, request.endpoint, outcome, text)
-    return None
+    return ""

@@ -117,7 +117,7 @@ class Coinbase:
         """Say whether sending it twice is harmless: a cancel, and a close only by `resend_close`."""
         return isinstance(command, Cancel) or (isinstance(command, Close) and self._resend_close)
 
-    def probe(self) -> Generator[Request, Response, Refused | None]:
+    def probe(self) -> Generator[Request, Response, Refused | str]:
         """Read the key's own permissions, and each list that lookups and the feed need."""
         return reads.probe()
 

@@ -177,10 +177,11 @@ def read_list(first: Request, *, product: str | None = None, most_pages: int = _
     return read_all(first, page_of, most_pages=most_pages)
 
 
-def probe() -> Generator[Request, Response, Refused | None]:
+def probe() -> Generator[Request, Response, Refused | str]:
     """Read the key's permissions, then each list once; the first read that is refused ends it."""
     limit = (("limit", "1"),)
     lists = (requests.orders(limit), requests.fills(limit), requests.positions(), requests.order(_NOBODYS))
+    portfolio = "portfolio not named"
     for request in (requests.key_permissions(), *lists):
         response = yield request
         if request.endpoint == "get_order" and _is_no_order(response):
@@ -192,9 +193,11 @@ def probe() -> Generator[Request, Response, Refused | None]:
             text = known.text() if known else ""
             outcome = by_status(response, readable=known is not None, text=text, lines=LINES)
             return probed(response, request.endpoint, outcome)
+        if permissions and reply.portfolio_uuid:
+            portfolio = f"portfolio {reply.portfolio_uuid}"
         lacks = [f"{name} is false" for name in ("can_view", "can_trade") if getattr(reply, name) is False]
         lacks += ["the venue hides rows (proof_token_required)"] if reply.hides_rows() else []
         if lacks:
-            message = f"{request.endpoint}: {', '.join(lacks)}; portfolio {reply.portfolio_uuid or 'not named'}"
+            message = f"{request.endpoint}: {', '.join(lacks)}; {portfolio}"
             return Refused(code="account_restricted", message=message[:200], alert=True)
-    return None
+    return portfolio

@@ -121,7 +121,7 @@ class GmoCoin:
         """Only a cancel: an order is cancelled once, however often it is asked for."""
         return isinstance(command, Cancel)
 
-    def probe(self) -> Generator[Request, Response, Refused | None]:
+    def probe(self) -> Generator[Request, Response, Refused | str]:
         """Read each list that lookups and the feed need: permission is per function."""
         return reads.probe()
 

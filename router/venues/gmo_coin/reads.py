@@ -140,7 +140,7 @@ def symbols_of(response: Response) -> tuple[str, ...] | Unknown:
     return tuple(row.symbol for row in data) or unread(response, "symbols: none is listed")
 
 
-def probe() -> Generator[Request, Response, Refused | None]:
+def probe() -> Generator[Request, Response, Refused | str]:
     """Read each list once; the first that is refused ends it. No order is called 1: a business error is an answer."""
     names = ("activeOrders", "latestExecutions", "openPositions")
     by_id = (requests.orders([1]), requests.executions(1))
@@ -156,4 +156,4 @@ def probe() -> Generator[Request, Response, Refused | None]:
             continue
         if outcome is None:
             return probed(response, request.endpoint, by_status(response, readable=False, lines=LINES), read.message)
-    return None
+    return ""

@@ -100,7 +100,7 @@ class Nami:
         """Say whether sending it twice is harmless: one cancel takes effect at most."""
         return isinstance(command, Cancel)
 
-    def probe(self) -> Generator[Request, Response, Refused | None]:
+    def probe(self) -> Generator[Request, Response, Refused | str]:
         """Read what a lookup and a poll need: open orders, history and trades."""
         return reads.probe()
 

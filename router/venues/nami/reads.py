@@ -145,7 +145,7 @@ def state_of(row: dict[str, Any]) -> OrderState:
     )
 
 
-def probe() -> Generator[Request, Response, Refused | None]:
+def probe() -> Generator[Request, Response, Refused | str]:
     """Read what lookups and polls need; the first read that is refused ends it."""
     for request in (open_orders(), history(None, None, 1), trades(None)):
         response = yield request
@@ -159,4 +159,4 @@ def probe() -> Generator[Request, Response, Refused | None]:
         if word is not None and word in CANCEL:
             outcome = with_venue_words(CANCEL[word], word, "")
         return probed(response, request.endpoint, outcome)
-    return None
+    return ""

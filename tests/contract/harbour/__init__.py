@@ -75,7 +75,7 @@ class Harbour:
         """Say whether sending it twice is harmless."""
         return isinstance(command, Cancel)
 
-    def probe(self) -> Generator[Request, Response, Refused | None]:
+    def probe(self) -> Generator[Request, Response, Refused | str]:
         """Read the list that a lookup needs."""
         return reads.probe()
 

@@ -57,10 +57,10 @@ def _page_of(request: Request, response: Response) -> Page[Order] | Unknown:
     return Page(rows=answer.book, more=requests.orders(page + 1) if len(answer.book) >= ROWS else None)
 
 
-def probe() -> Generator[Request, Response, Refused | None]:
+def probe() -> Generator[Request, Response, Refused | str]:
     """Read one page."""
     response = yield requests.orders(1)
     found: Any = _page_of(requests.orders(1), response)
     if isinstance(found, Page):
-        return None
+        return ""
     return probed(response, "orders", by_status(response, readable=decoded(response) is not None, lines=LINES))

@@ -359,7 +359,7 @@ class FakeExchange:
         """A cancel; a close only where the venue knows it again."""
         return isinstance(command, Cancel) or self._recognises_repeats
 
-    def probe(self) -> Generator[Request, Response, Refused | None]:
+    def probe(self) -> Generator[Request, Response, Refused | str]:
         """Read anything."""
         yield Request(method="GET", path="/order/none", endpoint="order")
-        return None
+        return ""

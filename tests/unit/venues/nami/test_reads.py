@@ -3,6 +3,7 @@
 import pytest
 
 from router.venue_protocol import (
+    Refused,
     Response,
 )
 from tests.unit.venues.nami.canned import NAMI, failure, open_rows, reply, rows, run
@@ -25,5 +26,5 @@ def test_the_probe_reads_whatever_will_be_needed(answer: Response, code: str | N
     for refused_at in range(3) if code else [3]:
         found, asked = run(NAMI.probe(), *[rows()] * refused_at, *[answer][: 3 - refused_at])
         assert [(request.method, request.path) for request in asked] == [("GET", path) for path in paths[: len(asked)]]
-        assert (found.code if found else None) == code
-        assert found is None or asked[-1].endpoint in found.message
+        assert (found.code if isinstance(found, Refused) else None) == code
+        assert isinstance(found, str) or asked[-1].endpoint in found.message
