@@ -44,6 +44,8 @@ WINDOW_S = 2.0
 QUARANTINE_S = TIMEOUT_S + WINDOW_S + 5.0
 RESOLVE_FOR_S = 60.0
 MAX_HORIZON_S = 300.0
+FED_S = 5.0
+"""How long `feed` waits for a worker that may have died."""
 STEP_S = 0.25
 """How often `until` looks."""
 SENDER = "alpha"
@@ -431,8 +433,11 @@ class World:
             if concluded is not None:
                 core.outbox.put(concluded.outgoing)
 
-        with suppress(JournalUnavailable, asyncio.CancelledError):  # it may have died meanwhile
-            await tell()
+        telling = asyncio.create_task(tell())
+        if not (await asyncio.wait({telling}, timeout=FED_S))[0]:
+            telling.cancel()  # it died of this, or sleeps
+        with suppress(JournalUnavailable, asyncio.CancelledError):
+            await telling
 
     @property
     def _note(self) -> Path:
