@@ -78,8 +78,7 @@ def decode_command(body: bytes, content_type: str | None, content_encoding: str 
             return _plain(command)
         if kind == MSGPACK:
             command = _msgpack_command.decode(body)
-            if len(msgspec.msgpack.decode(body, type=dict[str, msgspec.Raw])) != _map_length(body):
-                raise ValueError("a field is given twice")
+            _refuse_repeated_pairs(body)
             return _plain(command)
     except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Undecodable(str(error) or type(error).__name__, _echo(body, kind)) from error
@@ -150,11 +149,25 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _map_length(body: bytes) -> int:
-    """Return how many pairs the MessagePack map announces (fixmap, map 16, map 32)."""
-    if body[0] == 0xDE:
-        return int.from_bytes(body[1:3], "big")
-    return int.from_bytes(body[1:5], "big") if body[0] == 0xDF else body[0] & 0x0F
+def _refuse_repeated_pairs(value: bytes | memoryview) -> None:
+    """Refuse a MessagePack map with a key given twice, at any depth."""
+    first = value[0]
+    if 0x80 <= first <= 0x8F or first in {0xDE, 0xDF}:
+        found = msgspec.msgpack.decode(value, type=dict[str, msgspec.Raw])
+        if len(found) != _map_length(bytes(value[:5])):
+            raise ValueError("a field is given twice")
+        for inner in found.values():
+            _refuse_repeated_pairs(memoryview(inner))
+    elif 0x90 <= first <= 0x9F or first in {0xDC, 0xDD}:
+        for inner in msgspec.msgpack.decode(value, type=list[msgspec.Raw]):
+            _refuse_repeated_pairs(memoryview(inner))
+
+
+def _map_length(head: bytes) -> int:
+    """Return how many pairs a MessagePack map announces (fixmap, map 16, map 32)."""
+    if head[0] == 0xDE:
+        return int.from_bytes(head[1:3], "big")
+    return int.from_bytes(head[1:5], "big") if head[0] == 0xDF else head[0] & 0x0F
 
 
 def _plain(command: Command) -> Command:

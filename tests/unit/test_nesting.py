@@ -103,3 +103,21 @@ def test_every_command_that_is_taken_comes_back(params: dict[str, Any], codec: s
         return
     job = Job(sender="a", command_id="x1", command=command, client_order_id="c", received_us=1)
     assert decode_job(encode_job(job), "x1") == job
+
+
+@pytest.mark.parametrize(
+    "params", [b"\x82\xa1a\x01\xa1a\x02", b"\x81\xa1x\x91\x82\xa1a\x01\xa1a\x02", b"\xde\x00\x02\xa1a\x01\xa1a\x02"]
+)
+def test_a_key_given_twice_is_refused_at_any_depth(params: bytes) -> None:
+    """Of two values another reader may believe the other one; in MessagePack as in JSON."""
+    command = {
+        "type": "close",
+        "command_id": "c-1",
+        "venue": "gmo_coin",
+        "account": "main",
+        "symbol": "BTC_JPY",
+        "not_after": "2026-11-21T12:00:30Z",
+        "params": msgspec.Raw(params),
+    }
+    with pytest.raises(Undecodable, match="given twice"):
+        decode_command(msgspec.msgpack.encode(command), MSGPACK)
