@@ -1,4 +1,4 @@
-"""How deep a body may be nested: no more than can be stored and read again, in either codec."""
+"""How deep a body may be nested (row 32): no more than can be stored and read again, in either codec."""
 
 import json
 import time

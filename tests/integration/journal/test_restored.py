@@ -1,4 +1,4 @@
-"""A SQLite journal that knows less than it once did says so: a new epoch begins."""
+"""A SQLite journal that knows less than it once did says so (row 37): a new epoch begins."""
 
 import shutil
 from pathlib import Path
