@@ -12,6 +12,7 @@ the child we start becomes the Erlang machine itself.
 
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -51,6 +52,7 @@ class RabbitMQNode:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._given = directory
+        self._temporary = Path(tempfile.gettempdir(), f"order-router-rabbitmq-{secrets.token_hex(8)}")
         self._directory = directory
         self._port, self._distribution_port, self._epmd_port = free_ports(3)
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -80,8 +82,13 @@ class RabbitMQNode:
             raise UserError("the RabbitMQ node is not running")
         return self._node.pid
 
-    def start(self, progress: Callable[[str], None] | None = None) -> None:
-        """Start the node, on the data it had if it ran before, and return when it takes connections: 3 to 10 s."""
+    def start(
+        self, progress: Callable[[str], None] | None = None, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        """Start the node, on the data it had if it ran before, and return when it takes connections: 3 to 10 s.
+
+        `sleep` is called between looks; what it raises ends the start, and nothing is left behind.
+        """
         if self._node is not None and self._node.poll() is None:
             return
         began = time.monotonic()
@@ -90,14 +97,15 @@ class RabbitMQNode:
             raise UserError(f"port {self._port}, meant for a private RabbitMQ node, is in use")
         if progress:
             progress("starting a private RabbitMQ node …")
-        directory = self._prepare()
+        self._directory = self._given or self._temporary
         try:
+            directory = self._prepare(self._directory)
             if self._epmd is None:
                 command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
                 self._epmd = _spawn(command, self._environment(server), directory)
-                self._wait_for(self._epmd, lambda: _listens(self._epmd_port))
+                self._wait_for(self._epmd, lambda: _listens(self._epmd_port), sleep)
             self._node = _spawn([str(server)], self._environment(server), directory)
-            self._wait_for(self._node, lambda: speaks_amqp(self._port))
+            self._wait_for(self._node, lambda: speaks_amqp(self._port), sleep)
         except BaseException:
             self.stop()
             raise
@@ -150,19 +158,17 @@ class RabbitMQNode:
     ) -> None:
         self.stop()
 
-    def _prepare(self) -> Path:
+    def _prepare(self, directory: Path) -> Path:
         """Lay out the folder: a cookie that only we can read, the configuration, no plugins."""
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="order-router-rabbitmq-"))
-        self._directory.mkdir(parents=True, exist_ok=True)
-        cookie = self._directory / ".erlang.cookie"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cookie = directory / ".erlang.cookie"
         if not cookie.exists():
             cookie.touch(mode=0o600)
             cookie.write_text(os.urandom(20).hex())
             cookie.chmod(0o400)  # Erlang refuses one that others could read
-        (self._directory / "rabbitmq.conf").write_text(CONFIGURATION)
-        (self._directory / "enabled_plugins").write_text("[].")
-        return self._directory
+        (directory / "rabbitmq.conf").write_text(CONFIGURATION)
+        (directory / "enabled_plugins").write_text("[].")
+        return directory
 
     def _environment(self, server: Path) -> dict[str, str]:
         """Return all that the scripts read. Nothing is inherited: a stray RABBITMQ_* would lead to another node."""
@@ -195,14 +201,16 @@ class RabbitMQNode:
             environment["RABBITMQ_PLUGINS_DIR"] = str(plugins)
         return environment
 
-    def _wait_for(self, process: subprocess.Popen[bytes], is_ready: Callable[[], bool]) -> None:
+    def _wait_for(
+        self, process: subprocess.Popen[bytes], is_ready: Callable[[], bool], sleep: Callable[[float], object]
+    ) -> None:
         limit = time.monotonic() + START_LIMIT_S
         while not is_ready():
             if process.poll() is not None:
                 raise UserError(f"the RabbitMQ node ended while starting:\n{self._log_tail()}")
             if time.monotonic() > limit:
                 raise UserError(f"the RabbitMQ node is not ready after {START_LIMIT_S} s:\n{self._log_tail()}")
-            time.sleep(0.05)
+            sleep(0.05)
 
     def _log_tail(self) -> str:
         return "\n".join(_log(self.directory).read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])

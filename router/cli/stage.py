@@ -64,17 +64,28 @@ class Stage(Struct, frozen=True, kw_only=True):
 def broker_for(file: Path | None, tell: Tell) -> Iterator[Broker]:
     """Give the broker that is configured, or a node of our own. Enter it outside of any event loop.
 
-    Starting and stopping a node blocks, and must not be cut in the middle: while it starts, SIGTERM cleans up as
-    Ctrl-C does; while it stops, neither is heard.
+    Starting and stopping a node blocks, and must not be cut in the middle: while it starts, SIGINT and SIGTERM are
+    noted and raise `KeyboardInterrupt` where nothing is half done; while it stops, neither is heard.
     """
     shared = _shared_broker(file)
     if shared is not None:
         yield shared
         return
+    noted: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: noted.append(number))
+
+    def sleep(seconds: float) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        time.sleep(seconds)
+
     node = RabbitMQNode()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        node.start(tell)
+        node.start(tell, sleep)
+        for number in SIGNALS:
+            signal.signal(number, signal.default_int_handler)
+        sleep(0)
         yield Broker(url=node.url)
     finally:
         for number in SIGNALS:

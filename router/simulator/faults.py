@@ -13,6 +13,7 @@
     …        truncate             Content-Length beyond the body, then close
     …        reset_after_headers  the head of an answer, then reset
     any      answer               the genuine answer, `delay_s` late         yes
+    any      hold                 the genuine answer, once the faults are released or cleared    yes
     any      stale                the genuine answer of a read, from a snapshot taken when the fault was added
 
 `delay_s` goes with every fault; it passes before the venue acts when `when` is `before`, else after it. `hide_s` and
@@ -20,6 +21,7 @@
 while; only a part of it is filled.
 """
 
+import asyncio
 from decimal import Decimal
 from typing import Literal
 
@@ -30,7 +32,7 @@ from router.simulator.book import Book
 When = Literal["before", "after"]
 What = Literal[
     "answer", "drop", "close", "hang", "status", "throttle", "maintenance", "error", "malformed", "truncate",
-    "reset_after_headers", "stale",
+    "reset_after_headers", "stale", "hold",
 ]  # fmt: skip
 Malformed = Literal["html", "truncated", "content_type", "empty", "gzip_bomb", "not_utf8", "deep"]
 
@@ -60,7 +62,7 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def answers(self) -> bool:
         """Whether the venue's genuine answer is what the client gets."""
-        return self.what in {"answer", "stale"}
+        return self.what in {"answer", "stale", "hold"}
 
 
 class Armed:
@@ -96,6 +98,7 @@ class FaultQueue:
 
     def __init__(self) -> None:
         self.armed: list[Armed] = []
+        self._released = asyncio.Event()
 
     def add(self, fault: Fault, snapshots: dict[str, Book]) -> Armed:
         """Arm a fault."""
@@ -111,6 +114,16 @@ class FaultQueue:
                 return armed
         return None
 
+    async def held(self) -> None:
+        """Wait until what is held now is released."""
+        await self._released.wait()
+
+    def release(self) -> None:
+        """Let every answer go that is held; what is armed stays armed and holds again."""
+        self._released.set()
+        self._released = asyncio.Event()
+
     def clear(self) -> None:
-        """Disarm all of them."""
+        """Disarm all of them, and let go what is held."""
         self.armed.clear()
+        self.release()

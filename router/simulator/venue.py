@@ -227,8 +227,9 @@ class VenueSimulator(ABC):
         self.market.move(move)
 
     def stop(self) -> None:
-        """Let go of every request that hangs and of every feed socket."""
+        """Let go of every request that hangs or is held and of every feed socket."""
         self._closing.set()
+        self.faults.release()
         if self.feed is not None:
             self.feed.hang_up()
 
@@ -333,6 +334,8 @@ class VenueSimulator(ABC):
         answer = self._scripted(call, fault, genuine)
         if fault.what == "hang":
             await self._closing.wait()
+        if fault.what == "hold" and not self._closing.is_set():
+            await self.faults.held()
         await wire.damage(http, fault.what, answer)
         return self._response(answer)
 
@@ -347,7 +350,7 @@ class VenueSimulator(ABC):
                 return self.under_maintenance()
             case "malformed":
                 return wire.malformed(genuine or self.error(call, fault.code), fault.body)
-            case "answer" | "stale" | "truncate" | "reset_after_headers" if genuine:
+            case "answer" | "stale" | "hold" | "truncate" | "reset_after_headers" if genuine:
                 return genuine
             case _:
                 return self.error(call, fault.code)

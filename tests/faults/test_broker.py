@@ -24,6 +24,8 @@ ALARMS = {
     "memory": (("set_vm_memory_high_watermark", "0.00001"), ("set_vm_memory_high_watermark", "absolute", "1GB")),
     "disk": (("set_disk_free_limit", "100000GB"), ("set_disk_free_limit", "50MB")),
 }
+PATIENT_S = 60.0
+"""A venue's time limit that no slow machine reaches while a test holds its answer."""
 _node_thread = ThreadPoolExecutor(1, "node")
 """Lives as long as the process: the kernel ends a node together with the thread that started it."""
 
@@ -44,12 +46,13 @@ async def behind_a_proxy(made: Trial, node: RabbitMQNode, **venue: Any) -> Async
 
 async def test_a_lost_broker_connection_does_not_cut_a_request(one: Trial, node: RabbitMQNode) -> None:
     """Row 6: the connection dies while the venue works; the call goes on, the redelivery joins it, one execution."""
-    async with behind_a_proxy(one, node, timeout_s=5.0) as (proxy, worker):
-        one.inject(on="close", when="after", what="answer", delay_s=1.5)
+    async with behind_a_proxy(one, node, timeout_s=PATIENT_S) as (proxy, worker):
+        one.inject(on="close", what="hold")
         command_id = await one.publish(one.close())
         await until(lambda: one.ledger("execution"))
         proxy.cut()
         await until(lambda: worker.metric("order_router_redeliveries_total"))
+        one.release()
         result = await one.sender.final(command_id)
         assert (result["outcome"], result["evidence"]) == ("accepted", "response")
         await one.judge()
@@ -57,11 +60,12 @@ async def test_a_lost_broker_connection_does_not_cut_a_request(one: Trial, node:
 
 async def test_an_acknowledgement_on_a_stale_channel_is_dropped(one: Trial, node: RabbitMQNode) -> None:
     """Row 6: the answer comes while there is no broker; its ack is dropped, and the redelivery is answered again."""
-    async with behind_a_proxy(one, node, timeout_s=5.0) as (proxy, worker):
-        one.inject(on="close", when="after", what="answer", delay_s=0.5)
+    async with behind_a_proxy(one, node, timeout_s=PATIENT_S) as (proxy, worker):
+        one.inject(on="close", what="hold")
         command_id = await one.publish(one.close())
         await until(lambda: one.ledger("execution"))
         proxy.refuse()
+        one.release()
         await until(lambda: states(one).get(command_id) == "final")
         proxy.accept()
         assert (await one.sender.final(command_id))["outcome"] == "accepted"
@@ -72,13 +76,14 @@ async def test_an_acknowledgement_on_a_stale_channel_is_dropped(one: Trial, node
 
 async def test_a_worker_cut_off_and_its_successor_send_once(one: Trial, node: RabbitMQNode) -> None:
     """Row 7: a black-holed worker keeps its request, the second one gets the command too and does not send it."""
-    async with behind_a_proxy(one, node, timeout_s=5.0) as (proxy, first):
-        one.inject(on="close", when="after", what="answer", delay_s=1.0)
+    async with behind_a_proxy(one, node, timeout_s=PATIENT_S) as (proxy, first):
+        one.inject(on="close", what="hold")
         command_id = await one.publish(one.close())
         await until(lambda: one.ledger("execution"))
         proxy.black_hole()
         second = await one.worker()
         await until(lambda: second.metric("order_router_redeliveries_total"))
+        one.release()
         result = await one.sender.final(command_id)
         assert result["outcome"] == "accepted"
         assert proxy.held, "nothing was swallowed"
@@ -90,14 +95,15 @@ async def test_a_worker_cut_off_and_its_successor_send_once(one: Trial, node: Ra
 @pytest.mark.slow
 async def test_what_a_cut_off_worker_concluded_is_published_by_another(one: Trial, node: RabbitMQNode) -> None:
     """Row 7: the second worker joins, the first concludes and cannot publish: the second finds the result and does."""
-    async with behind_a_proxy(one, node, timeout_s=12.0) as (proxy, _):
-        one.inject(on="close", when="after", what="answer", delay_s=9.0)
+    async with behind_a_proxy(one, node, timeout_s=PATIENT_S) as (proxy, _):
+        one.inject(on="close", what="hold")
         command_id = await one.publish(one.close())
         await until(lambda: one.ledger("execution"))
         proxy.black_hole()
         second = await one.worker()
         await until(lambda: second.metric("order_router_redeliveries_total"))
         assert states(one)[command_id] == "open"
+        one.release()
         assert (await one.sender.final(command_id, 45))["outcome"] == "accepted"
         assert proxy.held, "nothing was swallowed"
         await one.judge()
@@ -160,9 +166,9 @@ async def test_under_an_alarm_results_wait_and_no_new_closes_pile_up(
     raised, lifted = ALARMS[alarm]
     async with trials() as made:
         made.change("broker", prefetch=prefetch)
-        made.change("venues.gmo_coin", timeout_s=20.0)
+        made.change("venues.gmo_coin", timeout_s=PATIENT_S)
         await made.worker()
-        made.inject(on="close", when="after", what="answer", delay_s=5.0, times=prefetch)
+        made.inject(on="close", what="hold", times=prefetch)
         for _ in range(commands):
             await made.publish(made.fresh_close())
         try:
@@ -171,6 +177,7 @@ async def test_under_an_alarm_results_wait_and_no_new_closes_pile_up(
             assert f"{{resource_limit,{alarm}," in await off_loop(
                 lambda: node.ctl("eval", "rabbit_alarm:get_alarms().")
             )
+            made.release()
             await until(lambda: list(states(made).values()).count("final") == prefetch)
             assert not made.sender.heard
             assert len(made.sends()) == prefetch
@@ -202,12 +209,13 @@ async def test_under_an_alarm_a_result_waits_and_is_written_once(node: RabbitMQN
 
 async def test_a_lost_confirm_repeats_the_result_under_its_id(one: Trial, node: RabbitMQNode) -> None:
     """Row 10: the broker took the result but its confirm never came: it is published again, with the same id."""
-    async with behind_a_proxy(one, node, timeout_s=5.0) as (proxy, _):
+    async with behind_a_proxy(one, node, timeout_s=PATIENT_S) as (proxy, _):
         await one.ask(one.fresh_close())  # the connection that publishes is opened by the first result
-        one.inject(on="close", when="after", what="answer", delay_s=0.5)
+        one.inject(on="close", what="hold")
         command_id = await one.publish(one.close())
         await until(lambda: one.ledger("execution", position_id="1000342"))
         proxy.black_hole(forth=False)
+        one.release()
         await one.sender.final(command_id)
         proxy.heal(drop=True)
         proxy.cut()

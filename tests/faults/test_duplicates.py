@@ -10,10 +10,14 @@ from tests.stack import until
 
 async def test_parallel_duplicates_at_two_workers_are_one_execution(one: Trial) -> None:
     """Row 14: ten deliveries of one close, taken by two workers at once: one execution, ten equal answers."""
+    one.change("venues.gmo_coin", timeout_s=60.0)
     workers = [await one.worker(), await one.worker()]
-    one.inject(on="close", when="after", what="answer", delay_s=0.3)
+    one.inject(on="close", what="hold")
     command = one.close()
     await asyncio.gather(*[one.publish(command) for _ in range(10)])
+    for worker in workers:
+        await until(lambda worker=worker: worker.metric("order_router_commands_received_total"))
+    one.release()
     answers = await one.sender.results(command["command_id"], 10)
     assert len({answer["result_id"] for answer in answers}) == 1
     assert [answer["duplicate"] for answer in answers].count(False) == 1
@@ -56,12 +60,15 @@ async def test_a_duplicate_of_a_close_in_doubt_is_not_sent_and_hears_the_end(tri
 
 async def test_the_same_id_with_another_body_is_refused(one: Trial) -> None:
     """Row 15: another body under a known id is refused, open or answered, and the first one goes its way."""
+    one.change("venues.gmo_coin", timeout_s=60.0)
     await one.worker()
-    one.inject(on="close", when="after", what="answer", delay_s=0.4)
+    one.inject(on="close", what="hold")
     command = one.close()
     await one.publish(command)
     await until(one.sends)
     await one.sender.publish({**command, "size": "1"}, correlation_id="while open")
+    await one.sender.final("while open")
+    one.release()
     first = await one.sender.final(command["command_id"])
     await one.sender.publish({**command, "side": "sell"}, correlation_id="after")
     for correlation_id in ("while open", "after"):

@@ -169,6 +169,10 @@ class Trial(Stack):
         """Script a fault for this trial's account."""
         self.simulators.venues[venue].inject(Fault(account=self.account, **fault))
 
+    def release(self, venue: str = "gmo_coin") -> None:
+        """Let the answers go that a fault holds."""
+        self.simulators.venues[venue].faults.release()
+
     def ledger(self, kind: EntryKind | None = None, venue: str = "gmo_coin", **match: str) -> list[Entry]:
         """Return what the venue recorded of this trial's account."""
         entries = self.simulators.venues[venue].ledger.select(kind, account=self.account, **match)

@@ -95,6 +95,7 @@ async def test_without_a_terminal_it_prints_lines_for_each_command(tmp_path: Pat
     ("said", "number", "status"),
     [
         (b"starting a private", signal.SIGINT, 1),
+        (b"starting a private", signal.SIGTERM, 1),
         (b"starting the worker", signal.SIGTERM, 1),
         (b"staying up", signal.SIGINT, 0),
     ],

@@ -99,6 +99,21 @@ def test_another_server_is_not_taken_for_the_node(tmp_path: Path) -> None:
         node.start()
 
 
+async def test_a_start_that_is_interrupted_leaves_nothing() -> None:
+    """What `sleep` raises ends the start: neither a process nor a folder stays."""
+    directories: list[Path] = []
+
+    def interrupt(_: float) -> None:
+        directories.append(node.directory)
+        raise KeyboardInterrupt
+
+    node = RabbitMQNode()
+    with pytest.raises(KeyboardInterrupt):
+        node.start(sleep=interrupt)
+    assert not directories[0].exists()
+    await until(lambda: not processes_of(directories[0]))
+
+
 async def test_a_node_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that fails, here for want of epmd, ends with the last words of the log and leaves no process."""
     monkeypatch.setenv("PATH", str(tmp_path))
