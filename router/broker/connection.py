@@ -13,7 +13,6 @@ from typing import Final
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import AMQPError
 from yarl import URL
 
 from router.broker.screen import Screen, Socket
@@ -24,8 +23,9 @@ CALL_S: Final = 10.0
 """How long any call to the broker may take."""
 CLOSE_S: Final = 3.0
 
-BROKEN: Final = (AMQPError, RuntimeError, OSError, TimeoutError, ValueError, AttributeError)
-"""What aio-pika and aiormq raise on a connection or a channel that is gone, or about to be."""
+BROKEN: Final = Exception
+"""What aio-pika and aiormq raise on a connection or a channel that is gone, or about to be: errors of theirs,
+`RuntimeError`, `ValueError`, `AttributeError`, and `Exception` itself to whoever waits while it is closed."""
 
 
 @contextmanager

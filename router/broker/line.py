@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import structlog
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+from aio_pika.exceptions import DeliveryError, PublishError
 from aiormq import Channel
 from aiormq.exceptions import ChannelAccessRefused
 from pamqp.commands import Basic
@@ -168,7 +168,7 @@ class Line:
             what = f"exchange {exchange}" if exchange else f"queue {key}"
             self._on_refused(what, text(error))
             raise Unroutable(f"writing to {what} is not allowed") from None
-        except (AMQPError, *BROKEN) as error:
+        except BROKEN as error:
             raise PublishFailed(f"not confirmed: {text(error)}") from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -181,7 +181,7 @@ class Line:
         try:
             async with asyncio.timeout(LATE_S):
                 await channel.close()
-        except (AMQPError, *BROKEN) as error:
+        except BROKEN as error:
             _log.info("a channel did not close", error=text(error))
         except asyncio.CancelledError:
             task = asyncio.current_task()
