@@ -1,13 +1,13 @@
-"""What the core needs of the outside, as Protocols. `router/app.py` names the classes that fulfil them."""
+"""What the core needs of the outside, as Protocols. `router/app/wiring.py` names the classes that fulfil them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from router.delivery import Delivery
-from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
-from router.job import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved
+from router.records.command import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved
+from router.records.delivery import Delivery
+from router.records.event import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.venue_protocol import Response, SignedRequest
 from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from router.rabbitmq_node import RabbitMQNode
+from router.demo.rabbitmq_node import RabbitMQNode
 from tests.postgresql import PostgreSQL
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from router.job import AttemptEnd, Job, Reply
+from router.records.command import AttemptEnd, Job, Reply
 from schemas import ids
 from schemas.commands import Cancel, Close, Command
 from schemas.results import Outcome, Reason, Result

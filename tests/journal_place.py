@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 
 from router.journal import Store
-from router.journal.statements import Steps
+from router.journal.operations.statements import Steps
 
 # In the columns that have indexes the rows are like those of real commands; the bodies have a real one's size. The ids
 # lie everywhere in the index, as senders' random ids do.

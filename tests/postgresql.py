@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from deploy.ensure import postgresql as find_programs
-from router.rabbitmq_node import free_ports
+from router.demo.rabbitmq_node import free_ports
 
 START_LIMIT_S = 60
 STOP_LIMIT_S = 30

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from router.rabbitmq_node import free_ports
+from router.demo.rabbitmq_node import free_ports
 from router.simulator import Simulators
 
 READY_S = 60.0

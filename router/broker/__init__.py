@@ -1,6 +1,6 @@
 """RabbitMQ through aio-pika: the only importer of it."""
 
-from router.broker.caller import Caller
+from router.broker.client import Caller
 from router.broker.connection import close, connect, open_channel
 from router.broker.consumer import Consumer
 from router.broker.publisher import Publisher

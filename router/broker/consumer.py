@@ -21,8 +21,8 @@ from router.broker.connection import CALL_S, close, connect, named, open_channel
 from router.broker.screen import DAMAGED
 from router.broker.topology import Names, consumed, declare
 from router.config import Broker
-from router.delivery import Delivery
 from router.errors import BrokerUnavailable, JournalUnavailable
+from router.records.delivery import Delivery
 
 RECONNECT_S: Final = (0.1, 0.5, 1.0, 2.0, 3.0)
 WATCHDOG_S: Final = 5.0

@@ -25,10 +25,10 @@ from router.broker.line import Content, Line
 from router.broker.screen import MAX_TABLE
 from router.broker.topology import DIRECT, Names
 from router.config import Broker
-from router.delivery import Delivery
 from router.errors import BrokerUnavailable, PublishFailed, Unroutable
-from router.events import Copy, StoredEvent
-from router.job import Reply
+from router.records.command import Reply
+from router.records.delivery import Delivery
+from router.records.event import Copy, StoredEvent
 from schemas.codec import JSON, encode_event, encode_result
 from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result

@@ -10,9 +10,9 @@ import typer
 from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, configured, run
 
 if TYPE_CHECKING:
+    from router.access.configured import Account, Venue
     from router.config import Config
-    from router.transport import HttpTransport
-    from router.venue import Account, Venue
+    from router.transport.http import HttpTransport
 
 MAX_SKEW_S: Final = 3.0
 """A `Date` header has whole seconds, and the tightest venue takes stamps within five."""
@@ -57,9 +57,9 @@ async def _report(settings: "Config", *, online: bool, json: bool) -> bool:
 
 
 async def _findings(settings: "Config", *, online: bool) -> AsyncIterator[Finding]:
-    from router.app import build_venues
+    from router.app.wiring import build_venues
     from router.clock import SystemClock
-    from router.transport import HttpTransport
+    from router.transport.http import HttpTransport
 
     yield Finding(check="configuration", ok=True, detail=settings.file or "no file: defaults and environment")
     # Loading it has prepared every account's keys already.
@@ -136,7 +136,7 @@ async def _skew(venue: "Venue", transport: "HttpTransport") -> Finding:
 
 
 async def _probe(venue: "Venue", account: "Account", transport: "HttpTransport") -> Finding:
-    from router.answers import clean
+    from router.commands.answers import clean
     from router.errors import SendError
 
     check = f"signed read {venue.name}/{account.name}"

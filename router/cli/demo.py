@@ -11,9 +11,9 @@ import typer
 from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, on_signal, run
 
 if TYPE_CHECKING:
-    from router.cli.stage import Stage
-    from router.cli.witness import Exchanged
     from router.config import Broker
+    from router.demo.observer import Exchanged
+    from router.demo.stage import Stage
     from schemas.events import OrderEvent
     from schemas.results import Result
 
@@ -63,7 +63,7 @@ class Heard(NamedTuple):
     after_ms: float
 
     def __str__(self) -> str:
-        from router.cli.lines import event_line
+        from router.cli.formatting import event_line
 
         return f"{event_line(self.event)}  {self.after_ms:+.0f} ms after the result"
 
@@ -90,7 +90,7 @@ class Row(NamedTuple):
 
     def cells(self) -> tuple[str, ...]:
         """Say it for people, under `HEADINGS`."""
-        from router.cli.lines import result_line
+        from router.cli.formatting import result_line
 
         return (
             str(self.step),
@@ -126,7 +126,7 @@ def demo(
     with _progress() as tell:
         try:
             tell("loading")
-            from router.cli.stage import broker_for
+            from router.demo.stage import broker_for
 
             with broker_for(config, tell) as broker:
                 right = run(_demo(broker, tell, stay=stay, json=json))
@@ -138,7 +138,7 @@ def demo(
 
 
 async def _demo(broker: "Broker", tell: Callable[[str], None], *, stay: bool, json: bool) -> bool:
-    from router.cli.stage import staged
+    from router.demo.stage import staged
 
     async with staged(broker, tell) as stage:
         try:
@@ -219,7 +219,7 @@ def _show(rows: list[Row], *, json: bool) -> None:
 async def _stay(stage: "Stage", tell: Callable[[str], None]) -> None:
     import asyncio
 
-    from router.cli.stage import visible
+    from router.demo.stage import visible
 
     stop = asyncio.Event()
     on_signal(stop.set)

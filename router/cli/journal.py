@@ -9,8 +9,8 @@ from router.cli.process import AsJson, ConfigFile, configured, run
 
 if TYPE_CHECKING:
     from router.config import Config
-    from router.job import Job
     from router.journal import Story, Unreadable
+    from router.records.command import Job
 
 app = typer.Typer(
     help="What the journal knows: the story of one command, what is open, an operator's verdict.", no_args_is_help=True
@@ -43,7 +43,7 @@ def list_(
     json: AsJson = False,
 ) -> None:
     """List commands, those without a settled result first."""
-    from router.job import Job
+    from router.records.command import Job
 
     jobs = run(_listing(configured(config), state, limit))
     if json:
@@ -130,7 +130,7 @@ async def _listing(config: "Config", state: StateName | None, limit: int) -> "Se
 async def _resolve(
     config: "Config", sender: str | None, command_id: str, outcome: str, message: str, order_id: str | None
 ) -> "Job":
-    from router.answers import settled
+    from router.commands.answers import settled
     from router.errors import UserError
     from router.journal import open_journal
     from router.venue_protocol import Accepted, Done, Refused
@@ -175,7 +175,7 @@ def _unreadable(row: "Unreadable") -> str:
 
 def _summary(job: "Job") -> str:
     from router.clock import to_time
-    from router.job import action
+    from router.records.command import action
 
     command = job.command
     parts = [f"{job.state:10}", job.command_id, f"{action(command)} {command.venue}/{command.account}"]

@@ -167,7 +167,7 @@ async def _deliver(
     command: "Command", settings: "Config", *, ttl_s: float, msgpack: bool, user_id: str | None, json: bool
 ) -> bool:
     from router.broker import Caller
-    from router.cli.lines import event_line, result_line
+    from router.cli.formatting import event_line, result_line
     from schemas.codec import JSON, MSGPACK, encode_event, encode_result
     from schemas.events import OrderEvent
 

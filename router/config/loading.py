@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from router import venues
+from router.config.proxy import Proxies
 from router.config.settings import LANES, Broker, Config, Http, Journal, Sender, Worker, parse_rate
 from router.config.source import Given, Names, Source, nearest, read_text
 from router.errors import ConfigError
-from router.proxy import Proxies
 from router.venue_protocol import Options, Secrets, VenueAdapter
 
 DEFAULT_FILE: Final = "order-router.toml"

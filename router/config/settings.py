@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from router.proxy import Proxies
+from router.config.proxy import Proxies
 from router.venue_protocol import Options, Secrets
 from schemas.fields import Action
 

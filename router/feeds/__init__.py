@@ -11,9 +11,9 @@ evidence    what an event proves about a command in doubt or a cancel that waits
 pacer       how often frames may leave for a venue from this address
 """
 
+from router.commands.evidence import Settler
 from router.feeds.account import Parts
 from router.feeds.copies import Copies
-from router.feeds.evidence import Settler
-from router.feeds.owner import Fed, Feeds
+from router.feeds.leases import Fed, Feeds
 
 __all__ = ["Copies", "Fed", "Feeds", "Parts", "Settler"]

@@ -20,19 +20,19 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from router.access.configured import Account, Venue
 from router.clock import to_time
+from router.commands.evidence import Settler
+from router.commands.lookup import Sweep
 from router.errors import JournalUnavailable, LeaseLost, SendError
-from router.events import Lease, Recorded
-from router.feeds.claims import LateClaims
 from router.feeds.connection import Connection, Outside
 from router.feeds.copies import Copies
-from router.feeds.evidence import Settler
-from router.feeds.outflow import Outflow
+from router.feeds.late_copies import LateClaims
 from router.feeds.recorder import Recorder
-from router.history import FINAL
-from router.lookup import Sweep
+from router.feeds.relay import Outflow
 from router.ports import EventJournal, EventPublisher
-from router.venue import Account, Venue
+from router.records.event import Lease, Recorded
+from router.records.order import FINAL
 from router.venue_protocol.stream import Change, Feed, Missed
 from schemas.events import FeedState, FeedStatus, Source
 

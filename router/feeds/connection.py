@@ -13,12 +13,12 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct
 
+from router.access.configured import Account, Venue
+from router.access.limiter import Priority
 from router.errors import NotSent, SendError, SocketClosed
 from router.feeds.pacer import Pacer
-from router.limiter import Priority
 from router.ports import Clock, Socket, Sockets, Transport
 from router.telemetry import Metrics, redact
-from router.venue import Account, Venue
 from router.venue_protocol import Request, Response, Stamp
 from router.venue_protocol.stream import Ask, Broken, Change, Changes, Connect, Ready, Say, Stream, Want
 

@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 
 from router.errors import PublishFailed, Unroutable
-from router.events import Copy, StoredEvent
 from router.ports import Clock, EventPublisher
+from router.records.event import Copy, StoredEvent
 from schemas.events import OrderEvent
 
 UNCONFIRMED: Final = 16

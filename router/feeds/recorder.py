@@ -13,9 +13,9 @@ import structlog
 from msgspec.structs import replace
 
 from router.errors import JournalUnavailable, LeaseLost
-from router.events import Lease, Recorded, Sighting
-from router.feeds.outflow import Outflow
+from router.feeds.relay import Outflow
 from router.ports import Clock, EventJournal
+from router.records.event import Lease, Recorded, Sighting
 from router.telemetry import Metrics
 from router.venue_protocol.stream import Change
 from schemas.events import Source

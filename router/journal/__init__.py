@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from router.errors import ConfigError
-from router.journal.commands import Unreadable
+from router.journal.operations.commands import Unreadable
+from router.journal.operations.timeline import Entry, Story
 from router.journal.store import Store
-from router.journal.story import Entry, Story
 
 __all__ = ["Entry", "Store", "Story", "Unreadable", "open_journal"]
 
@@ -27,14 +27,14 @@ async def open_journal(url: str, *, on_commit: Callable[[float], None] | None = 
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
-        from router.journal.sqlite import SqliteJournal
+        from router.journal.sqlite.database import SqliteJournal
 
         path = unquote(rest.removeprefix("/"))
         if not rest.startswith("/") or not path or path.startswith(":") or "?" in rest:
             raise ConfigError(["journal.url: a file is named sqlite:///relative.db or sqlite:////full/path.db"])
         return await SqliteJournal.open(Path(path), on_commit=on_commit, witnessed=witnessed)
     if scheme in {"postgresql", "postgres"}:
-        from router.journal.postgres import PostgresJournal
+        from router.journal.postgres.database import PostgresJournal
 
         return await PostgresJournal.open(url, on_commit=on_commit, witnessed=witnessed)
     raise ConfigError(["journal.url: it begins with sqlite:/// or postgresql://"])

@@ -11,15 +11,15 @@ from typing import Final, Self
 import structlog
 
 from router.errors import JournalUnavailable
-from router.events import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
-from router.job import Admission, Admitted, AttemptEnd, Job, Kind, Moment, Outgoing, Reply, Saved, State
-from router.journal import admission, commands, feeds, marks, outbox, retention, slots, story
-from router.journal import places as claims
-from router.journal.later import FLUSH_S, Later
 from router.journal.machine import Machine
-from router.journal.migrations import Epoch
-from router.journal.statements import Operation, T
+from router.journal.operations import admission, commands, feeds, marks, results, retention, slots, timeline
+from router.journal.operations import places as claims
+from router.journal.operations.deferred import FLUSH_S, Later
+from router.journal.operations.statements import Operation, T
+from router.journal.schema.migrations import Epoch
 from router.ports import Comparison
+from router.records.command import Admission, Admitted, AttemptEnd, Job, Kind, Moment, Outgoing, Reply, Saved, State
+from router.records.event import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.results import Result
@@ -194,23 +194,23 @@ class Store(ABC):
 
     async def unpublished(self, *, room: Mapping[str, int], per_queue: int, limit: int) -> Sequence[Outgoing]:
         """Claim results that nobody publishes now. See `router.ports.ResultJournal`."""
-        return await self._change(partial(outbox.claim, dict(room), per_queue, limit))
+        return await self._change(partial(results.claim, dict(room), per_queue, limit))
 
     async def renew(self, outbox_ids: Collection[str]) -> None:
         """Keep claims for some seconds more."""
-        await self._change(partial(outbox.renew, tuple(outbox_ids), outbox.HOLD_US))
+        await self._change(partial(results.renew, tuple(outbox_ids), results.HOLD_US))
 
     async def release(self, outbox_ids: Collection[str]) -> None:
         """Let others have these results at once."""
-        await self._change(partial(outbox.renew, tuple(outbox_ids), 0))
+        await self._change(partial(results.renew, tuple(outbox_ids), 0))
 
     async def pause(self, reply_to: str, for_us: int) -> int:
         """Keep a queue's results back, and return for how many microseconds it has taken none."""
-        return await self._change(partial(outbox.pause, reply_to, for_us))
+        return await self._change(partial(results.pause, reply_to, for_us))
 
     async def resume(self, reply_to: str) -> None:
         """End a queue's pause: it takes results."""
-        await self._change(partial(outbox.resume, reply_to))
+        await self._change(partial(results.resume, reply_to))
 
     async def suspect(self, message: str) -> tuple[int, int]:
         """Note that this process handles a message alone. See `router.ports.Journal`."""
@@ -268,9 +268,9 @@ class Store(ABC):
         """Whether the journal has had no other epoch."""
         return self._epoch.first
 
-    async def story(self, sender: str | None, command_id: str) -> Sequence[story.Story]:
+    async def story(self, sender: str | None, command_id: str) -> Sequence[timeline.Story]:
         """Tell everything on record about a command, or about every sender's command of that id."""
-        return await self._read(partial(story.story, sender, command_id))
+        return await self._read(partial(timeline.story, sender, command_id))
 
     async def listing(self, state: State | None = None, limit: int = 50) -> Sequence[Job | commands.Unreadable]:
         """Return commands for a person: what has no settled result first, oldest first, then the latest others."""

@@ -12,7 +12,7 @@ import aiohttp
 from msgspec import Struct
 from msgspec.json import decode
 
-from router.rabbitmq_node import RabbitMQNode
+from router.demo.rabbitmq_node import RabbitMQNode
 from tests.bench.contestants import Course
 from tests.bench.medians import quantile
 from tests.bench.process import running

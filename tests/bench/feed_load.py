@@ -29,7 +29,7 @@ import msgspec
 from aio_pika.abc import AbstractIncomingMessage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from router.rabbitmq_node import RabbitMQNode
+from router.demo.rabbitmq_node import RabbitMQNode
 
 VENUE, ACCOUNT = "coinbase", "main"
 SYMBOL = "BIT-28JUL23-CDE"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from router import venues
-from router.app import build_venues
+from router.app.wiring import build_venues
 from router.cli.schema import generate
 from router.clock import SystemClock
 from router.config import load

@@ -10,7 +10,7 @@ import aio_pika
 import pytest
 from aio_pika.exceptions import AMQPError
 
-from router.rabbitmq_node import RabbitMQNode
+from router.demo.rabbitmq_node import RabbitMQNode
 from tests.faults.conftest import Trials
 from tests.faults.journals import states
 from tests.faults.proxy import Proxy

@@ -6,7 +6,7 @@ import uuid
 import aio_pika
 
 from router.config import Broker
-from router.rabbitmq_node import RabbitMQNode
+from router.demo.rabbitmq_node import RabbitMQNode
 from tests.faults.proxy import Proxy
 from tests.integration.broker.case import Case
 from tests.stack import until

@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 from msgspec import Struct
 
-from router.crash import POINTS
-from router.rabbitmq_node import RabbitMQNode
+from router.crash_points import POINTS
+from router.demo.rabbitmq_node import RabbitMQNode
 from router.simulator import Simulators
 from tests.faults.batch import Batch
 from tests.faults.databases import new_database

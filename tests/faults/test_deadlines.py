@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from router.rabbitmq_node import RabbitMQNode
+from router.demo.rabbitmq_node import RabbitMQNode
 from router.simulator import Simulators
 from tests.faults.conftest import Trials
 from tests.faults.journals import waiting

@@ -14,7 +14,7 @@ from tests.faults.conftest import Trials
 from tests.faults.databases import new_database
 from tests.faults.journals import path
 from tests.faults.trial import Trial
-from tests.integration.test_cli_journal import journal
+from tests.integration.cli.test_journal import journal
 from tests.postgresql import PostgreSQL
 from tests.sender import in_seconds
 from tests.stack import WorkerProcess, until

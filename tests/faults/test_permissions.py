@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 from yarl import URL
 
-from router.rabbitmq_node import RabbitMQNode
+from router.demo.rabbitmq_node import RabbitMQNode
 from tests.faults.conftest import Trials
 from tests.faults.test_broker import off_loop
 from tests.faults.trial import Trial

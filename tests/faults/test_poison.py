@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from router.rabbitmq_node import RabbitMQNode
+from router.commands.worker import DEFECTS
+from router.demo.rabbitmq_node import RabbitMQNode
 from router.simulator import Simulators
-from router.worker import DEFECTS
 from tests import sender
 from tests.faults.conftest import Trials
 from tests.faults.trial import Trial, trial
@@ -117,17 +117,17 @@ async def _no_leftovers(shared: Trial) -> None:
 
 
 BUGGY = """
-import router.plan
+import router.commands.plan
 from router.cli import main
 
-plan = router.plan.Planner.plan
+plan = router.commands.plan.Planner.plan
 
 def buggy(self, delivery, fresh):
     if fresh.command_id.startswith("unlucky"):
         raise ZeroDivisionError("a bug")
     return plan(self, delivery, fresh)
 
-router.plan.Planner.plan = buggy
+router.commands.plan.Planner.plan = buggy
 main()
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from router.rabbitmq_node import RabbitMQNode, free_ports
+from router.demo.rabbitmq_node import RabbitMQNode, free_ports
 from router.simulator import Simulators
 from tests.faults.proxy import Proxy
 from tests.faults.trial import TIMEOUT_S, TRIES, Trial, trial

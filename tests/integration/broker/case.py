@@ -12,9 +12,9 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from router.broker import Consumer, Names, Publisher
 from router.config import Broker
-from router.delivery import Delivery
-from router.events import Copy, StoredEvent
-from router.job import Reply
+from router.records.command import Reply
+from router.records.delivery import Delivery
+from router.records.event import Copy, StoredEvent
 from schemas.codec import JSON
 from schemas.events import OrderEvent
 from schemas.results import Result

@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from msgspec.structs import replace
 
 from router.errors import PublishFailed, Unroutable
-from router.events import Copy
+from router.records.event import Copy
 from schemas.codec import JSON
 from tests.integration.broker.case import LONG, Case, event, reply, result
 from tests.stack import until

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from router.errors import LeaseLost
-from router.events import Lease, Sighting
 from router.journal import open_journal
+from router.records.event import Lease, Sighting
 from router.simulator.market import Move
 from router.simulator.seeds import OrderSeed
 from router.venue_protocol.stream import Change

@@ -12,10 +12,10 @@ import signal
 import sys
 import threading
 
-from router.job import Admitted
 from router.journal import Store, open_journal
-from router.journal.postgres import PostgresJournal
-from router.journal.writer import Writer
+from router.journal.postgres.database import PostgresJournal
+from router.journal.sqlite.writer import Writer
+from router.records.command import Admitted
 from tests.journal_cases import began, close, reply
 
 

@@ -16,12 +16,12 @@ import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 import pytest
 
 from router.errors import ConfigError, JournalUnavailable
-from router.job import Admitted, Joined
 from router.journal import Store, open_journal
-from router.journal.postgres import PostgresJournal
-from router.journal.sqlite import SqliteJournal
-from router.journal.statements import Steps
-from router.journal.writer import Writer
+from router.journal.operations.statements import Steps
+from router.journal.postgres.database import PostgresJournal
+from router.journal.sqlite.database import SqliteJournal
+from router.journal.sqlite.writer import Writer
+from router.records.command import Admitted, Joined
 from tests.integration.journal.conftest import Open, until
 from tests.integration.journal.test_journal import left
 from tests.journal_cases import began, cancel, close, ended, final, reply, result

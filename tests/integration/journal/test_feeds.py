@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from router.errors import LeaseLost
-from router.events import Lease, Sighting
 from router.journal import Store
+from router.records.event import Lease, Sighting
 from router.venue_protocol.stream import Change, Fill
 from schemas.commands import Close
 from tests import journal_cases as cases

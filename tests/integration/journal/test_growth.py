@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from router.job import Admitted
 from router.journal import Store
+from router.records.command import Admitted
 from tests.integration.journal.conftest import Open
 from tests.integration.journal.test_journal import due
 from tests.journal_cases import T0_US, close, ended, final, reply, result

@@ -8,10 +8,22 @@ import pytest
 
 from router.clock import to_time
 from router.errors import UnreadableRow
-from router.job import ABANDONED, Admitted, AttemptEnd, Busy, Job, Joined, Kind, Outgoing, Repeat, Reused, TooLate
 from router.journal import Store, Unreadable
 from router.journal.machine import ThisMachine
 from router.ports import Journal
+from router.records.command import (
+    ABANDONED,
+    Admitted,
+    AttemptEnd,
+    Busy,
+    Job,
+    Joined,
+    Kind,
+    Outgoing,
+    Repeat,
+    Reused,
+    TooLate,
+)
 from schemas.commands import Close
 from schemas.results import Result
 from tests.integration.journal.conftest import Open, until

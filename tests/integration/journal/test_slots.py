@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from router.access.configured import SHARED_SLOT, SLOTS, Account
+from router.access.slots import Slots
 from router.clock import SystemClock
-from router.slots import Slots
-from router.venue import SHARED_SLOT, SLOTS, Account
 from router.venue_protocol import Request, SignedRequest, Stamp
 from tests.integration.journal.conftest import Open
 

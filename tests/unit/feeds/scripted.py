@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+from router.access.configured import Account, Venue
+from router.access.limiter import Limiter
 from router.clock import SystemClock
+from router.commands.lookup import Sweep
 from router.errors import PublishFailed, SocketClosed
-from router.events import Copy, StoredEvent
 from router.feeds import Copies, Fed, Feeds, Parts, Settler
 from router.journal import open_journal
-from router.limiter import Limiter
-from router.lookup import Sweep
+from router.records.event import Copy, StoredEvent
 from router.telemetry import Metrics
-from router.venue import Account, Venue
 from router.venue_protocol import Options, Request, Response, Stamp
 from router.venue_protocol.stream import Ask, Broken, Change, Changes, Connect, Known, Missed, Ready, Say, Stream, Want
 from schemas.events import FeedStatus, OrderEvent

@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 
 from router.clock import SystemClock
 from router.errors import PublishFailed, Unroutable
-from router.events import Copy, StoredEvent
 from router.feeds import Copies
 from router.feeds.copies import UNCONFIRMED, WAITING
-from router.job import Reply
+from router.records.command import Reply
+from router.records.event import Copy, StoredEvent
 from schemas.events import OrderEvent
 from tests.unit.feeds.scripted import Listener, change, world
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from router.events import Lease, Recorded, Sighting
 from router.feeds.recorder import HOLD_US, Recorder
+from router.records.event import Lease, Recorded, Sighting
 from router.telemetry import Metrics
 from tests.unit.feeds.scripted import change
 

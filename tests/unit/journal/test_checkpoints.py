@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from router.journal import file
-from router.journal.checkpoints import Checkpoints, checkpoint
+from router.journal.sqlite import file
+from router.journal.sqlite.checkpoints import Checkpoints, checkpoint
 
 
 def test_what_was_committed_is_copied_while_somebody_writes(tmp_path: Path) -> None:

@@ -10,24 +10,14 @@ from typing import Any
 import pytest
 
 from router.errors import ConfigError
-from router.job import Admitted, Job, Moment
-from router.journal import (
-    admission,
-    batch,
-    commands,
-    file,
-    filesystem,
-    marks,
-    migrations,
-    open_journal,
-    outbox,
-    places,
-    retention,
-    server,
-    story,
-)
-from router.journal.later import Later
-from router.journal.statements import Operation, Rows, Steps, T, storable
+from router.journal import open_journal
+from router.journal.operations import admission, batch, commands, marks, places, results, retention, timeline
+from router.journal.operations.deferred import Later
+from router.journal.operations.statements import Operation, Rows, Steps, T, storable
+from router.journal.postgres import server
+from router.journal.schema import migrations
+from router.journal.sqlite import file, filesystem
+from router.records.command import Admitted, Job, Moment
 from tests.journal_cases import T0_US, began, cancel, close, doubtful, ended, final, reply, result
 
 NOW_US = 1_790_000_000_000_000
@@ -107,16 +97,16 @@ class TestCost:
     @pytest.mark.parametrize(
         "sql",
         [
-            *(value for module in (admission, commands, outbox, retention, marks) for value in vars(module).values()
+            *(value for module in (admission, commands, results, retention, marks) for value in vars(module).values()
               if isinstance(value, str) and value.lstrip().startswith(("select", "update", "delete", "with"))),
             *retention._CHILDREN,
             *places._CLAIMS.values(),
             places._HOT,
             places._ASIDE,
-            outbox._QUEUES,
+            results._QUEUES,
             *(file.values(many, 64)[0] for many in (
-                admission._INSERT, commands._SAVE, commands._END, outbox._PUT, outbox._MARK, outbox._RENEW,
-                story._NOTE)),
+                admission._INSERT, commands._SAVE, commands._END, results._PUT, results._MARK, results._RENEW,
+                timeline._NOTE)),
         ],
     )  # fmt: skip
     def test_no_statement_scans_a_table(self, connection: sqlite3.Connection, sql: str) -> None:
@@ -257,7 +247,7 @@ class TestLater:
 
     def test_any_sender_can_be_marked(self) -> None:
         """A sender's name may hold the sign that divides an outbox id."""
-        assert outbox.confirmation(f"a/b//c1/{T0_US}/2/0", 7) == (T0_US, "c1", "a/b/", 2, 0, 7)
+        assert results.confirmation(f"a/b//c1/{T0_US}/2/0", 7) == (T0_US, "c1", "a/b/", 2, 0, 7)
 
 
 class TestPlaces:

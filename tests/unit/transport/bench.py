@@ -1,4 +1,4 @@
-"""A raw peer, a transport, and what the tests of `router.transport` do with them."""
+"""A raw peer, a transport, and what the tests of `router.transport.http` do with them."""
 
 import asyncio
 import contextlib
@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from router.config.proxy import Proxies
 from router.errors import SendError
-from router.proxy import Proxies
-from router.transport import HttpTransport
+from router.transport.http import HttpTransport
 from router.venue_protocol import Response, SignedRequest
-from tests.unit.raw_peer import Peer
+from tests.unit.transport.raw_peer import Peer
 
 SECRET = "5up3rs3cr3t51gnatur3"
 METHODS = ("GET", "POST", "PUT", "DELETE")

@@ -6,11 +6,11 @@ import contextlib
 import pytest
 
 from router.errors import MaybeSent
-from router.transport import MAX_ANSWER_BYTES, HttpTransport
+from router.transport.http import MAX_ANSWER_BYTES, HttpTransport
 from router.venue_protocol import SignedRequest
-from tests.unit.raw_peer import OK, Behaviour, Peer, answer, flood, hang, reset
-from tests.unit.test_transport import LOST
 from tests.unit.transport.bench import Bench
+from tests.unit.transport.raw_peer import OK, Behaviour, Peer, answer, flood, hang, reset
+from tests.unit.transport.test_http import LOST
 
 WHOLE = {
     "a length": (200, b"ok", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),

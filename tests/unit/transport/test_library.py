@@ -1,4 +1,4 @@
-"""What `router.transport` uses of aiohttp without its documentation. These fail first when a new version differs."""
+"""What `transport.http` uses of aiohttp without its documentation. These fail first when a new version differs."""
 
 import inspect
 import tomllib

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from router import names
 from router.errors import NotSent
+from router.transport import names
 from tests.unit.transport.bench import Bench
 
 HOSTS = 40

@@ -9,13 +9,13 @@ from pathlib import Path
 import aiohttp.web
 import pytest
 
+from router.config.proxy import Proxies, Proxy
 from router.errors import DeadlinePassed, MaybeSent, NotSent, SocketClosed
-from router.proxy import Proxies, Proxy
-from router.transport import HttpTransport
-from router.websocket import WebSockets
-from tests.unit.raw_peer import Peer, hang
+from router.transport.http import HttpTransport
+from router.transport.websocket import WebSockets
 from tests.unit.transport.bench import METHODS, SECRET, Bench
 from tests.unit.transport.connect_proxy import ConnectProxy, open_proxy
+from tests.unit.transport.raw_peer import Peer, hang
 
 AUTHORIZATION = b"proxy-authorization: basic"
 

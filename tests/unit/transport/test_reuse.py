@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 
 from router.errors import DeadlinePassed, MaybeSent, NotSent
-from router.transport import _Link
-from tests.unit.raw_peer import OK, Behaviour, answer, hang, reset
+from router.transport.http import _Link
 from tests.unit.transport.bench import METHODS, Bench, hang_up
+from tests.unit.transport.raw_peer import OK, Behaviour, answer, hang, reset
 
 OTHERS = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nothers"
 MINE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine"
@@ -189,12 +189,12 @@ async def test_the_connection_used_last_is_used_next(bench: Bench) -> None:
 
 async def test_what_is_idle_for_long_is_closed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if no request comes any more."""
-    monkeypatch.setattr("router.transport.KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr("router.transport.http.KEEP_ALIVE_S", 0.05)
     await bench.send()
     await asyncio.wait_for(bench.peer.closed_by_client.wait(), 2)
-    monkeypatch.setattr("router.transport.KEEP_ALIVE_S", 60)
+    monkeypatch.setattr("router.transport.http.KEEP_ALIVE_S", 60)
     await asyncio.gather(bench.send(), bench.send())
-    monkeypatch.setattr("router.transport.KEEP_ALIVE_S", 0)
+    monkeypatch.setattr("router.transport.http.KEEP_ALIVE_S", 0)
     await bench.send()
     assert bench.peer.connections == 4
 

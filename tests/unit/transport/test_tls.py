@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from router.errors import DeadlinePassed, MaybeSent, NotSent
-from router.transport import _Link
-from tests.unit.raw_peer import OK, answer, hang
+from router.transport.http import _Link
 from tests.unit.transport.bench import METHODS, Bench, open_bench
+from tests.unit.transport.raw_peer import OK, answer, hang
 from tests.unit.transport.test_reuse import MINE, OTHERS
 
 

@@ -1,0 +1,1 @@
+"""What is needed to speak to a venue: its accounts ready to sign, its limits, its reads."""

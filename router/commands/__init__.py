@@ -1,0 +1,1 @@
+"""A command's life: taken, planned, sent, looked up, answered."""

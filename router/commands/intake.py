@@ -1,0 +1,86 @@
+"""What can be said against a command before any venue is asked. Pure."""
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from router.access.configured import Venue
+from router.clock import to_us
+from router.config import Sender
+from router.records.command import action
+from router.records.delivery import Delivery
+from schemas.commands import Cancel, Close, CloseAll, Command
+from schemas.results import ReasonCode
+
+FUTURE_US = 2_000_000
+"""How far ahead of our clock a sender's `issued_at` may be."""
+
+
+class Objection(Struct, frozen=True):
+    """Why a command is refused without asking the venue."""
+
+    code: ReasonCode
+    message: str
+
+
+def unauthorized(delivery: Delivery, command: Command, senders: Mapping[str, Sender]) -> str | None:
+    """Say what the sender may not do. Without any sender configured everyone may do everything."""
+    if not senders:
+        return None
+    sender = senders.get(delivery.sender)
+    if sender is None:
+        return f"sender {delivery.sender!r} is not configured"
+    if f"{command.venue}/{command.account}" not in sender.accounts:
+        return f"sender {delivery.sender!r} may not use account {command.venue}/{command.account}"
+    if action(command) not in sender.commands:
+        return f"sender {delivery.sender!r} may not send {action(command)}"
+    if not may_reply(delivery, senders):
+        return f"sender {delivery.sender!r} may not be answered on {delivery.reply_to!r}"
+    return None
+
+
+def may_reply(delivery: Delivery, senders: Mapping[str, Sender]) -> bool:
+    """Say whether an answer may go to the delivery's reply queue. Where nothing is said of the sender, it may."""
+    sender = senders.get(delivery.sender)
+    return sender is None or not delivery.reply_to or re.search(sender.reply_to, delivery.reply_to) is not None
+
+
+def objection(
+    delivery: Delivery, command: Command, venues: Mapping[str, Venue], max_horizon_us: int, now_us: int
+) -> Objection | None:
+    """Say why a command cannot be tried, or `None`."""
+    key = f"{command.venue}.{command.account}.{action(command)}"
+    if delivery.routing_key != key:
+        return Objection("invalid_command", f"routing key {delivery.routing_key!r} does not say {key!r}")
+    venue = venues.get(command.venue)
+    if venue is None or delivery.venue is None:
+        return Objection("unknown_venue", f"no worker serves venue {command.venue!r}")
+    if command.account not in venue.accounts:
+        return Objection("unknown_account", f"venue {command.venue!r} has no account {command.account!r}")
+    not_after = to_us(command.not_after)
+    if not_after > now_us + max_horizon_us:
+        return Objection("invalid_command", f"not_after is more than {max_horizon_us / 1e6:g} s ahead")
+    if command.issued_at is not None and to_us(command.issued_at) > now_us + FUTURE_US:
+        return Objection("invalid_command", "issued_at is in the future: compare the clocks")
+    against = _against_fields(command)
+    if against is None and not_after <= now_us:
+        return Objection("expired", "not_after had passed before anything was tried")
+    return against
+
+
+def _against_fields(command: Command) -> Objection | None:
+    """Check the contract's rules across fields, the same for every venue."""
+    match command:
+        case Close(order_type="market", price=str()):
+            return Objection("invalid_command", "price: a market order has none")
+        case Close(order_type="limit" | "stop", price=None):
+            return Objection("invalid_command", f"price: a {command.order_type} order needs one")
+        case Cancel(order_id=None, target_command_id=None):
+            return Objection("invalid_command", "order_id or target_command_id: one of them is needed")
+        case Cancel(order_id=str(), target_command_id=str()):
+            return Objection("invalid_command", "order_id and target_command_id: only one of them")
+        case Close() | Cancel():
+            return None
+        case CloseAll() | _:
+            return Objection("unsupported", f"{action(command)} is not offered by this version")

@@ -1,0 +1,81 @@
+"""Answer by the deadline what the journal keeps from being answered.
+
+While the journal cannot be written no result can be stored. Whoever waits for one is told at the deadline that the
+command is in doubt; the recorded answer follows when the journal is back (contract, section 2).
+"""
+
+import asyncio
+import heapq
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from router.clock import to_us
+from router.commands import answers
+from router.commands.relay import Outbox
+from router.ports import Clock, Journal
+from router.records.command import Job, Reply
+from schemas.ids import unrecorded_id
+from schemas.results import Result
+
+GRACE_US: Final = 300_000
+"""How long after its deadline a command is left to the ordinary way: that may be just about to answer."""
+TICK_S: Final = 0.25
+KEPT: Final = 100_000
+
+_log = structlog.get_logger(__name__)
+
+Key = tuple[str, str]
+
+
+def unrecorded(result: Result, sender: str, message_id: str) -> Result:
+    """Return a result as it is told while the journal cannot be written."""
+    result_id = unrecorded_id(sender, result.command_id or "", message_id)
+    return replace(result, result_id=result_id, seq=0, recorded=False)
+
+
+class Overdue:
+    """The open commands of this process, by their deadlines."""
+
+    def __init__(self, journal: Journal, outbox: Outbox, clock: Clock) -> None:
+        self._journal = journal
+        self._outbox = outbox
+        self._clock = clock
+        self._open: dict[Key, tuple[Job, Reply, str]] = {}
+        self._due: list[tuple[int, Key]] = []
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def watch(self, job: Job, reply: Reply, message_id: str) -> None:
+        """Take a command that was admitted, or may have been."""
+        key = (job.sender, job.command_id)
+        if len(self._open) >= KEPT:
+            _log.warning("a command is not watched over: there are too many", command_id=job.command_id)
+            return
+        left_us = to_us(job.command.not_after) - self._journal.latest_us()
+        self._open[key] = (job, reply, message_id)
+        heapq.heappush(self._due, (self._clock.boot_us() + left_us + GRACE_US, key))
+
+    def answered(self, job: Job) -> None:
+        """Forget a command that has an answer on disk."""
+        self._open.pop((job.sender, job.command_id), None)
+
+    async def run(self) -> None:
+        """Answer what is overdue while the journal is away, until cancelled."""
+        while True:
+            await self._clock.sleep(TICK_S)
+            now = self._clock.boot_us()
+            while self._due and self._due[0][0] <= now:
+                _, key = heapq.heappop(self._due)
+                left = self._open.pop(key, None)
+                if left is not None and not self._journal.writable:
+                    self._tell(*left)
+
+    def _tell(self, job: Job, reply: Reply, message_id: str) -> None:
+        message = "the journal is away; the recorded answer follows"
+        _, result = answers.doubted(replace(job, message=message), self._journal.latest_us())
+        result = unrecorded(result, job.sender, message_id)
+        _log.warning("answered without the journal", command_id=job.command_id, venue=job.command.venue)
+        task = asyncio.create_task(self._outbox.answer(reply, result, job.sender), name=f"overdue {job.command_id}")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)

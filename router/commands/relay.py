@@ -1,0 +1,397 @@
+"""The one way out: every answer is stored before it is published, and each reply queue is on its own.
+
+Whoever concluded a command puts its stored answers here and goes on; the delivery is acknowledged meanwhile. What this
+process does not get out, any process finds in the journal (`router.ports.ResultJournal`), in order per command.
+
+A reply queue that does not confirm gets nothing more after a second: what is under way to it stays under way, since its
+confirm may still come, the rest waits in the journal, and pauses that grow keep every process from trying. After ten
+minutes its answers go to the results queue. Nobody else waits for any of this.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final
+
+import structlog
+
+from router import crash_points
+from router.errors import JournalUnavailable, PublishFailed, Unroutable
+from router.ports import Clock, Publisher, ResultJournal
+from router.records.command import Outgoing, Reply
+from router.telemetry import Metrics
+from schemas.results import Result
+
+SWEEP_US: Final = 1_000_000
+TICK_S: Final = 0.25
+RETRY_S: Final = 0.5
+UNCONFIRMED: Final = 16
+"""How many results may be under way to one reply queue."""
+WAITING: Final = 512
+"""How many more wait in memory for a queue that confirms; the rest waits in the journal."""
+STUCK_US: Final = 1_000_000
+"""A queue that has confirmed nothing for that long, while something is under way to it, is stuck."""
+MAX_PAUSES: Final = 6
+DIVERT_US: Final = 600_000_000
+DIVERTING_US: Final = 60_000_000
+"""How long a queue's results are diverted before it is tried again."""
+RENEW_US: Final = 2_000_000
+IDLE_US: Final = 10_000_000
+CLAIM: Final = 256
+CONGESTED: Final = 256
+"""So many answers wait for queues that are not stuck: the broker does not keep up."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _Queue:
+    """What one reply queue is owed by this process. Times are microseconds of the boot clock."""
+
+    __slots__ = (
+        "check_us",
+        "confirms",
+        "diverting_us",
+        "heard_us",
+        "pauses",
+        "stuck",
+        "under_way",
+        "used_us",
+        "waiting",
+    )
+
+    def __init__(self, now_us: int) -> None:
+        self.waiting: deque[Outgoing] = deque()
+        self.under_way: dict[str, asyncio.Task[Any]] = {}
+        self.confirms = False
+        """Whether it has confirmed the latest: until then one result at a time goes out."""
+        self.stuck = False
+        self.pauses = 0
+        self.check_us = 0
+        self.heard_us = self.used_us = now_us
+        self.diverting_us = 0
+
+    @property
+    def held(self) -> int:
+        return len(self.waiting) + len(self.under_way)
+
+    @property
+    def width(self) -> int:
+        """How many may be under way now."""
+        if self.stuck and not self.diverting_us:
+            return 0
+        return UNCONFIRMED if self.confirms or self.diverting_us else 1
+
+
+class Outbox:
+    """The answers of this process, and those left behind by others."""
+
+    def __init__(self, journal: ResultJournal, publisher: Publisher, clock: Clock, metrics: Metrics) -> None:
+        self._journal = journal
+        self._publisher = publisher
+        self._clock = clock
+        self._metrics = metrics
+        self._queues: dict[str, _Queue] = {}
+        self._held: set[str] = set()
+        """The rows that this process has claimed and not got out."""
+        self._left_over: set[str] = set()
+        """The rows that it has stored without room for them: nobody has them for some seconds."""
+        self._waiting = 0
+        self._numbers = 0
+        self._more = False
+        self._renewed_us = self._swept_us = 0
+        self._side: set[asyncio.Task[Any]] = set()
+        self._moved = asyncio.Event()
+        """Wakes those that wait for a queue that was too full, and what fills queues again: not at every confirm."""
+        self._held_up = 0
+        self._eased = asyncio.Event()
+        """Wakes those that wait for room: not at every confirm, since they may be many."""
+
+    def put(self, outgoing: Iterable[Outgoing]) -> None:
+        """Publish results that were just stored. One that must not overtake an earlier result is left to the sweep."""
+        for item in outgoing:
+            if not item.waits and not self._take(item):
+                self._left_over.add(item.outbox_id)
+
+    async def room(self) -> None:
+        """Wait while the broker takes no answers: new commands would only add to what cannot be told."""
+        while self._publisher.blocked or self._waiting > CONGESTED:
+            self._eased.clear()
+            await self._eased.wait()
+
+    async def answer(self, reply: Reply, result: Result, sender: str) -> None:
+        """Publish an answer that has no row, and return once the broker has it.
+
+        A queue that does not take it within a second gets it no second time: it goes to the results queue.
+        """
+        cause: str | None = None
+        while True:
+            try:
+                cause = cause or await self._answer(reply, result, sender)
+                if cause is not None:
+                    await self._divert(reply, result, sender, cause)
+                return
+            except PublishFailed as error:
+                _log.warning("an answer waits for the broker", command_id=result.command_id, error=str(error))
+                await self._clock.sleep(RETRY_S)
+
+    async def run(self) -> None:
+        """Publish what is left behind and watch over what is under way, until cancelled."""
+        while True:
+            await self._next_move()
+            if not self._publisher.blocked:
+                self._ease(CONGESTED)
+            now = self._clock.boot_us()
+            try:
+                await self._watch(now)
+                if self._left_over:
+                    left_over, self._left_over = tuple(self._left_over), set()
+                    await self._journal.release(left_over)
+                if self._more or now - self._swept_us >= SWEEP_US:
+                    self._swept_us = now
+                    await self._sweep()
+            except JournalUnavailable as error:
+                _log.warning("outbox waits for the journal", error=str(error))
+                await self._clock.sleep(RETRY_S)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for the confirms that are under way, then let other processes have the rest at once."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._finish()
+        except TimeoutError:
+            _log.info("answers are left to others")
+        except JournalUnavailable as error:
+            _log.warning("answers are left in the outbox", error=str(error))
+        left = [task for queue in self._queues.values() for task in queue.under_way.values()]
+        held = tuple(self._held)
+        for task in (*left, *self._side):
+            task.cancel()
+        await asyncio.gather(*left, *self._side, return_exceptions=True)
+        if held:
+            try:
+                await self._journal.release(held)
+            except JournalUnavailable as error:
+                _log.warning("answers stay claimed for some seconds", error=str(error))
+
+    async def _finish(self) -> None:
+        """Publish all that queues take which are not stuck, also what had no room in memory."""
+        while True:
+            while hopeful := [
+                task for queue in self._queues.values() if not queue.stuck for task in queue.under_way.values()
+            ]:
+                await asyncio.wait(hopeful)  # the end of one begins the next
+            if not self._left_over:
+                return
+            left_over, self._left_over = tuple(self._left_over), set()
+            await self._journal.release(left_over)
+            while True:
+                await self._sweep()
+                if not self._more:
+                    break
+                await self._next_move()
+
+    async def _next_move(self) -> None:
+        """Wait until something was confirmed, or for a moment."""
+        self._moved.clear()
+        try:
+            async with asyncio.timeout(TICK_S):
+                await self._moved.wait()
+        except TimeoutError:
+            return
+
+    def _queue(self, name: str) -> _Queue:
+        now = self._clock.boot_us()
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = _Queue(now)
+        queue.used_us = now
+        return queue
+
+    def _take(self, item: Outgoing) -> bool:
+        queue = self._queue(item.reply.reply_to)
+        room = WAITING if queue.confirms or queue.diverting_us else UNCONFIRMED
+        if item.outbox_id in self._held or len(queue.waiting) >= room or (queue.stuck and not queue.diverting_us):
+            return False  # its row waits in the journal
+        self._held.add(item.outbox_id)
+        queue.waiting.append(item)
+        self._waiting += 1
+        self._go_on(queue)
+        return True
+
+    def _go_on(self, queue: _Queue) -> None:
+        """Publish what waits, as far as the queue may have it."""
+        while queue.waiting and len(queue.under_way) < queue.width:
+            item = queue.waiting.popleft()
+            self._waiting -= 1
+            self._begin(queue, item.outbox_id, self._publish(queue, item))
+        self._ease(CONGESTED // 2)
+        if self._more and not queue.waiting:
+            self._moved.set()
+
+    def _begin(self, queue: _Queue, key: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        if not queue.under_way:
+            queue.heard_us = self._clock.boot_us()
+        task = queue.under_way[key] = asyncio.create_task(work, name=f"publish {key}")
+        return task
+
+    async def _publish(self, queue: _Queue, item: Outgoing) -> None:
+        """Get one stored result out, to its queue or to the results queue; else leave it to the sweep."""
+        try:
+            cause = self._elsewhere(item.reply.reply_to) or ("stuck" if queue.diverting_us else None)
+            if cause is None:
+                cause = await self._to_queue(item.reply, item.result, item.sender)
+            if cause is not None:
+                await self._divert(item.reply, item.result, item.sender, cause)
+            crash_points.at("after_confirm")
+        except (Exception, asyncio.CancelledError) as error:
+            self._leave(queue, item)
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise  # we are being drained
+            _log.warning("a result waits in the outbox", command_id=item.command_id, error=str(error))
+            return
+        self._held.discard(item.outbox_id)
+        del queue.under_way[item.outbox_id]
+        self._journal.published([item.outbox_id])
+        if item.result.final and not item.result.duplicate:
+            self._metrics.command_confirmed(item.result)
+        self._heard(queue, item.reply.reply_to, confirms=cause is None)
+
+    async def _to_queue(self, reply: Reply, result: Result, sender: str) -> str | None:
+        """Publish to the reply queue. Returns why the answer has to go elsewhere, if it has."""
+        try:
+            await self._publisher.publish(reply, result, sender)
+        except Unroutable as error:
+            _log.warning("a reply queue took no result", command_id=result.command_id, error=str(error))
+            return "refused"
+        return None
+
+    async def _divert(self, reply: Reply, result: Result, sender: str, cause: str) -> None:
+        await self._publisher.divert(reply, result, sender)
+        self._metrics.diverted(cause)
+        if cause != "none":
+            _log.warning("a result went to the results queue", command_id=result.command_id, cause=cause)
+
+    def _heard(self, queue: _Queue, name: str, *, confirms: bool) -> None:
+        """Go on with a queue that has just been done with one."""
+        queue.heard_us = queue.used_us = self._clock.boot_us()
+        if confirms:
+            queue.confirms = True
+            if queue.pauses:
+                queue.stuck, queue.pauses, queue.diverting_us = False, 0, 0
+                self._aside(self._resume(name))
+        self._go_on(queue)
+        if self._held_up:
+            self._moved.set()
+
+    def _leave(self, queue: _Queue, item: Outgoing) -> None:
+        """Leave a result to the sweep, and what stands behind it, which must not overtake it."""
+        queue.under_way.pop(item.outbox_id, None)
+        self._held.discard(item.outbox_id)
+        queue.confirms = False
+        self._empty(queue)
+
+    def _empty(self, queue: _Queue) -> None:
+        self._waiting -= len(queue.waiting)
+        self._held.difference_update(item.outbox_id for item in queue.waiting)
+        queue.waiting.clear()
+        self._ease(CONGESTED)
+
+    def _ease(self, left: int) -> None:
+        """Let those go on that wait for room, once no more than so many answers wait."""
+        if self._waiting <= left:
+            self._eased.set()
+
+    async def _answer(self, reply: Reply, result: Result, sender: str) -> str | None:
+        """Publish to the reply queue; return why it has to go elsewhere, if it has. Raises `PublishFailed`."""
+        cause = self._elsewhere(reply.reply_to)
+        if cause is not None:
+            return cause
+        queue = self._queue(reply.reply_to)
+        while not queue.stuck and len(queue.under_way) >= UNCONFIRMED:
+            self._held_up += 1
+            try:
+                await self._next_move()
+            finally:
+                self._held_up -= 1
+        if queue.stuck:
+            return "stuck"
+        self._numbers += 1
+        key = f"no row {self._numbers}"
+        publish = self._begin(queue, key, self._to_queue(reply, result, sender))
+        publish.add_done_callback(lambda task: self._done(queue, reply.reply_to, key, task))
+        while not publish.done():
+            await asyncio.wait({publish}, timeout=STUCK_US / 1e6)
+            if not publish.done() and not self._publisher.blocked:
+                return "stuck"
+        return publish.result()  # type: ignore[no-any-return]  # it is `_to_queue`'s
+
+    def _done(self, queue: _Queue, name: str, key: str, task: "asyncio.Task[Any]") -> None:
+        queue.under_way.pop(key, None)
+        if not task.cancelled() and task.exception() is None:
+            self._heard(queue, name, confirms=task.result() is None)
+
+    def _elsewhere(self, name: str) -> str | None:
+        """Return why no result may go to a queue of that name, if none may."""
+        if not name:
+            return "none"
+        return None if self._publisher.may_publish(name) else "ours"
+
+    async def _watch(self, now: int) -> None:
+        """Find the queues that are stuck, forget those that are owed nothing, and keep what is held."""
+        blocked = self._publisher.blocked
+        for name, queue in list(self._queues.items()):
+            if blocked:  # the broker takes nothing from anybody: that says nothing of this queue
+                queue.heard_us = now
+            elif queue.diverting_us:
+                if now >= queue.diverting_us:
+                    queue.diverting_us, queue.stuck, queue.confirms = 0, False, False
+            elif queue.under_way:
+                if now >= max(queue.check_us, queue.heard_us + STUCK_US):
+                    await self._stuck(name, queue, now)
+            elif queue.stuck:  # its channel is gone: its pause in the journal goes on
+                queue.stuck = False
+            elif not queue.waiting and now - queue.used_us > IDLE_US:
+                del self._queues[name]
+        if self._held and now - self._renewed_us >= RENEW_US:
+            self._renewed_us = now
+            await self._journal.renew(tuple(self._held))
+
+    async def _stuck(self, name: str, queue: _Queue, now: int) -> None:
+        """Keep a queue's results back, for longer each time; after ten minutes send them elsewhere."""
+        queue.stuck, queue.confirms = True, False
+        self._empty(queue)
+        pause_us = STUCK_US * 2**queue.pauses
+        queue.check_us = now + pause_us
+        queue.pauses = min(queue.pauses + 1, MAX_PAUSES)
+        since_us = await self._journal.pause(name, pause_us)
+        _log.warning("a reply queue does not confirm", under_way=len(queue.under_way), stuck_s=since_us / 1e6)
+        if since_us >= DIVERT_US and queue.stuck:
+            queue.diverting_us = now + DIVERTING_US
+            self._publisher.abandon(name)
+            await self._journal.pause(name, 0)
+
+    async def _resume(self, name: str) -> None:
+        try:
+            await self._journal.resume(name)
+        except JournalUnavailable as error:
+            _log.info("a pause runs on", error=str(error))
+
+    async def _sweep(self) -> None:
+        """Claim what nobody publishes, as much as there is room for."""
+        room = {}
+        for name, queue in self._queues.items():
+            wide = WAITING if queue.confirms or queue.diverting_us else UNCONFIRMED
+            stuck = queue.stuck and not queue.diverting_us
+            room[name] = 0 if stuck else max(wide - queue.held, 0)
+        if self._publisher.blocked or not self._journal.writable:
+            return
+        found = await self._journal.unpublished(room=room, per_queue=UNCONFIRMED, limit=CLAIM)
+        self._more = bool(found)
+        for item in found:
+            self._take(item)
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)

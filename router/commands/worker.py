@@ -1,0 +1,348 @@
+"""One delivery: decode, authorise, admit, dispatch, acknowledge; the answer is on disk by then and goes its own way.
+
+Every command runs in a task of our own, keyed by sender and command id: a broker connection that dies cuts no request
+to a venue, and a redelivery of what is running only changes which delivery is acknowledged in the end.
+
+Nothing here decides what happened at a venue (`router.commands.decision`) or remembers it (the journal).
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from router import crash_points
+from router.clock import to_us
+from router.commands import answers
+from router.commands.dispatch import BUSY, Dispatcher
+from router.commands.intake import may_reply, unauthorized
+from router.commands.late_journal import Superseded
+from router.commands.overdue import Overdue, unrecorded
+from router.commands.plan import Plan, Planner, refuse
+from router.commands.refusals import Refusals, echo, quietly
+from router.commands.relay import Outbox
+from router.commands.suspects import Suspects, Suspicion
+from router.commands.unrecorded import Unrecorded
+from router.config import Sender
+from router.errors import JournalUnavailable, UnreadableRow
+from router.ports import Clock, Journal
+from router.records.command import Admission, Admitted, Busy, Job, Joined, Repeat, Reply, Reused, TooLate
+from router.records.delivery import Delivery
+from router.telemetry import Metrics
+from schemas.codec import Undecodable, decode_command, digest
+from schemas.commands import Cancel, Command
+from schemas.ids import client_order_id
+from schemas.results import Result
+
+DEFECTS: Final = 3
+"""So often a message is tried whose handling raises; then it is refused and dead-lettered (contract, section 4)."""
+DEFECTIVE: Final = "the router failed over this message too often"
+JOURNAL_AWAY: Final = "the journal is away; the recorded answer follows"
+RETRY_S: Final = 0.5
+READ_S: Final = 0.3
+ANSWER_BY_US: Final = 300_000
+"""How long after its deadline a command that waits for the journal is answered without it."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _Running:
+    """A delivery at work in this process, and the redeliveries of its message since: all are settled together.
+
+    `uncertain`: a row may have been stored for it, here or by another process; then nothing may be said for good
+    without the journal.
+    """
+
+    __slots__ = ("deliveries", "delivery", "reply", "suspicion", "told", "uncertain")
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.deliveries = [delivery]
+        self.reply = delivery.reply(None)
+        self.uncertain = delivery.redelivered
+        self.told = False
+        self.suspicion: Suspicion | None = None
+
+    def unsuspect(self) -> None:
+        """Let others be handled: this message ended nobody so far, and from here on the journal knows of it."""
+        if self.suspicion is not None:
+            self.suspicion.leave()
+
+    def is_again(self, delivery: Delivery, reply: Reply) -> bool:
+        """Say whether a delivery is the same message once more."""
+        return delivery.redelivered and reply == self.reply and delivery.body == self.delivery.body
+
+
+class Worker:
+    """Turns deliveries into answered, acknowledged commands."""
+
+    def __init__(
+        self,
+        *,
+        planner: Planner,
+        dispatcher: Dispatcher,
+        journal: Journal,
+        outbox: Outbox,
+        overdue: Overdue,
+        suspects: Suspects,
+        refusals: Refusals,
+        clock: Clock,
+        metrics: Metrics,
+        senders: Mapping[str, Sender],
+        cancel_without_journal: bool = True,
+    ) -> None:
+        self._planner = planner
+        self._dispatcher = dispatcher
+        self._journal = journal
+        self._outbox = outbox
+        self._overdue = overdue
+        self._suspects = suspects
+        self._refusals = refusals
+        self._clock = clock
+        self._metrics = metrics
+        self._senders = senders
+        self._unrecorded = Unrecorded(dispatcher, journal, clock) if cancel_without_journal else None
+        self._running: dict[tuple[str, str], _Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        dispatcher.on_answered = overdue.answered
+
+    def take(self, delivery: Delivery) -> None:
+        """Start on a delivery, in a task of our own."""
+        task = asyncio.create_task(self._guard(_Running(delivery)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Finish what has begun and return how many were left unfinished; the journal knows where they stand."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        return len(left)
+
+    async def _guard(self, running: _Running) -> None:
+        """Keep the worker alive: a defect costs this message one of its tries, and nobody else anything."""
+        for number in range(1, DEFECTS + 1):
+            try:
+                return await self._deliver(running, refused=number == DEFECTS)
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                    raise  # we are being drained; one that a library let slip is a defect like any other
+                self._metrics.failed()
+                _log.exception("a delivery failed", error=type(error).__name__, tries=number)
+            await self._clock.sleep(0.1 * 2**number)
+        _log.error("a message cannot even be refused: the broker dead-letters it")
+        for delivery in running.deliveries:
+            await quietly(delivery.reject)
+        return None
+
+    async def _deliver(self, mine: _Running, *, refused: bool) -> None:
+        if mine.delivery.damaged:
+            return await self._refusals.damaged(mine.delivery)
+        suspicion = mine.suspicion = await self._suspects.enter(mine.delivery)
+        try:
+            await self._read(mine, refused=refused or (suspicion is not None and suspicion.ended_others))
+        finally:
+            mine.unsuspect()
+
+    async def _read(self, mine: _Running, *, refused: bool) -> None:
+        delivery = mine.delivery
+        received_us = self._clock.now_us()
+        crash_points.at("after_delivery")
+        if delivery.redelivered:
+            self._metrics.redelivered()
+        try:
+            command = decode_command(delivery.body, delivery.content_type, delivery.content_encoding)
+        except Undecodable as error:
+            return await self._refusals.poison(delivery, error)
+        self._metrics.received()
+        reply = mine.reply = delivery.reply(command.command_id)
+        against = unauthorized(delivery, command, self._senders)
+        if against is not None:
+            if not may_reply(delivery, self._senders):
+                reply = replace(reply, reply_to="")
+            await self._refusals.refuse(delivery, echo(command), reply, "unauthorized_sender", against)
+            return await quietly(delivery.ack)
+        key = (delivery.sender, command.command_id)
+        running = self._running.get(key)
+        if running is not None and running is not mine and running.is_again(delivery, reply):
+            return running.deliveries.append(delivery)
+        self._running.setdefault(key, mine)
+        try:
+            await self._process(mine, self._fresh(mine, command, received_us), refused=refused)
+        finally:
+            if self._running.get(key) is mine:
+                del self._running[key]
+
+    def _fresh(self, running: _Running, command: Command, received_us: int) -> Job:
+        sender = running.delivery.sender
+        return Job(
+            sender=sender,
+            command_id=command.command_id,
+            command=command,
+            client_order_id=client_order_id(sender, command.command_id),
+            received_us=received_us,
+            order_id=command.order_id if isinstance(command, Cancel) else None,
+        )
+
+    async def _process(self, running: _Running, fresh: Job, *, refused: bool) -> None:
+        """Bring a command to an answer or a parked wait, then acknowledge it."""
+        if not isinstance(fresh.command, Cancel):
+            await self._outbox.room()
+        if self._unrecorded is not None and not refused and self._unrecorded.suits(fresh.command):
+            await self._cancel(running, fresh, self._unrecorded)
+        else:
+            await self._with_journal(running, fresh, refused=refused)
+        crash_points.at("before_ack")
+        for delivered in running.deliveries:  # one more may be appended while an ack is written
+            await quietly(delivered.ack)
+
+    async def _with_journal(self, running: _Running, fresh: Job, *, refused: bool) -> None:
+        """Bring a command as far as it goes here; while the journal is away wait, and answer at the deadline."""
+        answer_by_us = to_us(fresh.command.not_after) + ANSWER_BY_US
+        while True:
+            if self._journal.writable:
+                try:
+                    return await self._begin(running, fresh, refused=refused)
+                except JournalUnavailable as error:
+                    running.uncertain = True
+                    _log.warning("a command waits for the journal", command_id=fresh.command_id, error=str(error))
+            left_us = answer_by_us - self._journal.latest_us()
+            if left_us <= 0 and not running.told:
+                running.told = True
+                if await self._tell_late(running, fresh):
+                    return None
+            await self._clock.sleep(min(RETRY_S, left_us / 1e6) if left_us > 0 else RETRY_S)
+
+    async def _tell_late(self, running: _Running, fresh: Job) -> bool:
+        """Answer without the journal's writing. Returns whether that was for good: nothing was sent, or will be."""
+        now = self._journal.latest_us()
+        if running.uncertain or not await self._was_never_sent(fresh):
+            _, result = answers.doubted(replace(fresh, message=JOURNAL_AWAY), now)
+        else:
+            _, result = answers.refused(fresh, "expired", "not_after passed while the journal was away", now)
+            self._metrics.command_final(result)
+        await self._tell_unrecorded(running, fresh, result)
+        return result.final
+
+    async def _was_never_sent(self, fresh: Job) -> bool:
+        """Say whether the journal can still be read, and shows no row: without one nothing has left, here or anywhere.
+
+        The same command may have been published before, and handled by any process.
+        """
+        if not self._journal.certified or self._planner.may_be_lost():
+            return False
+        try:
+            async with asyncio.timeout(READ_S):
+                return await self._journal.load(fresh.sender, fresh.command_id) is None
+        except (JournalUnavailable, UnreadableRow, TimeoutError):
+            return False
+
+    async def _tell_unrecorded(self, running: _Running, fresh: Job, result: Result) -> None:
+        _log.warning("answered without the journal", command_id=fresh.command_id, outcome=result.outcome)
+        result = unrecorded(result, fresh.sender, running.delivery.message_id)
+        await self._outbox.answer(running.reply, result, fresh.sender)
+
+    async def _cancel(self, running: _Running, fresh: Job, way: Unrecorded) -> None:
+        """Bring a plain cancel to its answer. It waits a moment for its commit, then leaves (contract, section 2)."""
+        plan = self._planner.plan(running.delivery, fresh, again=way.may_have_sent(fresh, running.delivery))
+        admitting: asyncio.Task[Admission] | None = None
+        if self._journal.writable:
+            work = self._journal.admit(plan.job, running.reply, digest(fresh.command), result=plan.result)
+            admitting = asyncio.create_task(work)
+            if await way.committed(admitting):
+                running.unsuspect()
+                crash_points.at("after_admit")
+                return await self._admitted(running, fresh, admitting.result(), plan)
+        running.unsuspect()
+        try:
+            concluded = await way.run(plan, admitting)
+        except Superseded as known:
+            return await self._admitted(running, fresh, known.admission, plan)
+        if concluded is None:
+            return None  # somebody else goes on with its row
+        self._outbox.put(concluded.outgoing)
+        if concluded.result is not None and not concluded.outgoing:
+            await self._tell_unrecorded(running, fresh, concluded.result)
+            way.remember(concluded)
+        return None
+
+    async def _begin(self, running: _Running, fresh: Job, *, refused: bool) -> None:
+        """Admit a command and bring it to an answer or a parked wait."""
+        if refused:
+            # Nothing of the ordinary way is tried: it may be what fails.
+            plan = refuse(fresh, "internal_error", DEFECTIVE, self._journal.latest_us())
+        else:
+            plan = self._planner.plan(running.delivery, fresh)
+        admission, plan = await self._admit(running, fresh, plan)
+        running.unsuspect()
+        crash_points.at("after_admit")
+        if refused:
+            await self._bury(running, fresh, admission)
+        await self._admitted(running, fresh, admission, plan)
+
+    async def _admit(self, running: _Running, fresh: Job, plan: Plan) -> tuple[Admission, Plan]:
+        """Admit as planned; what only the journal can object to is admitted as a refusal."""
+        key = digest(fresh.command)
+        admission = await self._journal.admit(plan.job, running.reply, key, result=plan.result)
+        looks = plan.before is None and plan.job.step == "look"
+        if isinstance(admission, Busy) and looks:
+            # It may have been executed, so it cannot be refused: it is looked up, and refused if that finds nothing.
+            plan = Plan(job=replace(plan.job, position=None))
+        elif isinstance(admission, TooLate) and looks:
+            plan = Plan(job=replace(plan.job, tries=1))  # the same; and it is not sent any more
+        elif isinstance(admission, Busy):
+            plan = refuse(fresh, "busy", BUSY, self._journal.latest_us())
+        elif isinstance(admission, TooLate):
+            text = "a cancel of this close gave up waiting for it"
+            plan = refuse(fresh, "too_late", text, self._journal.latest_us())
+        else:
+            return admission, plan
+        return await self._journal.admit(plan.job, running.reply, key, result=plan.result), plan
+
+    async def _admitted(self, running: _Running, fresh: Job, admission: Admission, plan: Plan) -> None:
+        match admission:
+            case Admitted(job, outgoing, at) if plan.result is not None:
+                self._metrics.command_final(plan.result)
+                self._outbox.put(outgoing)
+            case Admitted(job, _, at):
+                self._overdue.watch(job, running.reply, running.delivery.message_id)
+                if job.step in {"find", "look"} and plan.before is None:
+                    return self._dispatcher.on_parked(self._journal.earliest_us())
+                concluded = await self._dispatcher.send(job, plan.before, plan.request, at)
+                if concluded is not None:
+                    self._outbox.put(concluded.outgoing)
+            case Repeat(result):
+                self._metrics.duplicate(fresh.command.venue)
+                await self._outbox.answer(running.reply, replace(result, duplicate=True), fresh.sender)
+            case Reused():
+                text = f"command_id {fresh.command_id!r} belongs to a command with other fields"
+                await self._refusals.refuse(
+                    running.delivery, echo(fresh.command), running.reply, "command_id_reused", text
+                )
+            case _:
+                self._metrics.duplicate(fresh.command.venue)
+        return None
+
+    async def _bury(self, running: _Running, fresh: Job, admission: Admission) -> None:
+        """Dead-letter what cannot be handled, unless something was sent for it: that the resolver answers."""
+        if isinstance(admission, Joined):
+            try:
+                job = await self._journal.load(fresh.sender, fresh.command_id)
+            except UnreadableRow:
+                return
+            if job is None or job.state != "open" or job.tries or job.step == "look":
+                return
+            job, result = answers.refused(job, "internal_error", DEFECTIVE, self._journal.latest_us())
+            concluded = await self._dispatcher.store(job, result=result)
+            if concluded is None:
+                return
+            self._outbox.put(concluded.outgoing)
+        elif not isinstance(admission, Admitted) or not admission.outgoing:
+            return
+        await self._refusals.dead_letter(running.delivery, "internal_error", DEFECTIVE)

@@ -1,0 +1,1 @@
+"""What the journal does, as SQL that both databases take."""

@@ -1,0 +1,1 @@
+"""The journal in PostgreSQL, for pods on many hosts."""

@@ -1,0 +1,1 @@
+"""The versions of the schema, plain SQL, each applied once."""

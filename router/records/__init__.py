@@ -1,0 +1,1 @@
+"""What the journal stores: commands, orders and their events; and what a delivery says."""
