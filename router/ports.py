@@ -1,4 +1,4 @@
-"""What the core needs of the outside, as Protocols. `router/app/wiring.py` names the classes that fulfil them."""
+"""What the core needs of the outside, as Protocols. `router/app/` names the classes that fulfil them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal, Protocol
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from router.records.command import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved
 from router.records.delivery import Delivery
-from router.records.event import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
+from router.records.event import Copy, Evidence, Holder, Lease, Position, Recorded, Sighting, StoredEvent
 from router.venue_protocol import Response, SignedRequest
 from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
@@ -346,6 +346,22 @@ class Witness(Protocol):
 
     async def write(self, mark: Mark) -> None:
         """Add a mark and return once it is confirmed."""
+        ...
+
+
+class Settler(Protocol):
+    """Settles commands by what a feed saw of their orders."""
+
+    def consider(self, evidence: Evidence) -> None:
+        """Take what was seen of a command's order. Never waits."""
+        ...
+
+    def look(self) -> None:
+        """Let the resolver look now: commands were made due."""
+        ...
+
+    async def run(self) -> None:
+        """Settle until cancelled."""
         ...
 
 

@@ -5,16 +5,15 @@ meanwhile, and come first under the venue's limits.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
 from router.access.configured import Account, Venue
-from router.commands.answers import clean
-from router.commands.lookup import Sweep
+from router.access.reads import Reader, Reads
 from router.errors import RouterError
-from router.ports import Clock
+from router.telemetry import clean
 
 BEGIN_S: Final = 5.0
 """What waited for this process comes first."""
@@ -29,12 +28,12 @@ _log = structlog.get_logger(__name__)
 
 
 class Probes:
-    """Probes of every account. `sweep` begins a round of reads."""
+    """Probes of every account."""
 
-    def __init__(self, venues: Mapping[str, Venue], sweep: Callable[[], Sweep], clock: Clock) -> None:
+    def __init__(self, venues: Mapping[str, Venue], reader: Reader) -> None:
         self._venues = venues
-        self._sweep = sweep
-        self._clock = clock
+        self._reader = reader
+        self._clock = reader.clock
 
     async def run(self) -> None:
         """Probe until every key was taken once, and never end."""
@@ -49,7 +48,7 @@ class Probes:
         told = ""
         while True:
             try:
-                found = await self._sweep().run(venue, account, venue.exchange.probe(), wait_s=PLACE_S)
+                found = await Reads(self._reader).run(venue, account, venue.exchange.probe(), wait_s=PLACE_S)
             except RouterError as error:
                 _log.info("a key is not tried yet", venue=venue.name, account=account.name, error=str(error))
                 await self._clock.sleep(AGAIN_S)

@@ -136,20 +136,15 @@ async def _skew(venue: "Venue", transport: "HttpTransport") -> Finding:
 
 
 async def _probe(venue: "Venue", account: "Account", transport: "HttpTransport") -> Finding:
-    from router.commands.answers import clean
+    from router.access.reads import Reader, Reads
+    from router.clock import SystemClock
     from router.errors import SendError
+    from router.telemetry import Metrics, clean
 
     check = f"signed read {venue.name}/{account.name}"
-    flow = venue.exchange.probe()
+    reads = Reads(Reader(transport, SystemClock(), Metrics()))
     try:
-        request = next(flow)
-        while True:
-            signed = account.sign(request, account.stamp(time.time_ns() // 1000))
-            timeout_s = venue.options.timeout_s
-            answer = await transport.send(signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None)
-            request = flow.send(answer)
-    except StopIteration as end:
-        found = end.value
+        found = await reads.run(venue, account, venue.exchange.probe(), wait_s=TIMEOUT_S)
     except SendError as error:
         return Finding(check=check, ok=False, detail=str(error))
     if isinstance(found, str):

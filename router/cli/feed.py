@@ -6,7 +6,7 @@ from router.cli.process import ConfigFile, configured, run_until_stopped
 def feed(config: ConfigFile = None) -> None:
     """Run the order-event feeds until SIGTERM: one owner per account across all processes."""
     settings = configured(config)
-    from router.app.wiring import run_feed
+    from router.app.feed import run_feed
     from router.telemetry import configure_logging
 
     configure_logging(settings.secret_values())

@@ -13,7 +13,7 @@ def worker(
 ) -> None:
     """Consume commands until SIGTERM, then finish what has begun."""
     settings = configured(config)
-    from router.app.wiring import run_worker
+    from router.app.worker import run_worker
     from router.telemetry import configure_logging
 
     configure_logging(settings.secret_values())

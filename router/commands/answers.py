@@ -3,43 +3,14 @@
 An unknown outcome is never reported as `rejected`: that would invite the sender to close twice.
 """
 
-import re
-from typing import TypeVar
-
 from msgspec.structs import replace
 
 from router.clock import to_time
 from router.records.command import Job
-from router.telemetry import redact
-from router.venue_protocol import Accepted, Done, Refused, Sight
-from router.venue_protocol import Outcome as VenueOutcome
+from router.venue_protocol import Accepted, Done, Refused
 from schemas.codec import Echo
 from schemas.ids import refusal_id, result_id
 from schemas.results import Evidence, OrderState, Outcome, Reason, ReasonCode, Result
-
-Seen = TypeVar("Seen", VenueOutcome, Sight, Refused)
-
-_OPAQUE = re.compile(r"[A-Za-z0-9+/_=.-]{32,}")
-"""Long enough for a signature, a token or a key."""
-_HARMLESS = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Z]+(_[A-Z0-9]+)+")
-"""A venue's request id, which is a UUID, or one of its longer error names."""
-
-
-def clean(seen: Seen) -> Seen:
-    """Return what a venue said without credentials in it, and short enough for a log line and a row.
-
-    A venue may quote what it was sent: our keys, and signatures that are good for some seconds more.
-    """
-    changes: dict[str, str] = {}
-    for name, length in (("message", 300), ("venue_code", 64)):
-        text = getattr(seen, name, None)
-        if isinstance(text, str) and text:
-            changes[name] = _OPAQUE.sub(_masked, redact(text))[:length]
-    return replace(seen, **changes) if changes else seen
-
-
-def _masked(token: re.Match[str]) -> str:
-    return token[0] if _HARMLESS.fullmatch(token[0]) else "…"
 
 
 def settled(job: Job, outcome: Accepted | Done | Refused, evidence: Evidence, now_us: int) -> tuple[Job, Result]:

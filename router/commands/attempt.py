@@ -19,12 +19,11 @@ from router import crash_points
 from router.access.configured import Account, Venue
 from router.access.limiter import Priority
 from router.clock import to_us
-from router.commands.answers import clean
 from router.commands.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
 from router.ports import Clock, JobJournal, Transport
 from router.records.command import ABANDONED, AttemptEnd, Job, Moment, action, effective
-from router.telemetry import Metrics
+from router.telemetry import Metrics, clean
 from router.venue_protocol import Outcome, Refused, Request, Retry, Unknown
 from schemas.commands import Cancel, Command
 

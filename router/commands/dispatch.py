@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from router import crash_points
 from router.access.configured import Venue
+from router.access.reads import Reader
 from router.clock import to_us
 from router.commands import answers
 from router.commands.attempt import PARK_S, SEND_BY_US, Decided, Lost, Parked, Sending
@@ -85,7 +86,7 @@ class Dispatcher:
 
     def sweep(self) -> Sweep:
         """Begin a round of looks."""
-        return Sweep(self._journal, self._transport, self._clock, self._metrics)
+        return Sweep(self._journal, Reader(self._transport, self._clock, self._metrics))
 
     async def send(
         self, job: Job, before: Job | None = None, planned: Request | None = None, at: Moment | None = None

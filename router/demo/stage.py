@@ -18,9 +18,8 @@ import msgspec
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
-from router.app.wiring import run_worker
+from router.app.worker import run_worker
 from router.broker import Caller, Names, connect, open_channel
-from router.cli.process import SIGNALS
 from router.config import Broker, Config, load
 from router.demo.observer import Witness
 from router.demo.rabbitmq_node import RabbitMQNode
@@ -28,6 +27,7 @@ from router.errors import UserError
 from router.simulator import Simulators
 from router.telemetry import configure_logging
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 FEED_UP: Final = "order_router_feed_up"
 BROKER_VARIABLES: Final = "ORDER_ROUTER_BROKER__"
 OWN_VARIABLES: Final = "ORDER_ROUTER_"

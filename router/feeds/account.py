@@ -21,16 +21,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router.access.configured import Account, Venue
+from router.access.reads import Reader, Reads
 from router.clock import to_time
-from router.commands.evidence import Settler
-from router.commands.lookup import Sweep
 from router.errors import JournalUnavailable, LeaseLost, SendError
-from router.feeds.connection import Connection, Outside
+from router.feeds.connection import Connection, ConnectionParts
 from router.feeds.copies import Copies
 from router.feeds.late_copies import LateClaims
 from router.feeds.recorder import Recorder
 from router.feeds.relay import Outflow
-from router.ports import EventJournal, EventPublisher
+from router.ports import EventJournal, EventPublisher, Settler
 from router.records.event import Lease, Recorded
 from router.records.order import FINAL
 from router.venue_protocol.stream import Change, Feed, Missed
@@ -58,41 +57,42 @@ MOST_ORDERS: Final = 1_000
 _log = structlog.get_logger(__name__)
 
 
-class Parts(Struct, frozen=True, kw_only=True):
+class Fed(Struct, frozen=True, kw_only=True):
+    """An account that can be fed."""
+
+    venue: Venue
+    account: Account
+    feed: Feed
+    secrets: Any
+
+
+class FeedParts(Struct, frozen=True, kw_only=True):
     """What the feeds of all accounts share."""
 
     journal: EventJournal
     publisher: EventPublisher
     copies: Copies
     settler: Settler
-    sweep: Callable[[], Sweep]
+    reader: Reader
 
 
 class AccountFeed:
     """One account's feed under one lease. `owned` says, by our own clock, whether that still holds."""
 
     def __init__(
-        self,
-        lease: Lease,
-        venue: Venue,
-        account: Account,
-        feed: Feed,
-        secrets: Any,
-        parts: Parts,
-        outside: Outside,
-        owned: Callable[[], bool],
+        self, lease: Lease, fed: Fed, parts: FeedParts, connecting: ConnectionParts, *, owned: Callable[[], bool]
     ) -> None:
         self._lease = lease
-        self._venue = venue
-        self._account = account
-        self._feed = feed
-        self._secrets = secrets
+        self._venue = venue = fed.venue
+        self._account = fed.account
+        self._feed = fed.feed
+        self._secrets = fed.secrets
         self._parts = parts
-        self._outside = outside
-        self._clock = outside.clock
-        self._metrics = outside.metrics
+        self._connecting = connecting
+        self._clock = parts.reader.clock
+        self._metrics = parts.reader.metrics
         self._owned = owned
-        self._place = (venue.name, account.name)
+        self._place = (venue.name, fed.account.name)
         self._status: FeedState | None = None
         self._since_us = 0
         self._announced_us = 0
@@ -105,7 +105,7 @@ class AccountFeed:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._recorder: Recorder
         self._outflow: Outflow
-        self._claims = LateClaims(self._place, parts.journal, parts.copies, outside.clock)
+        self._claims = LateClaims(self._place, parts.journal, parts.copies, parts.reader.clock)
 
     async def run(self) -> None:
         """Feed until cancelled. Raises `LeaseLost` when the account has another owner."""
@@ -183,7 +183,12 @@ class AccountFeed:
         if stream is None:
             return "the venue offers neither a stream nor polling"
         connection = Connection(
-            stream, self._venue, self._account, self._outside, self._sight_streamed, self._recorder.room
+            stream,
+            self._venue,
+            self._account,
+            self._connecting,
+            on_changes=self._sight_streamed,
+            room=self._recorder.room,
         )
         run = asyncio.create_task(connection.run())
         watch = asyncio.create_task(self._accompany(connection))
@@ -280,7 +285,7 @@ class AccountFeed:
         try:
             known = await self._parts.journal.known_orders(*self._place, since_us)
             flow = self._feed.reconcile(replace(known, everywhere=everywhere))
-            return await self._parts.sweep().run(self._venue, self._account, flow, wait_s=PLACE_S)
+            return await Reads(self._parts.reader).run(self._venue, self._account, flow, wait_s=PLACE_S)
         except (SendError, JournalUnavailable) as error:
             _log.info("a reconciliation has failed", venue=self._place[0], account=self._place[1], error=str(error))
             return None

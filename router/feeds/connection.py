@@ -14,11 +14,11 @@ import structlog
 from msgspec import Struct
 
 from router.access.configured import Account, Venue
-from router.access.limiter import Priority
-from router.errors import NotSent, SendError, SocketClosed
+from router.access.reads import Reader
+from router.errors import SendError, SocketClosed
 from router.feeds.pacer import Pacer
-from router.ports import Clock, Socket, Sockets, Transport
-from router.telemetry import Metrics, redact
+from router.ports import Socket, Sockets
+from router.telemetry import redact
 from router.venue_protocol import Request, Response, Stamp
 from router.venue_protocol.stream import Ask, Broken, Change, Changes, Connect, Ready, Say, Stream, Want
 
@@ -30,14 +30,12 @@ GOODBYE_S: Final = 3.0
 _log = structlog.get_logger(__name__)
 
 
-class Outside(Struct, frozen=True, kw_only=True):
-    """What a connection needs of the outside."""
+class ConnectionParts(Struct, frozen=True, kw_only=True):
+    """What the connections to one venue share. Their clock and metrics are the reader's."""
 
-    transport: Transport
+    reader: Reader
     sockets: Sockets
     pacer: Pacer
-    clock: Clock
-    metrics: Metrics
 
 
 class Connection:
@@ -52,16 +50,19 @@ class Connection:
         stream: Stream,
         venue: Venue,
         account: Account,
-        outside: Outside,
+        parts: ConnectionParts,
+        *,
         on_changes: Callable[[Sequence[Change]], None],
         room: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         self.ready = asyncio.Event()
-        self.heard_us = outside.clock.now_us()
+        self._clock = parts.reader.clock
+        self._metrics = parts.reader.metrics
+        self.heard_us = self._clock.now_us()
         self._stream = stream
         self._venue = venue
         self._account = account
-        self._outside = outside
+        self._parts = parts
         self._on_changes = on_changes
         self._room = room
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -114,7 +115,7 @@ class Connection:
 
     async def _listen(self, url: str) -> None:
         try:
-            socket = self._socket = await self._outside.sockets.open(url, timeout_s=self._venue.options.timeout_s)
+            socket = self._socket = await self._parts.sockets.open(url, timeout_s=self._venue.options.timeout_s)
             self._open.set()
             self._note_heard()
             self._act(self._stream.opened(self._stamp()))
@@ -123,7 +124,7 @@ class Connection:
                 self._note_heard()
                 # Not the account's own stamp: a thousand frames a second would drive that ahead of the clock.
                 self._heard += 1
-                now_ms = self._venue.time_us(self._outside.clock) // 1000
+                now_ms = self._venue.time_us(self._clock) // 1000
                 self._act(self._stream.heard(frame, Stamp(now_ms, f"{self._nonce}{self._heard:x}")))
                 await self._room()
         except SocketClosed as error:
@@ -137,7 +138,7 @@ class Connection:
                 continue
             await self._open.wait()
             if want.pace_s:
-                await self._outside.pacer.turn(want.pace_s)
+                await self._parts.pacer.turn(want.pace_s)
             if self._socket is not None:
                 try:
                     await self._socket.send(want.text)
@@ -146,7 +147,7 @@ class Connection:
 
     async def _tick(self) -> None:
         while True:
-            await self._outside.clock.sleep(TICK_S)
+            await self._clock.sleep(TICK_S)
             self._act(self._stream.tick(self._stamp()))
 
     async def _ask(self, request: Request) -> None:
@@ -160,28 +161,14 @@ class Connection:
         self._act(self._stream.answered(request, response, self._stamp()))
 
     async def _send(self, request: Request) -> Response:
-        venue, outside = self._venue, self._outside
-        if not venue.limiter.take(self._account.name, request.scopes, Priority.READ):
-            again_s = await venue.limiter.wait(self._account.name, request.scopes, Priority.READ, ASK_WAIT_S)
-            if again_s:
-                raise NotSent("no place under the rate limit")
-        asked_us = outside.clock.boot_us()
-        signed = self._account.sign(request, self._stamp())
-        timeout_s = venue.options.timeout_s
-        with outside.metrics.venue_request(venue.name, request.endpoint) as seen:
-            answer = await outside.transport.send(
-                signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None
-            )
-            seen.status = answer.status
-        venue.heard(answer, asked_us, outside.clock, outside.metrics)
-        return answer
+        return await self._parts.reader.send(self._venue, self._account, request, wait_s=ASK_WAIT_S)
 
     def _stamp(self) -> Stamp:
-        return self._account.stamp(self._venue.time_us(self._outside.clock))
+        return self._account.stamp(self._venue.time_us(self._clock))
 
     def _note_heard(self) -> None:
-        self.heard_us = self._outside.clock.now_us()
-        self._outside.metrics.feed_heard(self._venue.name, self._account.name, self.heard_us / 1e6)
+        self.heard_us = self._clock.now_us()
+        self._metrics.feed_heard(self._venue.name, self._account.name, self.heard_us / 1e6)
 
     def _break(self, reason: str) -> None:
         if not self._over.done():

@@ -10,21 +10,16 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from msgspec import Struct
 
-from router.access.configured import Account, Venue
-from router.commands.evidence import Settler
 from router.errors import JournalUnavailable, LeaseLost
-from router.feeds.account import AccountFeed, Parts
-from router.feeds.connection import Outside
+from router.feeds.account import AccountFeed, Fed, FeedParts
+from router.feeds.connection import ConnectionParts
 from router.feeds.pacer import Pacer
-from router.ports import Clock, EventJournal, Sockets, Transport
+from router.ports import Sockets
 from router.records.event import Lease
-from router.telemetry import Metrics
-from router.venue_protocol.stream import Feed
 
 VALID: Final = 0.8
 RENEWALS: Final = 3
@@ -35,15 +30,6 @@ DEFECT_PAUSE_S: Final = 5.0
 Place = tuple[str, str]
 
 _log = structlog.get_logger(__name__)
-
-
-class Fed(Struct, frozen=True, kw_only=True):
-    """An account that can be fed."""
-
-    venue: Venue
-    account: Account
-    feed: Feed
-    secrets: Any
 
 
 class _Own:
@@ -62,39 +48,25 @@ class _Own:
 class Feeds:
     """The feeds of this process."""
 
-    def __init__(
-        self,
-        accounts: Mapping[Place, Fed],
-        journal: EventJournal,
-        parts: Parts,
-        settler: Settler,
-        transport: Transport,
-        sockets: Sockets,
-        clock: Clock,
-        metrics: Metrics,
-        *,
-        lease_s: float,
-    ) -> None:
+    def __init__(self, accounts: Mapping[Place, Fed], parts: FeedParts, sockets: Sockets, *, lease_s: float) -> None:
         self._accounts = accounts
-        self._journal = journal
+        self._journal = parts.journal
         self._parts = parts
-        self._settler = settler
-        self._clock = clock
-        self._metrics = metrics
+        self._clock = parts.reader.clock
         self._lease_s = lease_s
         self._owner = str(uuid.uuid4())
         self._own: dict[Place, _Own] = {}
         self._not_before: dict[Place, float] = {}
-        self._outside = {
-            name: Outside(
-                transport=transport, sockets=sockets, pacer=Pacer(name, journal, clock), clock=clock, metrics=metrics
+        self._connecting = {
+            name: ConnectionParts(
+                reader=parts.reader, sockets=sockets, pacer=Pacer(name, parts.journal, parts.reader.clock)
             )
             for name in {venue for venue, _ in accounts}
         }
 
     async def run(self) -> None:
         """Feed what is free, until cancelled; then let go of everything."""
-        work = [self._settler.run(), self._keep(), self._acquire()]
+        work = [self._parts.settler.run(), self._keep(), self._acquire()]
         tasks = [asyncio.create_task(body) for body in work]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -158,16 +130,7 @@ class Feeds:
 
     def _start(self, place: Place, own: _Own) -> None:
         fed = self._accounts[place]
-        feed = AccountFeed(
-            own.lease,
-            fed.venue,
-            fed.account,
-            fed.feed,
-            fed.secrets,
-            self._parts,
-            self._outside[fed.venue.name],
-            own.holds,
-        )
+        feed = AccountFeed(own.lease, fed, self._parts, self._connecting[fed.venue.name], owned=own.holds)
         self._own[place] = own
         own.task = asyncio.create_task(feed.run(), name=f"feed {place[0]}/{place[1]}")
         own.task.add_done_callback(lambda task: self._note_ended(place, own, task))

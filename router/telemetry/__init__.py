@@ -2,5 +2,6 @@
 
 from router.telemetry.logs import configure_logging, redact
 from router.telemetry.metrics import Metrics
+from router.telemetry.redaction import clean
 
-__all__ = ["Metrics", "configure_logging", "redact"]
+__all__ = ["Metrics", "clean", "configure_logging", "redact"]

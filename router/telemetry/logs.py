@@ -66,7 +66,7 @@ def configure_logging(secrets: Iterable[str], *, level: int = logging.INFO, stre
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            clean,
+            _without_secrets,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -77,7 +77,7 @@ def configure_logging(secrets: Iterable[str], *, level: int = logging.INFO, stre
     logging.captureWarnings(capture=True)
 
 
-def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Drop what must not be logged and cut secrets out of the rest: a structlog processor."""
     return _cleaned_mapping(event, 0)
 

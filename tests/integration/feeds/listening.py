@@ -11,7 +11,8 @@ from typing import Any, Self
 import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
-from router.app.wiring import run_feed, run_worker
+from router.app.feed import run_feed
+from router.app.worker import run_worker
 from router.config import load
 from router.simulator.truth import Truth
 from tests.sender import Sender

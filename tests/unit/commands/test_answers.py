@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from router.clock import to_time, to_us
 from router.commands import answers
 from router.records.command import Job
+from router.telemetry import clean
 from router.venue_protocol import Accepted, Done, Look, Refused, Unknown
 from schemas.codec import JSON, MSGPACK, Echo, decode_result, encode_result
 from schemas.commands import Cancel, Close
@@ -152,15 +153,15 @@ SECRETS = [
 def test_a_venue_that_quotes_what_it_was_sent_is_not_repeated(secret: str) -> None:
     """A signature is good for some seconds more; no result, row or log line carries it."""
     for seen in (Unknown(message=f"bad signature {secret}!"), Look(venue_code=f"E {secret}", message=secret)):
-        assert secret not in repr(answers.clean(seen))
+        assert secret not in repr(clean(seen))
 
 
 def test_a_venues_ordinary_words_are_kept_and_cut() -> None:
     """Request ids, error names and ids of orders stay as they are; a page of text does not."""
     words = "UNSUPPORTED_ORDER_CONFIGURATION_FOR_PRODUCT 11111111-2222-3333-4444-555555555555"
     refused = Refused(code="venue_rejected", message=words, order_id="0123456789" * 4)
-    assert answers.clean(refused) == refused
-    long = answers.clean(Refused(code="venue_rejected", venue_code="x y " * 99, message="so it is " * 99))
+    assert clean(refused) == refused
+    long = clean(Refused(code="venue_rejected", venue_code="x y " * 99, message="so it is " * 99))
     assert isinstance(long, Refused)
     assert len(long.message) == 300
     assert len(long.venue_code or "") == 64

@@ -1,6 +1,6 @@
 """Everything around the core, under one roof: a broker, venues, journals, time, and workers that may die.
 
-A `World` is driven from synchronous tests: `publish`, `run`, `until`. Each `Core` is wired as `app.wiring` wires a
+A `World` is driven from synchronous tests: `publish`, `run`, `until`. Each `Core` is wired as `app.worker` wires a
 worker, over the real SQLite journal.
 """
 
@@ -80,7 +80,7 @@ class Core:
         self._world = world
 
     async def start(self, *, witnessed: bool) -> None:
-        """Wire the parts and set them going, as `router.app.wiring` does."""
+        """Wire the parts and set them going, as `router.app.worker` does."""
         world, clock = self._world, self.clock
         owner.set(self)
         self.journal = journal = SteadyJournal(world.path, clock, self.at, world.settled, witnessed=witnessed)

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from router.access.configured import Account, Venue
 from router.access.limiter import Limiter
+from router.access.reads import Reader
 from router.clock import SystemClock
-from router.commands.lookup import Sweep
+from router.commands.evidence import Settler
 from router.errors import PublishFailed, SocketClosed
-from router.feeds import Copies, Fed, Feeds, Parts, Settler
+from router.feeds import Copies, Fed, FeedParts, Feeds
 from router.journal import open_journal
 from router.records.event import Copy, StoredEvent
 from router.telemetry import Metrics
@@ -183,25 +184,15 @@ class World:
             limiter=Limiter((), clock),
         )
         transport: Any = venue
-        parts = Parts(
+        parts = FeedParts(
             journal=journal,
             publisher=listener,
             copies=Copies(listener, clock),
             settler=settler,
-            sweep=lambda: Sweep(journal, transport, clock, metrics),
+            reader=Reader(transport, clock, metrics),
         )
         fed = Fed(venue=made, account=made.accounts["main"], feed=venue, secrets=None)
-        self.feeds = Feeds(
-            {("gmo_coin", "main"): fed},
-            journal,
-            parts,
-            settler,
-            transport,
-            self.sockets,
-            clock,
-            metrics,
-            lease_s=lease_s,
-        )
+        self.feeds = Feeds({("gmo_coin", "main"): fed}, parts, self.sockets, lease_s=lease_s)
         self.task = asyncio.create_task(self.feeds.run())
 
     @property
