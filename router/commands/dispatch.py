@@ -81,7 +81,7 @@ class Dispatcher:
         other = Dispatcher(
             self.venues, journal, self._transport, self._clock, self._metrics, resolve_for_s=self._resolve_for_us / 1e6
         )
-        other.sending = self.sending
+        other.sending, other.on_parked, other.on_answered = self.sending, self.on_parked, self.on_answered
         return other
 
     def sweep(self) -> Sweep:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from router.errors import JournalUnavailable, RouterError
 from router.ports import Clock, Journal
-from router.records.command import Admission, Admitted, AttemptEnd, Job, Moment, Saved
+from router.records.command import Admission, Admitted, AttemptEnd, Job, Moment, Repeat, Saved
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -39,11 +39,15 @@ class LateJournal:
         self._clock = clock
 
     async def save(self, job: Job, *, end: AttemptEnd | None = None, result: Result | None = None) -> Saved | None:
-        """Store, if the row is there. Raises `Superseded`, and what the journal raises then."""
+        """Store, if the row is there and the journal can be written. Raises `Superseded`."""
         if self.recorded is None:
             self.recorded = await self._is_recorded(job)
         if self.recorded:
-            return await self._journal.save(job, end=end, result=result)
+            try:
+                return await self._journal.save(job, end=end, result=result)
+            except JournalUnavailable:
+                # It goes on without the row; whoever finds that later settles it, or sends once more.
+                self.recorded = False
         at = Moment(self._clock.boot_us(), self._journal.latest_us())
         return Saved(replace(job, version=job.version + 1), (), at)
 
@@ -84,19 +88,31 @@ class LateJournal:
         return self._journal.first_epoch
 
     async def _is_recorded(self, job: Job) -> bool:
-        """Say whether the row was committed. A commit that hangs is waited for a moment, while the journal works."""
-        assert self._admitting is not None
+        """Say whether the row was committed. Raises `Superseded`.
+
+        A cancel that may have left is brought to its own end, even if its id belongs to another command or to one that
+        was refused: that one's answer would say that it was not executed.
+        """
+        admission = await self.admission(job)
+        if admission is None or isinstance(admission, Admitted):
+            return admission is not None
+        worked = isinstance(admission, Repeat) and admission.result.outcome != "rejected"
+        if worked or not (job.attempts or job.unanswered):
+            raise Superseded(admission)
+        return False
+
+    async def admission(self, job: Job) -> Admission | None:
+        """Return what became of the row. A commit that hangs is waited for a moment, while the journal works."""
+        if self._admitting is None:
+            return None
         ends_us = self._clock.boot_us() + int(LAST_CHANCE_S * 1e6)
         while not self._admitting.done():
             if not self._journal.writable or self._clock.boot_us() >= ends_us:
                 # If it is too late to take it back, whoever finds the row later goes on with it.
                 self._journal.withdraw(job.sender, job.command_id)
-                return False
+                return None
             await asyncio.wait({self._admitting}, timeout=TICK_S)
         try:
-            admission = self._admitting.result()
+            return self._admitting.result()
         except JournalUnavailable:
-            return False
-        if not isinstance(admission, Admitted):
-            raise Superseded(admission)
-        return True
+            return None

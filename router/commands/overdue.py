@@ -9,6 +9,7 @@ import heapq
 from typing import Final
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from router.clock import to_us
@@ -22,6 +23,9 @@ from schemas.results import Result
 GRACE_US: Final = 300_000
 """How long after its deadline a command is left to the ordinary way: that may be just about to answer."""
 TICK_S: Final = 0.25
+TICK_US: Final = 250_000
+WATCHED_US: Final = 30_000_000
+"""How long after its deadline a command without an answer is watched: somebody else may have answered it."""
 KEPT: Final = 100_000
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +39,15 @@ def unrecorded(result: Result, sender: str, message_id: str) -> Result:
     return replace(result, result_id=result_id, seq=0, recorded=False)
 
 
+class _Waiting(Struct, frozen=True):
+    """Who waits for the answer of a command, and until when that is looked at, by the boot clock."""
+
+    job: Job
+    reply: Reply
+    message_id: str
+    until_us: int
+
+
 class Overdue:
     """The open commands of this process, by their deadlines."""
 
@@ -42,34 +55,45 @@ class Overdue:
         self._journal = journal
         self._outbox = outbox
         self._clock = clock
-        self._open: dict[Key, tuple[Job, Reply, str]] = {}
+        self._open: dict[Key, list[_Waiting]] = {}
         self._due: list[tuple[int, Key]] = []
         self._telling: set[asyncio.Task[None]] = set()
 
     def watch(self, job: Job, reply: Reply, message_id: str) -> None:
-        """Take a command that was admitted, or may have been."""
+        """Take a command that was admitted, or may have been, or that somebody else brings to its answer."""
         key = (job.sender, job.command_id)
         if len(self._open) >= KEPT:
             _log.warning("a command is not watched over: there are too many", command_id=job.command_id)
             return
         left_us = to_us(job.command.not_after) - self._journal.latest_us()
-        self._open[key] = (job, reply, message_id)
-        heapq.heappush(self._due, (self._clock.boot_us() + left_us + GRACE_US, key))
+        due_us = self._clock.boot_us() + left_us + GRACE_US
+        self._open.setdefault(key, []).append(_Waiting(job, reply, message_id, due_us + WATCHED_US))
+        heapq.heappush(self._due, (due_us, key))
 
     def answered(self, job: Job) -> None:
         """Forget a command that has an answer on disk."""
         self._open.pop((job.sender, job.command_id), None)
 
     async def run(self) -> None:
-        """Answer what is overdue while the journal is away, until cancelled."""
+        """Answer what is overdue while the journal is away, until cancelled.
+
+        What is overdue while the journal works may be just about to be answered, or the journal about to go: it is
+        looked at again.
+        """
         while True:
             await self._clock.sleep(TICK_S)
             now = self._clock.boot_us()
             while self._due and self._due[0][0] <= now:
                 _, key = heapq.heappop(self._due)
-                left = self._open.pop(key, None)
-                if left is not None and not self._journal.writable:
-                    self._tell(*left)
+                waiting = self._open.get(key, [])
+                if not self._journal.writable:
+                    self._open.pop(key, None)
+                    for one in waiting:
+                        self._tell(one.job, one.reply, one.message_id)
+                elif any(one.until_us > now for one in waiting):
+                    heapq.heappush(self._due, (now + TICK_US, key))
+                else:
+                    self._open.pop(key, None)
 
     def _tell(self, job: Job, reply: Reply, message_id: str) -> None:
         message = "the journal is away; the recorded answer follows"

@@ -82,7 +82,10 @@ class Suspects:
         task.add_done_callback(self._clearing.discard)
 
     async def _clear(self, key: str) -> None:
-        try:
-            await self._journal.cleared(key)
-        except JournalUnavailable as error:
-            _log.warning("a message stays suspect", error=str(error))
+        """Forget it as soon as the journal takes that: what stands there says that a process ended."""
+        while True:
+            try:
+                return await self._journal.cleared(key)
+            except JournalUnavailable as error:
+                _log.info("a message stays suspect for now", error=str(error))
+            await self._clock.sleep(ASK_AGAIN_S)

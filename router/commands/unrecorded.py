@@ -14,10 +14,12 @@ from router.commands.late_journal import LateJournal, Superseded
 from router.commands.plan import Plan
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, Journal
-from router.records.command import Admission, Job, Moment
+from router.records.command import Admission, Admitted, Job, Moment
 from router.records.delivery import Delivery
+from schemas.codec import digest
 from schemas.commands import Cancel, Command
 from schemas.ids import result_id
+from schemas.results import Result
 
 _log = structlog.get_logger(__name__)
 RETRY_S: Final = 1.0
@@ -62,7 +64,7 @@ class Unrecorded:
                 _log.info("a row is not settled yet", command_id=job.command_id, error=str(error))
                 known = job
             if known is not job:
-                if known is not None and known.state == "open":
+                if known is not None and known.state == "open" and digest(known.command) == digest(job.command):
                     seq = known.seq + 1
                     answer = replace(result, seq=seq, result_id=result_id(job.sender, job.command_id, seq))
                     settled = replace(job, version=known.version, received_us=known.received_us, seq=seq)
@@ -96,8 +98,9 @@ class Unrecorded:
         """
         late = LateJournal(self._journal, admitting, self._clock)
         dispatcher = self._dispatcher.on(late)
+        concluded: Concluded | None
         if plan.result is not None:
-            concluded = await dispatcher.store(plan.job, result=plan.result)
+            concluded = await self._refuse(plan.job, plan.result, late)
         elif plan.before is None and plan.job.step == "look":
             concluded = await dispatcher.look(plan.job, dispatcher.sweep())
         else:
@@ -111,6 +114,14 @@ class Unrecorded:
             else:
                 concluded = await self._go_on(dispatcher, concluded.job)
         return concluded
+
+    async def _refuse(self, job: Job, result: Result, late: LateJournal) -> Concluded:
+        """Return a refusal: as it was stored with the row, or for its sender alone. Raises `Superseded`."""
+        admission = await late.admission(job)
+        if admission is not None and not isinstance(admission, Admitted):
+            raise Superseded(admission)
+        late.recorded = admission is not None
+        return Concluded(admission.job, admission.outgoing, result) if admission else Concluded(job, (), result)
 
     async def _look(self, dispatcher: Dispatcher, job: Job) -> Concluded | None:
         """Look before a cancel without a row is refused: the same may have been published before, and have worked."""

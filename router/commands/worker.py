@@ -7,7 +7,8 @@ Nothing here decides what happened at a venue (`router.commands.decision`) or re
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -42,6 +43,7 @@ DEFECTIVE: Final = "the router failed over this message too often"
 JOURNAL_AWAY: Final = "the journal is away; the recorded answer follows"
 RETRY_S: Final = 0.5
 READ_S: Final = 0.3
+CANCELS: Final = (".cancel", ".cancel_all")
 ANSWER_BY_US: Final = 300_000
 """How long after its deadline a command that waits for the journal is answered without it."""
 
@@ -144,6 +146,9 @@ class Worker:
     async def _deliver(self, mine: _Running, *, refused: bool) -> None:
         if mine.delivery.damaged:
             return await self._refusals.damaged(mine.delivery)
+        if not mine.delivery.routing_key.endswith(CANCELS):
+            # Before anything that others wait for, and never a cancel: that reduces risk.
+            await self._outbox.room()
         suspicion = mine.suspicion = await self._suspects.enter(mine.delivery)
         try:
             await self._read(mine, refused=refused or (suspicion is not None and suspicion.ended_others))
@@ -159,11 +164,13 @@ class Worker:
         try:
             command = decode_command(delivery.body, delivery.content_type, delivery.content_encoding)
         except Undecodable as error:
+            mine.unsuspect()
             return await self._refusals.poison(delivery, error)
         self._metrics.received()
         reply = mine.reply = delivery.reply(command.command_id)
         against = unauthorized(delivery, command, self._senders)
         if against is not None:
+            mine.unsuspect()
             if not may_reply(delivery, self._senders):
                 reply = replace(reply, reply_to="")
             await self._refusals.refuse(delivery, echo(command), reply, "unauthorized_sender", against)
@@ -192,8 +199,6 @@ class Worker:
 
     async def _process(self, running: _Running, fresh: Job, *, refused: bool) -> None:
         """Bring a command to an answer or a parked wait, then acknowledge it."""
-        if not isinstance(fresh.command, Cancel):
-            await self._outbox.room()
         if self._unrecorded is not None and not refused and self._unrecorded.suits(fresh.command):
             await self._cancel(running, fresh, self._unrecorded)
         else:
@@ -213,14 +218,15 @@ class Worker:
                     running.uncertain = True
                     _log.warning("a command waits for the journal", command_id=fresh.command_id, error=str(error))
             left_us = answer_by_us - self._journal.latest_us()
-            if left_us <= 0 and not running.told:
-                running.told = True
-                if await self._tell_late(running, fresh):
-                    return None
+            if left_us <= 0 and await self._tell_late(running, fresh):
+                return None
             await self._clock.sleep(min(RETRY_S, left_us / 1e6) if left_us > 0 else RETRY_S)
 
     async def _tell_late(self, running: _Running, fresh: Job) -> bool:
-        """Answer without the journal's writing. Returns whether that was for good: nothing was sent, or will be."""
+        """Answer once without the journal's writing. Returns whether for good: nothing was sent, or will be."""
+        if running.told:
+            return False
+        running.told = True
         now = self._journal.latest_us()
         if running.uncertain or not await self._was_never_sent(fresh):
             _, result = answers.doubted(replace(fresh, message=JOURNAL_AWAY), now)
@@ -258,19 +264,60 @@ class Worker:
             if await way.committed(admitting):
                 running.unsuspect()
                 crash_points.at("after_admit")
-                return await self._admitted(running, fresh, admitting.result(), plan)
+                admission = admitting.result()
+                if plan.before is None or not isinstance(admission, Admitted):
+                    return await self._admitted(running, fresh, admission, plan)
         running.unsuspect()
+        self._overdue.watch(plan.job, running.reply, running.delivery.message_id)
         try:
             concluded = await way.run(plan, admitting)
         except Superseded as known:
             return await self._admitted(running, fresh, known.admission, plan)
         if concluded is None:
-            return None  # somebody else goes on with its row
+            return await self._taken_over(running, fresh, plan)
         self._outbox.put(concluded.outgoing)
+        if plan.result is not None:
+            self._metrics.command_final(plan.result)
         if concluded.result is not None and not concluded.outgoing:
+            self._overdue.answered(concluded.job)
             await self._tell_unrecorded(running, fresh, concluded.result)
             way.remember(concluded)
         return None
+
+    async def _taken_over(self, running: _Running, fresh: Job, plan: Plan) -> None:
+        """Leave a command to whoever goes on with its row; without a row it goes on as one that may have been sent.
+
+        A row that is gone was lost when the journal was put back, and with it where the answer goes.
+        """
+        while True:
+            try:
+                if await self._journal.load(fresh.sender, fresh.command_id) is not None:
+                    return None
+                admission, again = await self._admit(running, fresh, self._as_lost(plan))
+                break
+            except UnreadableRow:
+                return None
+            except JournalUnavailable:
+                await self._clock.sleep(RETRY_S)
+        _log.error("a row was gone: the journal was put back", command_id=fresh.command_id, sender=fresh.sender)
+        return await self._admitted(running, fresh, admission, again)
+
+    def _as_lost(self, plan: Plan) -> Plan:
+        """Return the plan of a command that was sent, and whose row is gone: it begins with a look."""
+        now = self._journal.latest_us()
+        job = replace(
+            plan.job,
+            step="look",
+            next_us=now,
+            began_us=None,
+            tries=max(plan.job.tries, 1),
+            attempts=max(plan.job.attempts, 1),
+            first_sent_us=plan.job.first_sent_us or now,
+            last_sent_us=now,
+            unanswered=True,
+            admitted_us=now,
+        )
+        return Plan(job=job)
 
     async def _begin(self, running: _Running, fresh: Job, *, refused: bool) -> None:
         """Admit a command and bring it to an answer or a parked wait."""
@@ -279,12 +326,33 @@ class Worker:
             plan = refuse(fresh, "internal_error", DEFECTIVE, self._journal.latest_us())
         else:
             plan = self._planner.plan(running.delivery, fresh)
-        admission, plan = await self._admit(running, fresh, plan)
+        with self._answered_in_time(running, fresh):
+            admission, plan = await self._admit(running, fresh, plan)
         running.unsuspect()
         crash_points.at("after_admit")
         if refused:
             await self._bury(running, fresh, admission)
         await self._admitted(running, fresh, admission, plan)
+
+    @contextmanager
+    def _answered_in_time(self, running: _Running, fresh: Job) -> Iterator[None]:
+        """Tell the sender by its deadline that nothing is known, should the journal hang so long."""
+        loop = asyncio.get_running_loop()
+        left_us = to_us(fresh.command.not_after) + ANSWER_BY_US - self._journal.latest_us()
+        timer = loop.call_later(max(left_us, ANSWER_BY_US) / 1e6, self._tell_meanwhile, running, fresh)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _tell_meanwhile(self, running: _Running, fresh: Job) -> None:
+        running.uncertain = True  # its row may be stored yet
+        task = asyncio.create_task(self._told(running, fresh), name=f"overdue {fresh.command_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _told(self, running: _Running, fresh: Job) -> None:
+        await self._tell_late(running, fresh)
 
     async def _admit(self, running: _Running, fresh: Job, plan: Plan) -> tuple[Admission, Plan]:
         """Admit as planned; what only the journal can object to is admitted as a refusal."""
@@ -315,8 +383,9 @@ class Worker:
                 if job.step in {"find", "look"} and plan.before is None:
                     return self._dispatcher.on_parked(self._journal.earliest_us())
                 concluded = await self._dispatcher.send(job, plan.before, plan.request, at)
-                if concluded is not None:
-                    self._outbox.put(concluded.outgoing)
+                if concluded is None:
+                    return await self._taken_over(running, fresh, plan)
+                self._outbox.put(concluded.outgoing)
             case Repeat(result):
                 self._metrics.duplicate(fresh.command.venue)
                 await self._outbox.answer(running.reply, replace(result, duplicate=True), fresh.sender)
@@ -327,6 +396,7 @@ class Worker:
                 )
             case _:
                 self._metrics.duplicate(fresh.command.venue)
+                self._overdue.watch(fresh, running.reply, running.delivery.message_id)
         return None
 
     async def _bury(self, running: _Running, fresh: Job, admission: Admission) -> None:
