@@ -305,6 +305,17 @@ class MarkJournal(Protocol):
         """Store a new mark if anything was committed since the last one, or `always`; return it."""
         ...
 
+    def witnessed(self) -> None:
+        """Note that the witness has the last mark."""
+        ...
+
+    async def verify(self) -> None:
+        """Look whether the last mark is still stored.
+
+        If it is not, the journal was put back while it was in use: then it is not certified any more.
+        """
+        ...
+
     async def certify(self, marks: Collection[str]) -> Comparison:
         """Compare with marks that a witness has seen stored, and go into use.
 

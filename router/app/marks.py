@@ -58,6 +58,7 @@ class Marks:
         while True:
             await self._clock.sleep(EVERY_S)
             try:
+                await self._journal.verify()
                 if not self._journal.certified:
                     await self.certify()
                 await self._write()
@@ -68,6 +69,7 @@ class Marks:
         mark = await self._journal.mark(always=always)
         if mark is not None:
             await self._witness.write(Mark(self._journal.journal_id, mark))
+            self._journal.witnessed()
 
 
 def current(marks: Sequence[Mark]) -> Sequence[Mark]:

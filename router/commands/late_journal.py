@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from router.errors import JournalUnavailable, RouterError
+from router.errors import JournalUnavailable, RouterError, UnreadableRow
 from router.ports import Clock, Journal
 from router.records.command import Admission, Admitted, AttemptEnd, Job, Moment, Repeat, Saved
 from schemas.commands import Close
@@ -114,5 +114,5 @@ class LateJournal:
             await asyncio.wait({self._admitting}, timeout=TICK_S)
         try:
             return self._admitting.result()
-        except JournalUnavailable:
+        except (JournalUnavailable, UnreadableRow):
             return None

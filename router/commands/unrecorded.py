@@ -87,7 +87,7 @@ class Unrecorded:
         if not (await asyncio.wait({admitting}, timeout=WAIT_S))[0]:
             return False
         error = admitting.exception()
-        if error is not None and not isinstance(error, JournalUnavailable):
+        if error is not None and not isinstance(error, JournalUnavailable | UnreadableRow):
             raise error
         return error is None
 

@@ -214,7 +214,8 @@ class Worker:
             if self._journal.writable:
                 try:
                     return await self._begin(running, fresh, refused=refused)
-                except JournalUnavailable as error:
+                except (JournalUnavailable, UnreadableRow) as error:
+                    # What a newer version has answered, a pod of that version repeats once this one is gone.
                     running.uncertain = True
                     _log.warning("a command waits for the journal", command_id=fresh.command_id, error=str(error))
             left_us = answer_by_us - self._journal.latest_us()

@@ -41,7 +41,8 @@ class Store(ABC):
         self._witnessed = witnessed
         self._certified = -1
         """Which opening of the journal was compared with its witness."""
-        self._changes = self._marked = 0
+        self._changes = self._marking = self._marked = 0
+        self._mark = ""
         self._aside: set[Key] = set()
         self._pod = secrets.token_hex(8)
         self._loop = asyncio.get_running_loop()
@@ -233,9 +234,20 @@ class Store(ABC):
         changes = self._changes
         if changes == self._marked and not always:
             return None
-        name = await self._change(marks.mark)
-        self._marked = changes
-        return name
+        self._mark = await self._change(marks.mark)
+        self._marking = changes
+        return self._mark
+
+    def witnessed(self) -> None:
+        """Note that the witness has the last mark."""
+        self._marked = self._marking
+
+    async def verify(self) -> None:
+        """Look whether the last mark is still stored. See `router.ports.MarkJournal`."""
+        mark = self._mark
+        if mark and self.certified and not await self._read(partial(marks.there, mark)):
+            _log.error("the journal was put back under us", meaning="it is compared with its witness again")
+            self._mark, self._certified = "", -1
 
     async def certify(self, known: Collection[str]) -> Comparison:
         """Compare with marks that a witness has seen stored. See `router.ports.MarkJournal`."""

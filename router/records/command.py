@@ -41,7 +41,7 @@ class Moment(Struct, frozen=True):
     now_us: int
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class Job(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A command and what became of it so far. Times are microseconds since 1970, UTC, by the journal's clock.
 
     `received_us` alone is by the clock of whoever received it: it is for people, and part of the rows' keys.

@@ -9,13 +9,17 @@ from router.journal.schema.migrations import Epoch, begin_epoch, present_epoch
 from router.ports import Comparison
 
 KEPT_US: Final = 172_800_000_000
-"""Two days: longer than the witness keeps them."""
+"""Two days."""
+KEPT: Final = 10_000
+"""So many stay however old they are: the witness keeps its last for as long as nothing is done."""
 HANDLED_US: Final = 3_000_000
 """A message that is handled alone is done within that, or its process has ended."""
 
 _MARK = """insert into marks (id, at_us) values ($1, now_us()) on conflict do nothing returning id"""
 _ANY = """select 1 from marks limit 1"""
-_RETIRE = """delete from marks where at_us < now_us() - $1 returning id"""
+_THERE = """select 1 from marks where id = $1"""
+_RETIRE = """delete from marks where at_us < now_us() - $1
+    and at_us < (select min(at_us) from (select at_us from marks order by at_us desc limit $2) newest) returning id"""
 _SEEN = """update clock set seen_us = now_us() where seen_us < now_us()"""
 _SUSPECT = """select pod, ended, now_us() - at_us from suspects where message = $1"""
 _PUT_SUSPECT = """insert into suspects (message, pod, ended, at_us) values ($1, $2, $3, now_us())
@@ -45,9 +49,14 @@ def certify(marks: Collection[str], timeline: str) -> Steps[tuple[Epoch, Compari
 
 
 def retire() -> Steps[int]:
-    """Delete marks that no witness keeps any more."""
+    """Delete marks that nobody asks for any more."""
     yield _RETIRE_SUSPECTS, (KEPT_US,)
-    return len((yield _RETIRE, (KEPT_US,)))
+    return len((yield _RETIRE, (KEPT_US, KEPT)))
+
+
+def there(name: str) -> Steps[bool]:
+    """Say whether a mark is still stored."""
+    return bool((yield _THERE, (name,)))
 
 
 def suspect(message: str, pod: str) -> Steps[tuple[int, int]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from router.errors import UnreadableRow
 from router.journal.operations.statements import Key, Many, Params, Statement, Steps, storable
 from router.records.command import Outgoing, Reply
 from schemas.results import Result
@@ -137,9 +138,12 @@ def waits(key: Key, result: Result) -> Steps[bool]:
 
 
 def last(key: Key) -> Steps[Result | None]:
-    """Return the last result that was stored, as its first address was told it."""
+    """Return the last result that was stored, as its first address was told it. Raises `UnreadableRow`."""
     rows = yield _LAST, key
-    return _result.decode(rows[0][0]) if rows else None
+    try:
+        return _result.decode(rows[0][0]) if rows else None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise UnreadableRow(f"a result of command {key[1]} cannot be read by this version") from error
 
 
 def claim(room: Mapping[str, int], per_queue: int, limit: int) -> Steps[tuple[Outgoing, ...]]:

@@ -35,6 +35,9 @@ PROBE_S: Final = 1.0
 WATCH_S: Final = 1.0
 WATCH_TIMEOUT_S: Final = 2.5
 """How long a server may take to say what time it is before it counts as lost."""
+FLUSH_LIMIT_S: Final = 2.0
+ALONE: Final = CONNECTIONS // 2
+"""So many transactions may wait for rows that others have locked; the other connections are for everybody else."""
 TRIES: Final = 4
 """How often a transaction that lost a race is run."""
 _LOCK: Final = "select pg_advisory_xact_lock(7239450130)"
@@ -52,9 +55,10 @@ class PostgresJournal(Store):
     """Runs operations in transactions of a pool's connections."""
 
     def __init__(
-        self, pool: Any, *, on_commit: Callable[[float], None] | None, machine: Machine, witnessed: bool
+        self, url: str, pool: Any, *, on_commit: Callable[[float], None] | None, machine: Machine, witnessed: bool
     ) -> None:
         super().__init__(machine, witnessed=witnessed)
+        self._url = url
         self._pool = pool
         self._on_commit = on_commit
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,6 +66,7 @@ class PostgresJournal(Store):
         self._asked: dict[asyncio.Future[Any], None] = {}
         self._batches = 0
         self._flushing = asyncio.Lock()
+        self._patient = asyncio.Semaphore(ALONE)
         self._probing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._healthy = False
@@ -88,7 +93,7 @@ class PostgresJournal(Store):
             url, min_size=0, max_size=CONNECTIONS, timeout=timeout_s, command_timeout=timeout_s,
             server_settings=server.SETTINGS, reset=_keep, statement_cache_size=500, max_cacheable_statement_size=0,
         )  # fmt: skip
-        journal = cls(pool, on_commit=on_commit, machine=machine or ThisMachine(), witnessed=witnessed)
+        journal = cls(url, pool, on_commit=on_commit, machine=machine or ThisMachine(), witnessed=witnessed)
         try:
             with server.named():
                 await pool
@@ -165,8 +170,9 @@ class PostgresJournal(Store):
                 task.cancel()
         while self._tasks:  # one may begin another
             await asyncio.wait(self._tasks)
-        with contextlib.suppress(JournalUnavailable):
-            await self._flush_marks()
+        with contextlib.suppress(JournalUnavailable, TimeoutError):  # what is left is published once more
+            async with asyncio.timeout(FLUSH_LIMIT_S):
+                await self._flush_marks()
         if self._healthy:
             await self._pool.close()
         else:
@@ -248,6 +254,10 @@ class PostgresJournal(Store):
                     one.verdict.set_result(value)
 
     async def _run_alone(self, one: Waiting) -> None:
+        async with self._patient:
+            await self._run_patiently(one)
+
+    async def _run_patiently(self, one: Waiting) -> None:
         for left in reversed(range(TRIES)):
             try:
                 with server.named():
@@ -332,7 +342,9 @@ class PostgresJournal(Store):
         offset_us, since_us = clock.offset_us, clock.since_us
         went_us = self._bounds.latest_us(asked_us) if self._bounds.known else 0
         same = clock.boot_id == self._history
-        set_since = bool(went_us) and abs(raw_us + offset_us - went_us) > STEP_US
+        # However long ago the last look was: what clocks may have drifted since is no step.
+        earliest_us = self._bounds.earliest_us(asked_us) - STEP_US
+        set_since = bool(went_us) and not earliest_us <= raw_us + offset_us <= went_us + STEP_US
         if not same or set_since or raw_us + offset_us < clock.seen_us - STEP_US:
             # Where this process has counted on, that is what time it is; else the server's own clock says it.
             now_us = max(went_us or raw_us, clock.seen_us)
@@ -345,20 +357,33 @@ class PostgresJournal(Store):
         self._bounds.saw(asked_us, raw_us + offset_us, self._machine.boot_us())
 
     async def _watch(self) -> None:
-        """Ask the server what time it is: so that one that is gone is noticed, and a clock that was set."""
-        while True:
-            await asyncio.sleep(WATCH_S)
-            if not self._healthy:
-                continue
-            asked_us = self._machine.boot_us()
-            try:
-                async with asyncio.timeout(WATCH_TIMEOUT_S), self._pool.acquire() as connection:
-                    now_us = int(await connection.fetchval(server.numbered("select now_us()", self._offset_us)))
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.warning("the journal does not answer", error=type(error).__name__)
-                self._fail()
-            else:
-                self._saw(Moment(asked_us, now_us))
+        """Ask the server what time it is: so that one that is gone is noticed, and a clock that was set.
+
+        On a connection of its own: the others may all wait for rows that somebody has locked.
+        """
+        connection: Any = None
+        try:
+            while True:
+                await asyncio.sleep(WATCH_S)
+                if not self._healthy:
+                    continue
+                try:
+                    async with asyncio.timeout(WATCH_TIMEOUT_S):
+                        if connection is None:
+                            connection = await asyncpg.connect(self._url, server_settings=server.SETTINGS)
+                        asked_us = self._machine.boot_us()
+                        now_us = int(await connection.fetchval(server.numbered("select now_us()", self._offset_us)))
+                except Exception as error:  # whatever it is, this must not be the last look
+                    _log.warning("the journal does not answer", error=type(error).__name__)
+                    if connection is not None:
+                        connection.terminate()
+                    connection = None
+                    self._fail()
+                else:
+                    self._saw(Moment(asked_us, now_us))
+        finally:
+            if connection is not None:
+                connection.terminate()
 
     def _fail(self) -> None:
         """Take the server for lost. Nobody waits for it any more; what was asked of it may have happened."""

@@ -147,17 +147,25 @@ class Writer:
         while not stop:
             batch, stop = self._take()
             batch = self._claimed(batch)
-            if not self._healthy:
-                self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
-                batch = []
-                if time.monotonic() >= self._probe_at:
-                    self._probe()
-            if self._healthy and (batch or self._later):
-                self._commit(batch)
+            try:
+                self._turn(batch)
+            except Exception as error:  # a defect, or a disk with errors of its own: nobody else could write
+                _log.exception("the journal's writer failed", error=type(error).__name__)
+                self._fail(batch, error)
+                self._began = None
         self._healthy, self._probe_at = False, 0.0
         self._connection.close()
         batch, _ = self._take()
         self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
+
+    def _turn(self, batch: list[Waiting]) -> None:
+        if not self._healthy:
+            self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
+            batch = []
+            if time.monotonic() >= self._probe_at:
+                self._probe()
+        if self._healthy and (batch or self._later):
+            self._commit(batch)
 
     def _take(self) -> tuple[list[Waiting], bool]:
         """Wait for something to do; return all of it, and whether to stop afterwards."""
