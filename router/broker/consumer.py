@@ -6,6 +6,7 @@ on any doubt the whole connection is dropped and opened again. Each queue has a 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -24,6 +25,8 @@ from router.config import Broker
 from router.errors import BrokerUnavailable, JournalUnavailable
 from router.records.delivery import Delivery
 
+WIDEST: Final = 32
+"""How many times `prefetch` may be unacknowledged on one lane while the journal is away."""
 RECONNECT_S: Final = (0.1, 0.5, 1.0, 2.0, 3.0)
 WATCHDOG_S: Final = 5.0
 STOP_S: Final = 2.0
@@ -56,6 +59,8 @@ class Consumer:
         self._started = False
         self._stopping = False
         self._delivered_at = 0.0
+        self._held: Counter[str] = Counter()
+        self._widening: set[asyncio.Task[None]] = set()
 
     @property
     def consuming(self) -> bool:
@@ -77,6 +82,7 @@ class Consumer:
                 _log.warning("not consuming", error=why)
                 self._started = False
                 self._consumers.clear()
+                self._held.clear()
                 await self._drop()
                 await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
                 failures += 1
@@ -125,19 +131,37 @@ class Consumer:
         self._started = True
         _log.info("consuming", queues=sorted(queues))
 
-    async def _start(self, channel: AbstractChannel, name: str, broke: Callable[..., None]) -> None:
-        """Consume one queue, under its own name as the consumer's tag."""
+    async def _start(self, channel: AbstractChannel, name: str, broke: Callable[..., None], tag: str = "") -> None:
+        """Consume one queue, under its own name as the consumer's tag unless one is given."""
         channel.closing.add_done_callback(broke)
         channel.on_consumer_cancel_callbacks.add(broke)
         await channel.basic_qos(prefetch_count=self._config.prefetch)
         venue = None if name == self._names.unrouted_queue else name.split(".")[-2]
-        await channel.basic_consume(name, partial(self._hear, venue), consumer_tag=name)
-        self._consumers[name] = self._channel = channel
+        tag = tag or name
+        await channel.basic_consume(name, partial(self._hear, venue, partial(self._hold, name)), consumer_tag=tag)
+        self._consumers[tag] = self._channel = channel
 
-    async def _hear(self, venue: str | None, message: DeliveredMessage) -> None:
+    async def _hear(self, venue: str | None, hold: Callable[[], None], message: DeliveredMessage) -> None:
         """Hand a delivery over. aiormq cancels this when the connection ends: nothing of a command runs in it."""
         self._delivered_at = time.monotonic()
-        self._handle(delivery(message, venue))
+        self._handle(delivery(message, venue, hold))
+
+    def _hold(self, name: str) -> None:
+        """Consume a queue once more when what it has delivered is held for long, as much as may be unacknowledged."""
+        self._held[name] += 1
+        wide, more = divmod(self._held[name], self._config.prefetch)
+        if not more and wide < WIDEST and self._connection is not None and self.consuming:
+            task = asyncio.create_task(self._widen(self._connection, name, f"{name}#{wide}"), name=f"consume {name}")
+            self._widening.add(task)
+            task.add_done_callback(self._widening.discard)
+
+    async def _widen(self, connection: AbstractConnection, name: str, tag: str) -> None:
+        try:
+            with named(f"cannot consume more of {name}"):
+                async with asyncio.timeout(CALL_S):
+                    await self._start(await open_underlay(connection), name, partial(self._broke, connection), tag)
+        except BrokerUnavailable as error:
+            _log.warning("a full lane stays full", queue=name, error=str(error))
 
     def _broke(self, connection: AbstractConnection, *_: object) -> None:
         if connection is self._connection:  # not one that we have dropped, and that comes to its end only now
@@ -160,7 +184,7 @@ class Consumer:
         with named("the connection is not usable"):
             async with asyncio.timeout(max(2 * self._config.heartbeat_s, CALL_S)):
                 channel = await connection.channel(publisher_confirms=False)
-                for name in list(self._consumers):
+                for name in {tag.partition("#")[0] for tag in self._consumers}:
                     queue = await channel.declare_queue(name, passive=True)
                     if not queue.declaration_result.consumer_count and not self._stopping:
                         raise BrokerUnavailable(f"queue {name} has lost its consumer")
@@ -196,7 +220,7 @@ class Settlement:
         return self._message.delivery_tag or 0
 
 
-def delivery(message: DeliveredMessage, venue: str | None) -> Delivery:
+def delivery(message: DeliveredMessage, venue: str | None, hold: Callable[[], None]) -> Delivery:
     """Return a delivery as the worker reads it."""
     properties = message.header.properties
     headers = properties.headers or {}
@@ -218,6 +242,7 @@ def delivery(message: DeliveredMessage, venue: str | None) -> Delivery:
         damaged=_text(headers.get(DAMAGED)),
         ack=settlement.ack,
         reject=settlement.reject,
+        hold=hold,
     )
 
 

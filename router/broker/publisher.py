@@ -39,6 +39,8 @@ PERSISTENT: Final = 2
 LATE: Final = 64
 """So many publishes that hang are enough: the others move to a connection of their own."""
 OLD_LINES: Final = 4
+REFUSED_S: Final = 60.0
+"""How long a missing permission counts when nothing more is published there."""
 _NO_WORD = re.compile(r"[^A-Za-z0-9_:/-]")
 BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-damaged")
 
@@ -53,6 +55,7 @@ class Publisher:
 
     def __init__(self, config: Broker) -> None:
         self.refused: dict[str, str] = {}
+        self._refused_at: dict[str, float] = {}
         self._config = config
         self._names = Names(config.prefix)
         # A random id for each message would cost more than encoding it.
@@ -97,8 +100,9 @@ class Publisher:
 
     def abandon(self, reply_to: str) -> None:
         """Give a reply queue up. See `router.ports.Publisher`."""
-        for line in (self._line, *self._old):
-            closing = line.abandon(f"to {reply_to}") if line is not None else None
+        lines = [line for line in (self._line, *self._old) if line is not None]
+        for line, lane in itertools.product(lines, (f"to {reply_to}", f"events to {reply_to}")):
+            closing = line.abandon(lane)
             if closing is not None:
                 self._aside(_awaited(closing))
 
@@ -252,7 +256,11 @@ class Publisher:
         try:
             connection, screen = await connect_screened(self._config, "publish")
             line = Line(connection, screen, self._note_refused)
-            await line.refill()
+            try:
+                await line.refill()
+            except BaseException:
+                await line.close()
+                raise
             # Only who has published is told of an alarm, and no close is to be begun under one.
             self._aside(_unheard(line))
         except BrokerUnavailable:
@@ -289,6 +297,11 @@ class Publisher:
             await self._connected()
         elif not line.blocked:
             await line.refill()
+        for what, since in list(self._refused_at.items()):
+            # Only a publish can tell whether the permission is there by now, and there may be nothing to publish.
+            if time.monotonic() - since > REFUSED_S:
+                self._refused_at.pop(what)
+                self.refused.pop(what, None)
         for old in list(self._old):
             if old.gone or not old.under_way:
                 self._old.remove(old)
@@ -297,6 +310,7 @@ class Publisher:
     def _note_refused(self, what: str, why: str) -> None:
         if what.startswith("exchange") and what not in self.refused:
             self.refused[what] = why
+            self._refused_at[what] = time.monotonic()
             _log.error("a permission is missing", object=what, why=why)
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:

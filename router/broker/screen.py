@@ -139,8 +139,12 @@ def screened(channel: int, payload: bytes) -> bytes | None:
     if why is None:
         return None
     size = int.from_bytes(payload[4:12].ljust(8, b"\0"), "big")
-    properties = commands.Basic.Properties(headers={DAMAGED: why}, **readable(payload))
-    return pamqp.frame.marshal(ContentHeader(0, size, properties), channel)
+    damaged: dict[str, Any] = {DAMAGED: why}
+    try:
+        properties = commands.Basic.Properties(headers=damaged, **readable(payload))
+        return pamqp.frame.marshal(ContentHeader(0, size, properties), channel)
+    except (ValueError, TypeError):  # what can be read is not what may be written
+        return pamqp.frame.marshal(ContentHeader(0, size, commands.Basic.Properties(headers=damaged)), channel)
 
 
 def objection(payload: bytes) -> str | None:
@@ -160,6 +164,8 @@ def objection(payload: bytes) -> str | None:
                     return why
                 at += 4 + size
             elif name in _SIZES:
+                if name == "timestamp" and not _is_time(payload[at : at + 8]):
+                    return "timestamp: not a time in seconds since 1970"
                 at += _SIZES[name]
             else:
                 text = payload[at + 1 : at + 1 + payload[at]]
@@ -186,7 +192,7 @@ def readable(payload: bytes) -> dict[str, Any]:
             size = payload[at] if at < len(payload) else 0
             text = payload[at + 1 : at + 1 + size]
             at += 1 + size
-            if len(text) == size and _is_text(text):
+            if len(text) == size and _is_text(text) and name != "cluster_id":  # deprecated: pamqp writes it empty only
                 found[name] = text.decode()
         if at > len(payload):
             break
@@ -211,6 +217,15 @@ def _depth(value: Any) -> int:
         depth += bool(within)
         level = [inner for one in within for inner in (one.values() if isinstance(one, dict) else one)]
     return depth
+
+
+def _is_time(written: bytes) -> bool:
+    """Say whether aiormq can read a timestamp. Senders write milliseconds, and nanoseconds, too."""
+    try:
+        pamqp.decode.timestamp(written)
+    except (ValueError, OverflowError, OSError):
+        return False
+    return True
 
 
 def _is_text(data: bytes) -> bool:

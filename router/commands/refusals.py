@@ -4,6 +4,7 @@ A foreign sender, a reused id, a body or headers that cannot be read: there is n
 the delivery keeps it safe. One message never costs another more than that moment.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -22,8 +23,8 @@ from schemas.codec import Echo, Undecodable, decode_command
 from schemas.commands import Command
 from schemas.results import ReasonCode
 
-DEAD_LETTER_TRIES: Final = 5
-RETRY_S: Final = 0.5
+DEAD_LETTER_S: Final = 2.0
+"""How long the dead letters may take; a message that is rejected instead, the broker puts there."""
 
 _log = structlog.get_logger(__name__)
 
@@ -71,16 +72,14 @@ class Refusals:
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> bool:
         """Publish poison to the dead letters. Returns `False` when that does not work: then the broker is to do it."""
-        for _ in range(DEAD_LETTER_TRIES):
-            try:
+        try:
+            async with asyncio.timeout(DEAD_LETTER_S):
                 await self._dead_letters.dead_letter(delivery, reason, detail)
-            except PublishFailed as error:
-                _log.warning("poison waits for the broker", error=str(error))
-                await self._clock.sleep(RETRY_S)
-            else:
-                self._metrics.dead_letter(reason)
-                return True
-        return False
+        except (PublishFailed, TimeoutError) as error:
+            _log.warning("poison is left to the broker", error=str(error) or "not confirmed in time")
+            return False
+        self._metrics.dead_letter(reason)
+        return True
 
     async def refuse(self, delivery: Delivery, fields: Echo, reply: Reply, code: ReasonCode, message: str) -> None:
         now = self._clock.now_us()

@@ -39,7 +39,13 @@ RENEW_US: Final = 2_000_000
 IDLE_US: Final = 10_000_000
 CLAIM: Final = 256
 CONGESTED: Final = 256
-"""So many answers wait for queues that are not stuck: the broker does not keep up."""
+"""So many answers wait, no more than `UNCONFIRMED` of each queue counted: the broker does not keep up."""
+CROWD: Final = 32
+"""How many answers without a row may be at one reply queue: each keeps its delivery from being acknowledged."""
+PATIENT: Final = 16
+PATIENT_HERE: Final = 8
+"""How many of these, in all and of one queue, wait longer than a moment for a queue that does not confirm."""
+PATIENCE_US: Final = 10_000_000
 
 _log = structlog.get_logger(__name__)
 
@@ -50,8 +56,10 @@ class _Queue:
     __slots__ = (
         "check_us",
         "confirms",
+        "crowd",
         "diverting_us",
         "heard_us",
+        "patient",
         "pauses",
         "stuck",
         "under_way",
@@ -65,7 +73,7 @@ class _Queue:
         self.confirms = False
         """Whether it has confirmed the latest: until then one result at a time goes out."""
         self.stuck = False
-        self.pauses = 0
+        self.pauses = self.crowd = self.patient = 0
         self.check_us = 0
         self.heard_us = self.used_us = now_us
         self.diverting_us = 0
@@ -82,6 +90,16 @@ class _Queue:
         return UNCONFIRMED if self.confirms or self.diverting_us else 1
 
 
+class _Wait:
+    """An answer without a row that waits for its queue. `patient`: it has one of the places for a longer wait."""
+
+    __slots__ = ("patient", "since_us")
+
+    def __init__(self, since_us: int) -> None:
+        self.since_us = since_us
+        self.patient = False
+
+
 class Outbox:
     """The answers of this process, and those left behind by others."""
 
@@ -95,7 +113,7 @@ class Outbox:
         """The rows that this process has claimed and not got out."""
         self._left_over: set[str] = set()
         """The rows that it has stored without room for them: nobody has them for some seconds."""
-        self._waiting = 0
+        self._waiting = self._patient = 0
         self._numbers = 0
         self._more = False
         self._renewed_us = self._swept_us = 0
@@ -121,7 +139,7 @@ class Outbox:
     async def answer(self, reply: Reply, result: Result, sender: str) -> None:
         """Publish an answer that has no row, and return once the broker has it.
 
-        A queue that does not take it within a second gets it no second time: it goes to the results queue.
+        A queue that does not take it, after some seconds at most, gets it no second time: it goes to the results queue.
         """
         cause: str | None = None
         while True:
@@ -213,8 +231,8 @@ class Outbox:
         if item.outbox_id in self._held or len(queue.waiting) >= room or (queue.stuck and not queue.diverting_us):
             return False  # its row waits in the journal
         self._held.add(item.outbox_id)
+        self._waiting += len(queue.waiting) < UNCONFIRMED
         queue.waiting.append(item)
-        self._waiting += 1
         self._go_on(queue)
         return True
 
@@ -222,7 +240,7 @@ class Outbox:
         """Publish what waits, as far as the queue may have it."""
         while queue.waiting and len(queue.under_way) < queue.width:
             item = queue.waiting.popleft()
-            self._waiting -= 1
+            self._waiting -= len(queue.waiting) < UNCONFIRMED
             self._begin(queue, item.outbox_id, self._publish(queue, item))
         self._ease(CONGESTED // 2)
         if self._more and not queue.waiting:
@@ -292,7 +310,7 @@ class Outbox:
         self._empty(queue)
 
     def _empty(self, queue: _Queue) -> None:
-        self._waiting -= len(queue.waiting)
+        self._waiting -= min(len(queue.waiting), UNCONFIRMED)
         self._held.difference_update(item.outbox_id for item in queue.waiting)
         queue.waiting.clear()
         self._ease(CONGESTED)
@@ -308,23 +326,50 @@ class Outbox:
         if cause is not None:
             return cause
         queue = self._queue(reply.reply_to)
-        while not queue.stuck and len(queue.under_way) >= UNCONFIRMED:
-            self._held_up += 1
-            try:
-                await self._next_move()
-            finally:
-                self._held_up -= 1
-        if queue.stuck:
+        if queue.crowd >= CROWD:
             return "stuck"
+        wait = _Wait(self._clock.boot_us())
+        queue.crowd += 1
+        try:
+            while queue.stuck or len(queue.under_way) >= UNCONFIRMED:
+                if not self._waits_on(queue, wait):
+                    return "stuck"
+                await self._a_moment()
+            return await self._unrecorded(queue, reply, result, sender, wait)
+        finally:
+            queue.crowd -= 1
+            if wait.patient:
+                queue.patient -= 1
+                self._patient -= 1
+
+    async def _unrecorded(self, queue: _Queue, reply: Reply, result: Result, sender: str, wait: _Wait) -> str | None:
         self._numbers += 1
         key = f"no row {self._numbers}"
         publish = self._begin(queue, key, self._to_queue(reply, result, sender))
         publish.add_done_callback(lambda task: self._done(queue, reply.reply_to, key, task))
         while not publish.done():
-            await asyncio.wait({publish}, timeout=STUCK_US / 1e6)
-            if not publish.done() and not self._publisher.blocked:
+            await asyncio.wait({publish}, timeout=TICK_S)
+            if not publish.done() and not self._waits_on(queue, wait):
                 return "stuck"
         return publish.result()  # type: ignore[no-any-return]  # it is `_to_queue`'s
+
+    async def _a_moment(self) -> None:
+        self._held_up += 1
+        try:
+            await self._next_move()
+        finally:
+            self._held_up -= 1
+
+    def _waits_on(self, queue: _Queue, wait: _Wait) -> bool:
+        """Say whether an answer without a row waits on. Only a few do for longer than a moment."""
+        waited_us = self._clock.boot_us() - wait.since_us
+        if self._publisher.blocked or (waited_us < STUCK_US and not queue.stuck):
+            return True
+        if not wait.patient and queue.patient < PATIENT_HERE and self._patient < PATIENT:
+            wait.patient = True
+            queue.patient += 1
+            self._patient += 1
+        return wait.patient and waited_us < PATIENCE_US
 
     def _done(self, queue: _Queue, name: str, key: str, task: "asyncio.Task[Any]") -> None:
         queue.under_way.pop(key, None)

@@ -235,6 +235,8 @@ class Worker:
             _, result = answers.refused(fresh, "expired", "not_after passed while the journal was away", now)
             self._metrics.command_final(result)
         await self._tell_unrecorded(running, fresh, result)
+        if not result.final:  # who stands behind it has a deadline, too
+            running.delivery.hold()
         return result.final
 
     async def _was_never_sent(self, fresh: Job) -> bool:

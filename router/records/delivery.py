@@ -14,7 +14,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
     `sent_us` is the sender's timestamp, if any. `damaged` says why properties or headers could not be read; the fields
     then hold what could. `ack` and `reject` may raise on a connection that is gone; what is rejected the broker
-    dead-letters itself.
+    dead-letters itself. `hold` says that it will stay unsettled for long, and is not to keep others from coming.
     """
 
     body: bytes
@@ -33,6 +33,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     reject: Callable[[], Awaitable[None]]
     message_id: str = ""
     damaged: str = ""
+    hold: Callable[[], None] = lambda: None
 
     def reply(self, command_id: str | None) -> Reply:
         """Return where this delivery is answered."""

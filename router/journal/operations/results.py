@@ -15,6 +15,9 @@ from schemas.results import Result
 HOLD_US: Final = 5_000_000
 """How long a result is left to whoever stored or claimed it. Who keeps it longer renews the claim."""
 
+STALE_US: Final = 120_000_000
+"""A pause that ended longer ago than this was of another trouble. A queue that stays stuck is paused again sooner."""
+
 _log = structlog.get_logger(__name__)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -64,7 +67,8 @@ _RENEW: Final = Many(
     "received_us bigint, command_id text, sender text, seq bigint, copy bigint, hold_us bigint",
 )
 _PAUSE = """insert into pauses (reply_to, until_us, since_us) values ($1, now_us() + $2, now_us())
-    on conflict (reply_to) do update set until_us = excluded.until_us
+    on conflict (reply_to) do update set until_us = excluded.until_us,
+        since_us = case when pauses.until_us + $3 < excluded.since_us then excluded.since_us else pauses.since_us end
     returning now_us() - since_us"""
 _RESUME = """delete from pauses where reply_to = $1"""
 _MARK: Final = Many(
@@ -176,7 +180,7 @@ def renew(outbox_ids: Collection[str], hold_us: int) -> Steps[None]:
 
 def pause(reply_to: str, for_us: int) -> Steps[int]:
     """Run `router.ports.ResultJournal.pause`."""
-    rows = yield _PAUSE, (storable(reply_to), for_us)
+    rows = yield _PAUSE, (storable(reply_to), for_us, STALE_US)
     return int(rows[0][0])
 
 

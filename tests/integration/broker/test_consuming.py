@@ -14,9 +14,11 @@ from aio_pika.exceptions import MessageProcessError
 from yarl import URL
 
 from router.config import Broker
+from router.demo.rabbitmq_node import RabbitMQNode
 from schemas.codec import JSON
 from tests.integration.broker.case import LONG, NOW, Case, case, reply, result
 from tests.integration.broker.certificate import self_signed
+from tests.stack import until
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +90,26 @@ async def test_a_delivery_is_settled_once(one: Case) -> None:
     await one.end()
     queue = await one.channel.declare_queue(one.names.lane("gmo_coin", "close"), passive=True)
     assert queue.declaration_result.message_count == 0
+
+
+async def test_what_is_held_makes_room_for_more(rabbitmq: RabbitMQNode) -> None:
+    """Deliveries that stay unacknowledged for long do not keep others from coming: the lane is consumed once more."""
+    async with case(rabbitmq.url, prefetch=2) as made:
+        exchange = await made.channel.get_exchange(made.names.commands, ensure=False)
+        for number in range(7):
+            await exchange.publish(aio_pika.Message(b"%d" % number), "gmo_coin.main.close")
+        held = 0
+
+        def all_came() -> bool:
+            nonlocal held
+            for delivery in made.got[held:]:
+                delivery.hold()
+                held += 1
+            return held == 7
+
+        await until(all_came)
+        for delivery in made.got:
+            await delivery.ack()
 
 
 async def test_what_was_asked_for_leaves_before_the_connection_is_closed(one: Case) -> None:

@@ -1,9 +1,9 @@
 """A PostgreSQL that changes under a journal in use: put back, its rows locked, out of reach for hours."""
 
 import asyncio
-import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 import pytest
@@ -37,6 +37,15 @@ class Stream:
         self.marks.append(mark)
 
 
+async def ran(command: Sequence[str | Path], given: bytes = b"") -> bytes:
+    """Run a program to its end and return what it printed."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    printed, said = await asyncio.wait_for(process.communicate(given), 60)
+    assert process.returncode == 0, said.decode()
+    return printed
+
+
 @pytest.mark.parametrize("options", [("-1",), ()], ids=["one transaction", "statement by statement"])
 async def test_a_dump_restored_in_place_is_noticed(shared_place: Place, options: tuple[str, ...]) -> None:
     """Row 37: no connection is lost, and yet the journal knows less than it did: a new epoch begins by itself."""
@@ -47,19 +56,13 @@ async def test_a_dump_restored_in_place_is_noticed(shared_place: Place, options:
         marks = Marks(journal, stream, SystemClock())
         await marks.certify()
         running = asyncio.create_task(marks.run())
-        dump = await asyncio.to_thread(
-            subprocess.run, [programs / "pg_dump", "--clean", "--if-exists", shared_place.url],
-            capture_output=True, check=True,
-        )  # fmt: skip
+        dump = await ran([programs / "pg_dump", "--clean", "--if-exists", shared_place.url])
         known = len(stream.marks)
         assert isinstance(await journal.admit(close("c1"), reply("c1"), "d"), Admitted)
         async with asyncio.timeout(60):
             while len(stream.marks) == known:
                 await asyncio.sleep(0.02)
-        await asyncio.to_thread(
-            subprocess.run, [programs / "psql", "-q", *options, "-v", "ON_ERROR_STOP=1", shared_place.url],
-            input=dump.stdout, capture_output=True, check=True,
-        )  # fmt: skip
+        await ran([programs / "psql", "-q", *options, "-v", "ON_ERROR_STOP=1", shared_place.url], dump)
 
         async def noticed() -> bool:
             return not journal.first_epoch and journal.writable

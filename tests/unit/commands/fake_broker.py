@@ -83,6 +83,10 @@ class Connection:
         """Whether the broker delivers nothing more before something is acknowledged."""
         return len(self.unacked) >= self._prefetch
 
+    def _hold(self) -> None:
+        self._prefetch += 1
+        self._broker.stirred.set()
+
     def deliver(self, message: Message, at: At) -> None:
         """Hand a message to the worker."""
         self.unacked.append(message)
@@ -113,6 +117,7 @@ class Connection:
                 damaged=message.damaged,
                 ack=lambda: settle(_acked),
                 reject=lambda: settle(self._broker.bury),
+                hold=self._hold,
             )
         )
 

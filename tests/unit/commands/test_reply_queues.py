@@ -3,8 +3,13 @@
 Rows 9, 10, 33 and 45 of the fault table.
 """
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from router.errors import PublishFailed
 from tests.unit.commands import promises
 from tests.unit.commands.fake_broker import UNCONFIRMED, PublishFault
 from tests.unit.commands.fake_venue import Answer
@@ -106,3 +111,108 @@ def test_an_alarm_lets_no_closes_pile_up(world: World) -> None:
     world.until(lambda: all(message.settled for message in world.broker.messages))
     world.run(5)
     promises.check(world)
+
+
+def slowly(core: Any, seconds: float) -> None:
+    """Let the queue `slow` take that long to confirm each answer."""
+    publish = core.publisher.publish
+
+    async def slow(reply: Any, result: Any, sender: str) -> None:
+        if reply.reply_to == "slow":
+            await asyncio.sleep(seconds)
+        await publish(reply, result, sender)
+
+    core.publisher.publish = slow
+
+
+def test_the_backlog_of_a_slow_queue_holds_no_close(tmp_path: Path) -> None:
+    """It confirms, so it is not stuck; what waits for it counts little for the room that everybody waits for."""
+    with World(tmp_path) as world:
+        core = world.start()
+        world.run(2)
+        slowly(core, 0.9)
+        for second in range(15):
+            for number in range(40):
+                world.publish(world.cancel(f"x{second}-{number}", account="nobody"), reply_to="slow")
+            world.run(1)
+        published_us = world.clock.now_us()
+        world.publish(world.close("c1", ttl_s=20))
+        world.run(5)
+        assert world.acme.arrivals[0].at_us - published_us < 2_000_000
+
+
+def test_a_crowd_of_poison_for_a_slow_queue_holds_no_close(tmp_path: Path) -> None:
+    """Its answers keep their deliveries; beyond a few they go to the results queue at once."""
+    with World(tmp_path) as world:
+        core = world.start()
+        world.run(2)
+        slowly(core, 0.9)
+        for number in range(600):
+            world.publish_raw(b"{", reply_to="slow", correlation_id=str(number))
+        published_us = world.clock.now_us()
+        world.publish(world.close("c1", ttl_s=20))
+        world.run(20)
+        assert world.acme.arrivals[0].at_us - published_us < 5_000_000
+
+
+def test_dead_letters_that_nobody_takes_hold_no_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poison that cannot be put there in a moment is rejected: the broker puts it there itself."""
+    with World(tmp_path) as world:
+        core = world.start()
+        world.run(2)
+
+        async def never(*_: object) -> None:
+            await asyncio.sleep(10)
+            raise PublishFailed("not confirmed")
+
+        monkeypatch.setattr(core.publisher, "dead_letter", never)
+        for number in range(64):
+            world.publish_raw(b"{", reply_to="", correlation_id=str(number))
+        published_us = world.clock.now_us()
+        world.publish(world.close("c1", ttl_s=40))
+        world.run(20)
+        assert world.acme.arrivals[0].at_us - published_us < 5_000_000
+
+
+def test_an_answer_without_a_row_waits_some_seconds_for_its_queue(tmp_path: Path) -> None:
+    """A queue that has no leader for a moment gets its answers: they are not sent elsewhere for good."""
+    with World(tmp_path) as world:
+        world.start()
+        world.run(2)
+        close = world.close("c1")
+        world.publish(close)
+        world.final("c1")
+        world.broker.faults["alpha.results"] = "stuck"
+        world.publish(world.close("c2", position_id="p2"))
+        world.run(2)
+        message = world.publish(close, correlation_id="again")
+        world.run(3)
+        world.broker.heal("alpha.results")
+        world.run(60)
+        assert [heard.diverted for heard in world.heard_by(message)] == [False]
+
+
+@pytest.mark.parametrize("how", ["killed", "cut"])
+def test_an_old_pause_is_not_counted(tmp_path: Path, how: str) -> None:
+    """A queue that was stuck once and a hiccup an hour later are two troubles: nothing is diverted."""
+    with World(tmp_path) as world:
+        core = world.start()
+        world.broker.faults["alpha.results"] = "stuck"
+        world.publish(world.close("c1"))
+        world.run(5)
+        if how == "killed":
+            world.kill(core)
+            world.broker.faults.clear()
+            core = world.start()
+        else:
+            core.reconnect()
+            world.broker.faults.clear()
+        world.final("c1", 60)
+        world.run(900)
+        world.broker.faults["alpha.results"] = "stuck"
+        world.publish(world.close("c3", position_id="p3"))
+        world.run(3)
+        world.broker.heal("alpha.results")
+        world.publish(world.close("c4", position_id="p4"))
+        world.run(30)
+        assert [heard for heard in world.broker.heard if heard.diverted] == []

@@ -7,7 +7,7 @@ import pytest
 from router.journal.operations import marks
 from tests.unit.commands import promises
 from tests.unit.commands.fake_venue import Answer
-from tests.unit.commands.world import World
+from tests.unit.commands.world import Core, World
 
 
 def test_a_parked_close_that_was_executed_since_is_not_called_rejected(world: World) -> None:
@@ -60,6 +60,11 @@ def test_a_mark_that_the_witness_could_not_take_is_offered_again(tmp_path: Path)
         promises.check(world)
 
 
+async def retired(core: Core) -> None:
+    """Delete what is old."""
+    await core.journal.retire(30)
+
+
 def test_a_quiet_weekend_is_no_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is done for long: the stream still shows the last marks, so the journal keeps them."""
     monkeypatch.setattr(marks, "KEPT_US", 60_000_000)
@@ -68,7 +73,7 @@ def test_a_quiet_weekend_is_no_restore(tmp_path: Path, monkeypatch: pytest.Monke
         world.publish(world.close("c1"))
         world.final("c1")
         world.run(120)
-        world.within(core, core.journal.retire(30))
+        world.within(core, retired(core))
         world.kill(core)
         core = world.start()
         world.run(3)

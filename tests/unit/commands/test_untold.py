@@ -177,3 +177,21 @@ def test_a_cancel_is_not_held_by_poison_that_nobody_hears_of(tmp_path: Path) -> 
         published_us = world.clock.now_us()
         world.run(10)
         assert world.acme.arrivals[0].at_us - published_us < 500_000
+
+
+def test_a_lane_full_of_closes_in_doubt_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """While the journal is away those told of their doubt keep their deliveries; who stands behind is told in time."""
+    with World(tmp_path, prefetch=8) as world:
+        core = world.start()
+        world.run(2)
+        core.journal.fault = "down"
+        for number in range(50):
+            world.publish(world.close(f"c{number}", ttl_s=5, position_id=f"p{number}"))
+        world.run(120)
+        heard = [world.heard(f"c{number}") for number in range(50)]
+        assert [len(answers) for answers in heard] == [1] * 50
+        assert [answers[0].result.outcome for answers in heard] == ["in_doubt"] * 50
+        core.journal.fault = None
+        world.run(60)
+        assert {world.results(f"c{number}")[-1].outcome for number in range(50)} == {"rejected"}
+        assert world.acme.executed == {}
