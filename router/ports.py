@@ -5,9 +5,9 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from router.records.command import Admission, AttemptEnd, Job, Kind, Outgoing, Reply, Saved
+from router.records.command import Admission, AttemptEnd, CommandRecord, Kind, Outgoing, Reply, Saved
 from router.records.delivery import Delivery
-from router.records.event import Copy, Evidence, Holder, Lease, Position, Recorded, Sighting, StoredEvent
+from router.records.event import Copy, Evidence, Holder, Lease, OrderReport, Position, Recorded, StoredEvent
 from router.venue_protocol import Response, SignedRequest
 from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
@@ -160,11 +160,13 @@ class JournalClock(Protocol):
         ...
 
 
-class JobJournal(JournalClock, Protocol):
+class CommandJournal(JournalClock, Protocol):
     """The part of the journal that a command under way needs. Methods raise `JournalUnavailable`."""
 
-    async def save(self, job: Job, *, end: AttemptEnd | None = None, result: Result | None = None) -> Saved | None:
-        """Store `job` if its `version` is still the stored one, and return it with the next version.
+    async def save(
+        self, record: CommandRecord, *, end: AttemptEnd | None = None, result: Result | None = None
+    ) -> Saved | None:
+        """Store `record` if its `version` is still the stored one, and return it with the next version.
 
         `end` stores what an attempt came to, unless that is known; `result` goes to the outbox once per reply address
         on record. All in one transaction. `None` when somebody else was first: nothing was stored then but `end`, as
@@ -172,11 +174,11 @@ class JobJournal(JournalClock, Protocol):
         """
         ...
 
-    async def load(self, sender: str, command_id: str) -> Job | None:
+    async def load(self, sender: str, command_id: str) -> CommandRecord | None:
         """Return what is stored of a command. Raises `UnreadableRow` as well."""
         ...
 
-    async def neighbours(self, job: Job) -> tuple[frozenset[str], tuple[Close, ...]]:
+    async def neighbours(self, record: CommandRecord) -> tuple[frozenset[str], tuple[Close, ...]]:
         """Return the order ids of the account that belong to other commands, and the account's and symbol's other
         closes that are open, in doubt or unresolved; all as of one moment. Raises `UnreadableRow` as well."""
         ...
@@ -186,13 +188,15 @@ class JobJournal(JournalClock, Protocol):
         ...
 
 
-class Journal(JobJournal, Protocol):
+class Journal(CommandJournal, Protocol):
     """The durable truth. Every method raises `JournalUnavailable` when it cannot promise what it says.
 
     A method returns when its transaction is committed, unless it says otherwise.
     """
 
-    async def admit(self, job: Job, reply: Reply, digest: str, *, result: Result | None = None) -> Admission:
+    async def admit(
+        self, record: CommandRecord, reply: Reply, digest: str, *, result: Result | None = None
+    ) -> Admission:
         """Store a new command, or say what is stored under its id.
 
         With `result` it is stored as final with that refusal, which goes to the outbox.
@@ -213,8 +217,8 @@ class Journal(JobJournal, Protocol):
         busy: Mapping[tuple[str, str, Kind], int],
         claim_us: Mapping[Kind, int],
         limit: int,
-    ) -> Sequence[Job]:
-        """Claim jobs of these venues whose time has come, and return them.
+    ) -> Sequence[CommandRecord]:
+        """Claim commands of these venues whose time has come, and return them.
 
         Of each account at most `places` of a kind, less those `busy`. Nobody else gets them for `claim_us`, and
         their version stays: whoever saves first has them. A row that cannot be read is left to others and logged.
@@ -399,7 +403,7 @@ class EventJournal(JournalClock, Protocol):
         """Take the next turn to send a paced frame to a venue, over all processes; return in how many microseconds."""
         ...
 
-    async def record(self, lease: Lease, sightings: Sequence[Sighting], *, published_seq: int = 0) -> Recorded:
+    async def record(self, lease: Lease, sightings: Sequence[OrderReport], *, published_seq: int = 0) -> Recorded:
         """Number and store what is news in some sightings, in their order; drop the rest.
 
         An order that is seen for the first time while a close is under way whose order it may be is left waiting,

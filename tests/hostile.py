@@ -49,9 +49,9 @@ def content_header(written: bytes, size: int) -> bytes:
     return struct.pack(">HHQ", 60, 0, size) + written
 
 
-def message(exchange: str, key: bytes, written: bytes, body: bytes) -> bytes:
+def message(adapter: str, key: bytes, written: bytes, body: bytes) -> bytes:
     """Return the frames that publish a message."""
-    publish = marshal(commands.Basic.Publish(exchange=exchange, routing_key="k" * len(key)), CHANNEL)
+    publish = marshal(commands.Basic.Publish(exchange=adapter, routing_key="k" * len(key)), CHANNEL)
     publish = publish.replace(b"k" * len(key), key, 1) if key else publish
     payload = content_header(written, len(body))
     header = HEAD.pack(2, CHANNEL, len(payload)) + payload + END

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from router.records.command import AttemptEnd, Job, Reply
+from router.records.command import AttemptEnd, CommandRecord, Reply
 from schemas import ids
 from schemas.commands import Cancel, Close, Command
 from schemas.results import Outcome, Reason, Result
@@ -15,8 +15,8 @@ T0_US = 1_790_000_000_000_000
 _T0 = datetime.datetime.fromtimestamp(T0_US / 1e6, datetime.UTC)
 
 
-def close(command_id: str, *, position: str | None = "p1", sender: str = "alpha", **fields: Any) -> Job:
-    """A close that nobody has sent yet; `fields` replace those of the job."""
+def close(command_id: str, *, position: str | None = "p1", sender: str = "alpha", **fields: Any) -> CommandRecord:
+    """A close that nobody has sent yet; `fields` replace those of the command."""
     command = Close(
         command_id=command_id,
         venue="gmo_coin",
@@ -27,10 +27,10 @@ def close(command_id: str, *, position: str | None = "p1", sender: str = "alpha"
         side="sell",
         size="0.0100",
     )
-    return _job(command, sender, {"position": position} | fields)
+    return _record(command, sender, {"position": position} | fields)
 
 
-def cancel(command_id: str, *, sender: str = "alpha", **fields: Any) -> Job:
+def cancel(command_id: str, *, sender: str = "alpha", **fields: Any) -> CommandRecord:
     """A cancel by order id."""
     command = Cancel(
         command_id=command_id,
@@ -40,7 +40,7 @@ def cancel(command_id: str, *, sender: str = "alpha", **fields: Any) -> Job:
         not_after=_T0 + datetime.timedelta(seconds=30),
         order_id="637000",
     )
-    return _job(command, sender, fields)
+    return _record(command, sender, fields)
 
 
 def reply(correlation_id: str = "c1", reply_to: str = "alpha.replies") -> Reply:
@@ -48,38 +48,38 @@ def reply(correlation_id: str = "c1", reply_to: str = "alpha.replies") -> Reply:
     return Reply(reply_to=reply_to, correlation_id=correlation_id, content_type="application/json")
 
 
-def result(job: Job, seq: int = 1, outcome: Outcome = "accepted", *, final: bool = True) -> Result:
-    """An answer to a job's command, some milliseconds after it came."""
+def result(record: CommandRecord, seq: int = 1, outcome: Outcome = "accepted", *, final: bool = True) -> Result:
+    """An answer to a command's command, some milliseconds after it came."""
     return Result(
-        result_id=ids.result_id(job.sender, job.command_id, seq),
+        result_id=ids.result_id(record.sender, record.command_id, seq),
         seq=seq,
         final=final,
-        command_id=job.command_id,
+        command_id=record.command_id,
         action="close",
-        venue=job.command.venue,
-        account=job.command.account,
+        venue=record.command.venue,
+        account=record.command.account,
         outcome=outcome,
         reason=Reason(code="timeout", message="no answer") if outcome == "in_doubt" else None,
-        client_order_id=job.client_order_id,
+        client_order_id=record.client_order_id,
         attempts=1,
         received_at=_T0,
         completed_at=_T0 + datetime.timedelta(milliseconds=5 * seq),
     )
 
 
-def final(job: Job, **fields: Any) -> Job:
-    """The job once its last result is settled."""
-    return msgspec.structs.replace(job, **{"state": "final", "next_us": None, "seq": 1} | fields)
+def final(record: CommandRecord, **fields: Any) -> CommandRecord:
+    """The command once its last result is settled."""
+    return msgspec.structs.replace(record, **{"state": "final", "next_us": None, "seq": 1} | fields)
 
 
-def doubtful(job: Job, **fields: Any) -> Job:
-    """The job once it was answered `in_doubt`."""
-    return msgspec.structs.replace(job, **{"state": "in_doubt", "step": "look", "seq": 1, "attempts": 1} | fields)
+def doubtful(record: CommandRecord, **fields: Any) -> CommandRecord:
+    """The command once it was answered `in_doubt`."""
+    return msgspec.structs.replace(record, **{"state": "in_doubt", "step": "look", "seq": 1, "attempts": 1} | fields)
 
 
-def began(job: Job, number: int = 1) -> Job:
-    """The job once an attempt was begun."""
-    return msgspec.structs.replace(job, tries=number, began_us=T0_US + number * 1000)
+def began(record: CommandRecord, number: int = 1) -> CommandRecord:
+    """The command once an attempt was begun."""
+    return msgspec.structs.replace(record, tries=number, began_us=T0_US + number * 1000)
 
 
 def ended(number: int = 1, outcome: str = "Accepted", **fields: Any) -> AttemptEnd:
@@ -89,9 +89,9 @@ def ended(number: int = 1, outcome: str = "Accepted", **fields: Any) -> AttemptE
     return AttemptEnd(number=number, outcome=outcome, **values)
 
 
-def _job(command: Command, sender: str, fields: dict[str, Any]) -> Job:
+def _record(command: Command, sender: str, fields: dict[str, Any]) -> CommandRecord:
     values = {"received_us": T0_US, "next_us": T0_US + 60_000_000, "tries": 1} | fields
-    return Job(
+    return CommandRecord(
         sender=sender,
         command_id=command.command_id,
         command=command,

@@ -167,7 +167,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     """What the router needs to talk to one venue."""
 
     name: str
-    exchange: VenueAdapter
+    adapter: VenueAdapter
     options: Options
     accounts: Mapping[str, Account]
     limiter: Limiter

@@ -48,7 +48,7 @@ class Probes:
         told = ""
         while True:
             try:
-                found = await Reads(self._reader).run(venue, account, venue.exchange.probe(), wait_s=PLACE_S)
+                found = await Reads(self._reader).run(venue, account, venue.adapter.probe(), wait_s=PLACE_S)
             except RouterError as error:
                 _log.info("a key is not tried yet", venue=venue.name, account=account.name, error=str(error))
                 await self._clock.sleep(AGAIN_S)

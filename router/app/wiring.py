@@ -19,10 +19,10 @@ from router.broker import Publisher
 from router.clock import SystemClock
 from router.commands.dispatch import Dispatcher
 from router.commands.evidence import Settler
-from router.commands.relay import Outbox
+from router.commands.relay import ResultRelay
 from router.config import Config, parse_rate
 from router.errors import ConfigError, JournalUnavailable
-from router.feeds import Copies, Fed, FeedParts, Feeds
+from router.feeds import Copies, FedAccount, FeedParts, Feeds
 from router.journal import Store, open_journal
 from router.ports import Clock
 from router.telemetry import Metrics
@@ -63,7 +63,7 @@ class Wired(Struct, frozen=True, kw_only=True):
     reader: Reader
     publisher: Publisher
     slots: Slots
-    outbox: Outbox
+    relay: ResultRelay
     dispatcher: Dispatcher
 
     @property
@@ -74,7 +74,7 @@ class Wired(Struct, frozen=True, kw_only=True):
     def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what runs beside the work, by name."""
         return {
-            "outbox": self.outbox.run(),
+            "outbox": self.relay.run(),
             "slots": self.slots.run(),
             "probes": Probes(self.venues, self.reader).run(),
             "retention": upkeep.retire(self.journal, self.config.journal.retention_days),
@@ -83,19 +83,19 @@ class Wired(Struct, frozen=True, kw_only=True):
 
     async def feeds(self, stack: AsyncExitStack) -> Feeds:
         """Return the feeds of every account whose venue offers one; their sockets are closed with `stack`."""
-        fed: dict[tuple[str, str], Fed] = {}
+        fed: dict[tuple[str, str], FedAccount] = {}
         for name, venue in self.venues.items():
-            offered: Any = venue.exchange
+            offered: Any = venue.adapter
             if hasattr(offered, "reconcile"):
                 for account, secrets in self.config.accounts[name].items():
-                    fed[name, account] = Fed(
+                    fed[name, account] = FedAccount(
                         venue=venue, account=venue.accounts[account], feed=offered, secrets=secrets
                     )
         parts = FeedParts(
             journal=self.journal,
             publisher=self.publisher,
             copies=Copies(self.publisher, self.clock),
-            settler=Settler(self.dispatcher, self.journal, self.outbox, self.clock),
+            settler=Settler(self.dispatcher, self.journal, self.relay, self.clock),
             reader=self.reader,
         )
         sockets = await stack.enter_async_context(WebSockets())
@@ -137,7 +137,7 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
             reader=Reader(transport, clock, metrics),
             publisher=publisher,
             slots=slots,
-            outbox=Outbox(journal, publisher, clock, metrics),
+            relay=ResultRelay(journal, publisher, clock, metrics),
             dispatcher=Dispatcher(
                 venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s
             ),
@@ -149,16 +149,16 @@ def build_venues(config: Config, clock: Clock, slots: Slots | None = None) -> di
     venues = {}
     for name, accounts in config.accounts.items():
         options = config.venues[name]
-        exchange = adapter_type(name)(options)
-        slot = partial(getattr, slots, "number", SHARED_SLOT) if exchange.unique_stamps else None
+        adapter = adapter_type(name)(options)
+        slot = partial(getattr, slots, "number", SHARED_SLOT) if adapter.unique_stamps else None
         venues[name] = Venue(
             name=name,
-            exchange=exchange,
+            adapter=adapter,
             options=options,
             accounts={
-                account: Account(account, exchange.signer(secrets), slot) for account, secrets in accounts.items()
+                account: Account(account, adapter.signer(secrets), slot) for account, secrets in accounts.items()
             },
-            limiter=Limiter(effective_limits(exchange.limits, options), clock),
+            limiter=Limiter(effective_limits(adapter.limits, options), clock),
         )
     return venues
 

@@ -39,8 +39,8 @@ async def run_worker(
         witness = Witness(config.broker)
         stack.push_async_callback(witness.close)
         marks = Marks(shared.journal, witness, shared.clock)
-        overdue = Overdue(shared.journal, shared.outbox, shared.clock)
-        resolver = Resolver(shared.dispatcher, shared.journal, shared.outbox, resolve_for_s=config.worker.resolve_for_s)
+        overdue = Overdue(shared.journal, shared.relay, shared.clock)
+        resolver = Resolver(shared.dispatcher, shared.journal, shared.relay, resolve_for_s=config.worker.resolve_for_s)
         worker = _worker(shared, overdue)
         consumer = Consumer(config.broker, config.lanes(), worker.take, marks.certify)
         stack.push_async_callback(consumer.close)
@@ -67,7 +67,7 @@ async def run_worker(
             drain_s = config.worker.drain_timeout_s
             _log.info("draining", timeout_s=drain_s)
             _, left, _ = await asyncio.gather(consumer.stop(), worker.drain(drain_s), resolver.drain(drain_s))
-            await shared.outbox.drain(DRAIN_ANSWERS_S)
+            await shared.relay.drain(DRAIN_ANSWERS_S)
             if left:
                 _log.warning("left to other pods", commands=left)
 
@@ -78,11 +78,11 @@ def _worker(shared: Wired, overdue: Overdue) -> Worker:
         planner=Planner(shared.venues, journal, clock, max_horizon_s=config.worker.max_horizon_s),
         dispatcher=shared.dispatcher,
         journal=journal,
-        outbox=shared.outbox,
+        relay=shared.relay,
         overdue=overdue,
         suspects=Suspects(journal, clock),
         refusals=Refusals(
-            outbox=shared.outbox,
+            relay=shared.relay,
             dead_letters=shared.publisher,
             clock=clock,
             metrics=shared.metrics,

@@ -20,7 +20,7 @@ from schemas.events import OrderEvent
 from schemas.results import Result
 
 
-class Caller:
+class CommandClient:
     """A connection with a reply queue of its own, which goes with it."""
 
     def __init__(self, config: Broker) -> None:

@@ -144,7 +144,7 @@ async def _probe(venue: "Venue", account: "Account", transport: "HttpTransport")
     check = f"signed read {venue.name}/{account.name}"
     reads = Reads(Reader(transport, SystemClock(), Metrics()))
     try:
-        found = await reads.run(venue, account, venue.exchange.probe(), wait_s=TIMEOUT_S)
+        found = await reads.run(venue, account, venue.adapter.probe(), wait_s=TIMEOUT_S)
     except SendError as error:
         return Finding(check=check, ok=False, detail=str(error))
     if isinstance(found, str):

@@ -9,8 +9,8 @@ from router.cli.process import AsJson, ConfigFile, configured, run
 
 if TYPE_CHECKING:
     from router.config import Config
-    from router.journal import Story, Unreadable
-    from router.records.command import Job
+    from router.journal import Timeline, Unreadable
+    from router.records.command import CommandRecord
 
 app = typer.Typer(
     help="What the journal knows: the story of one command, what is open, an operator's verdict.", no_args_is_help=True
@@ -43,17 +43,17 @@ def list_(
     json: AsJson = False,
 ) -> None:
     """List commands, those without a settled result first."""
-    from router.records.command import Job
+    from router.records.command import CommandRecord
 
-    jobs = run(_listing(configured(config), state, limit))
+    records = run(_listing(configured(config), state, limit))
     if json:
         import msgspec
 
-        typer.echo(msgspec.json.encode(jobs).decode())
+        typer.echo(msgspec.json.encode(records).decode())
         return
-    for job in jobs:
-        typer.echo(_summary(job) if isinstance(job, Job) else _unreadable(job))
-    if not jobs:
+    for record in records:
+        typer.echo(_summary(record) if isinstance(record, CommandRecord) else _unreadable(record))
+    if not records:
         typer.echo("no commands", err=True)
 
 
@@ -72,8 +72,8 @@ def resolve(
 
     Its sender gets one more, final result, published by the next worker that looks into the outbox.
     """
-    job = run(_resolve(configured(config), sender, command_id, outcome, message, order_id))
-    typer.echo(f"{_summary(job)}\nstored as seq {job.seq}; a running worker publishes it within seconds")
+    record = run(_resolve(configured(config), sender, command_id, outcome, message, order_id))
+    typer.echo(f"{_summary(record)}\nstored as seq {record.seq}; a running worker publishes it within seconds")
 
 
 @app.command()
@@ -109,7 +109,7 @@ async def _adopt(config: "Config") -> str:
         return journal.journal_id
 
 
-async def _stories(config: "Config", sender: str | None, command_id: str) -> "Sequence[Story]":
+async def _stories(config: "Config", sender: str | None, command_id: str) -> "Sequence[Timeline]":
     from router.errors import UserError
     from router.journal import open_journal
 
@@ -120,7 +120,7 @@ async def _stories(config: "Config", sender: str | None, command_id: str) -> "Se
     return stories
 
 
-async def _listing(config: "Config", state: StateName | None, limit: int) -> "Sequence[Job | Unreadable]":
+async def _listing(config: "Config", state: StateName | None, limit: int) -> "Sequence[CommandRecord | Unreadable]":
     from router.journal import open_journal
 
     async with await open_journal(config.journal.url) as journal:
@@ -129,7 +129,7 @@ async def _listing(config: "Config", state: StateName | None, limit: int) -> "Se
 
 async def _resolve(
     config: "Config", sender: str | None, command_id: str, outcome: str, message: str, order_id: str | None
-) -> "Job":
+) -> "CommandRecord":
     from router.commands.answers import settled
     from router.errors import UserError
     from router.journal import open_journal
@@ -144,25 +144,25 @@ async def _resolve(
         found = await journal.story(sender, command_id)
         if len(found) > 1:
             raise UserError(f"several senders used {command_id!r}; name one with --sender")
-        job = found[0].job if found else None
-        if job is None or job.state not in ("in_doubt", "unresolved"):
+        record = found[0].record if found else None
+        if record is None or record.state not in ("in_doubt", "unresolved"):
             raise UserError(
                 f"{command_id!r} is not in doubt" if found else f"the journal knows no command {command_id!r}"
             )
-        job, result = settled(job, verdicts[outcome], "router", journal.latest_us())
-        saved = await journal.save(job, result=result)
+        record, result = settled(record, verdicts[outcome], "router", journal.latest_us())
+        saved = await journal.save(record, result=result)
         if saved is None:
             raise UserError(f"{command_id!r} was settled by somebody else just now; look again")
-        journal.note(job.sender, command_id, "resolved", f"by an operator: {outcome}, {message}")
-        return saved.job
+        journal.note(record.sender, command_id, "resolved", f"by an operator: {outcome}, {message}")
+        return saved.record
 
 
-def _lines(story: "Story") -> list[str]:
+def _lines(story: "Timeline") -> list[str]:
     from router.clock import to_time
 
     lines = [f"{story.command_id}  of sender {story.sender or '(none)'}"]
-    if story.job is not None:
-        lines.append(f"  {_summary(story.job)}")
+    if story.record is not None:
+        lines.append(f"  {_summary(story.record)}")
     lines += [
         f"  {to_time(entry.at_us):%Y-%m-%d %H:%M:%S.%f}  {entry.event:14}  {entry.detail}" for entry in story.entries
     ]
@@ -173,18 +173,18 @@ def _unreadable(row: "Unreadable") -> str:
     return f"{row.state:10}  {row.command_id}  {row.venue}  written by a newer version, or damaged: it cannot be read"
 
 
-def _summary(job: "Job") -> str:
+def _summary(record: "CommandRecord") -> str:
     from router.clock import to_time
     from router.records.command import action
 
-    command = job.command
-    parts = [f"{job.state:10}", job.command_id, f"{action(command)} {command.venue}/{command.account}"]
-    parts.append(f"received {to_time(job.received_us):%Y-%m-%d %H:%M:%S}")
-    parts.append(f"attempts {job.attempts}")
-    if job.order_id:
-        parts.append(f"order {job.order_id}")
-    if job.next_us is not None:
-        parts.append(f"next: {job.step} at {to_time(job.next_us):%H:%M:%S}")
-    if job.message or job.venue_code:
-        parts.append(f"last: {' '.join(part for part in (job.venue_code, job.message) if part)}")
+    command = record.command
+    parts = [f"{record.state:10}", record.command_id, f"{action(command)} {command.venue}/{command.account}"]
+    parts.append(f"received {to_time(record.received_us):%Y-%m-%d %H:%M:%S}")
+    parts.append(f"attempts {record.attempts}")
+    if record.order_id:
+        parts.append(f"order {record.order_id}")
+    if record.next_us is not None:
+        parts.append(f"next: {record.step} at {to_time(record.next_us):%H:%M:%S}")
+    if record.message or record.venue_code:
+        parts.append(f"last: {' '.join(part for part in (record.venue_code, record.message) if part)}")
     return "  ".join(parts)

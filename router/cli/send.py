@@ -166,12 +166,12 @@ def _send(
 async def _deliver(
     command: "Command", settings: "Config", *, ttl_s: float, msgpack: bool, user_id: str | None, json: bool
 ) -> bool:
-    from router.broker import Caller
+    from router.broker import CommandClient
     from router.cli.formatting import event_line, result_line
     from schemas.codec import JSON, MSGPACK, encode_event, encode_result
     from schemas.events import OrderEvent
 
-    async with Caller(settings.broker) as caller:
+    async with CommandClient(settings.broker) as caller:
         await caller.publish(command, content_type=MSGPACK if msgpack else JSON, user_id=user_id)
         wait_s = ttl_s + GRACE_S
         began = time.monotonic()

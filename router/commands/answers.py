@@ -1,4 +1,4 @@
-"""From what is known of a job to the result that its sender hears. Pure.
+"""From what is known of a command to the result that its sender hears. Pure.
 
 An unknown outcome is never reported as `rejected`: that would invite the sender to close twice.
 """
@@ -6,23 +6,25 @@ An unknown outcome is never reported as `rejected`: that would invite the sender
 from msgspec.structs import replace
 
 from router.clock import to_time
-from router.records.command import Job
+from router.records.command import CommandRecord
 from router.venue_protocol import Accepted, Done, Refused
 from schemas.codec import Echo
 from schemas.ids import refusal_id, result_id
 from schemas.results import Evidence, OrderState, Outcome, Reason, ReasonCode, Result
 
 
-def settled(job: Job, outcome: Accepted | Done | Refused, evidence: Evidence, now_us: int) -> tuple[Job, Result]:
+def settled(
+    record: CommandRecord, outcome: Accepted | Done | Refused, evidence: Evidence, now_us: int
+) -> tuple[CommandRecord, Result]:
     """Answer for good with what the venue said or showed."""
-    order = outcome.order or job.order
-    order_id = outcome.order_id or job.order_id
-    job = replace(job, order=order, order_id=order_id, outcome=_name(outcome))
-    job = replace(job, state="final", next_us=None, seq=job.seq + 1)
+    order = outcome.order or record.order
+    order_id = outcome.order_id or record.order_id
+    record = replace(record, order=order, order_id=order_id, outcome=_name(outcome))
+    record = replace(record, state="final", next_us=None, seq=record.seq + 1)
     if isinstance(outcome, Refused):
         reason = Reason(code=outcome.code, venue_code=outcome.venue_code, message=outcome.message)
-        return job, _result(job, "rejected", now_us, reason=reason, evidence=evidence)
-    return job, _result(job, _name(outcome), now_us, evidence=evidence)
+        return record, _result(record, "rejected", now_us, reason=reason, evidence=evidence)
+    return record, _result(record, _name(outcome), now_us, evidence=evidence)
 
 
 def _name(outcome: Accepted | Done | Refused) -> Outcome:
@@ -31,29 +33,29 @@ def _name(outcome: Accepted | Done | Refused) -> Outcome:
     return "accepted" if isinstance(outcome, Accepted) else "done"
 
 
-def refused(job: Job, code: ReasonCode, message: str, now_us: int) -> tuple[Job, Result]:
+def refused(record: CommandRecord, code: ReasonCode, message: str, now_us: int) -> tuple[CommandRecord, Result]:
     """Refuse without having asked the venue."""
-    return settled(job, Refused(code=code, message=message), "router", now_us)
+    return settled(record, Refused(code=code, message=message), "router", now_us)
 
 
-def dry(job: Job, now_us: int) -> tuple[Job, Result]:
+def dry(record: CommandRecord, now_us: int) -> tuple[CommandRecord, Result]:
     """Answer a dry run: everything held but the send."""
-    job = replace(job, state="final", outcome="accepted", next_us=None, seq=job.seq + 1)
-    return job, replace(_result(job, "accepted", now_us), dry_run=True)
+    record = replace(record, state="final", outcome="accepted", next_us=None, seq=record.seq + 1)
+    return record, replace(_result(record, "accepted", now_us), dry_run=True)
 
 
-def doubted(job: Job, now_us: int) -> tuple[Job, Result]:
+def doubted(record: CommandRecord, now_us: int) -> tuple[CommandRecord, Result]:
     """Say that it may have been executed; a final result follows."""
-    job = replace(job, state="in_doubt", outcome="in_doubt", doubt_us=now_us, seq=job.seq + 1)
-    reason = Reason(code="timeout", venue_code=job.venue_code, message=job.message)
-    return job, _result(job, "in_doubt", now_us, reason=reason, final=False)
+    record = replace(record, state="in_doubt", outcome="in_doubt", doubt_us=now_us, seq=record.seq + 1)
+    reason = Reason(code="timeout", venue_code=record.venue_code, message=record.message)
+    return record, _result(record, "in_doubt", now_us, reason=reason, final=False)
 
 
-def unresolved(job: Job, message: str, now_us: int) -> tuple[Job, Result]:
+def unresolved(record: CommandRecord, message: str, now_us: int) -> tuple[CommandRecord, Result]:
     """Give up asking. Late evidence or an operator settles it with one more result."""
-    job = replace(job, state="unresolved", outcome="in_doubt", seq=job.seq + 1)
-    reason = Reason(code="unresolved", venue_code=job.venue_code, message=message)
-    return job, _result(job, "in_doubt", now_us, reason=reason, evidence="query")
+    record = replace(record, state="unresolved", outcome="in_doubt", seq=record.seq + 1)
+    reason = Reason(code="unresolved", venue_code=record.venue_code, message=message)
+    return record, _result(record, "in_doubt", now_us, reason=reason, evidence="query")
 
 
 def unrecorded(echo: Echo, sender: str, body: bytes, code: ReasonCode, message: str, now_us: int) -> Result:
@@ -74,7 +76,7 @@ def unrecorded(echo: Echo, sender: str, body: bytes, code: ReasonCode, message: 
 
 
 def _result(
-    job: Job,
+    record: CommandRecord,
     outcome: Outcome,
     now_us: int,
     *,
@@ -82,24 +84,24 @@ def _result(
     evidence: Evidence = "router",
     final: bool = True,
 ) -> Result:
-    command = job.command
-    order: OrderState | None = job.order
+    command = record.command
+    order: OrderState | None = record.order
     return Result(
-        result_id=result_id(job.sender, job.command_id, job.seq),
-        seq=job.seq,
+        result_id=result_id(record.sender, record.command_id, record.seq),
+        seq=record.seq,
         final=final,
-        command_id=job.command_id,
+        command_id=record.command_id,
         action=command.__struct_config__.tag,  # type: ignore[arg-type]  # every command's tag is an Action
         venue=command.venue,
         account=command.account,
         outcome=outcome,
         reason=reason,
-        order_id=job.order_id,
-        client_order_id=job.client_order_id,
+        order_id=record.order_id,
+        client_order_id=record.client_order_id,
         order=order,
         evidence=evidence,
-        attempts=job.attempts,
-        received_at=to_time(job.received_us),
-        sent_at=None if job.first_sent_us is None or not job.attempts else to_time(job.first_sent_us),
+        attempts=record.attempts,
+        received_at=to_time(record.received_us),
+        sent_at=None if record.first_sent_us is None or not record.attempts else to_time(record.first_sent_us),
         completed_at=to_time(now_us),
     )

@@ -1,4 +1,4 @@
-"""One job being sent: one attempt after another, each with its intent on disk first, signed afresh, under one id.
+"""One command being sent: one attempt after another, each with its intent on disk first, signed afresh, under one id.
 
 The order within an attempt is what keeps the promises:
 
@@ -21,14 +21,14 @@ from router.access.limiter import Priority
 from router.clock import to_us
 from router.commands.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
-from router.ports import Clock, JobJournal, Transport
-from router.records.command import ABANDONED, AttemptEnd, Job, Moment, action, effective
+from router.ports import Clock, CommandJournal, Transport
+from router.records.command import ABANDONED, AttemptEnd, CommandRecord, Moment, action, effective
 from router.telemetry import Metrics, clean
 from router.venue_protocol import Outcome, Refused, Request, Retry, Unknown
 from schemas.commands import Cancel, Command
 
 SEND_BY_US = 2_000_000
-"""An intent older than this sends nothing any more: somebody else may take the job up."""
+"""An intent older than this sends nothing any more: somebody else may take the command up."""
 SIGNATURE_US = 1_000_000
 TAKE_UP_MARGIN_US = 3_000_000
 STEP_US = 1_000_000
@@ -45,11 +45,11 @@ class Parked(Struct, frozen=True):
     after_s: float
 
 
-class Lost(Struct, frozen=True):
-    """Somebody else has taken the job up. Send nothing."""
+class TakenOver(Struct, frozen=True):
+    """Somebody else has taken the command up. Send nothing."""
 
 
-Decided = Decision | Parked | Lost
+Decided = Decision | Parked | TakenOver
 
 
 def priority(command: Command) -> Priority:
@@ -64,37 +64,37 @@ class Permit(Struct, frozen=True):
     final: bool
 
 
-def permit(job: Job, at: Moment, boot_us: int) -> Permit:
+def permit(record: CommandRecord, at: Moment, boot_us: int) -> Permit:
     """Return the permit that a stored attempt gives. `at` is when it was stored, `boot_us` when that was known.
 
     Counted from before the statement was sent: however long it took, the permit ends in time. Where the journal's clock
     is not what we took it for, it was set or another server answers: then the stored times are wrong, and there is
     none. Attempts are stored again until they agree.
     """
-    began_us = job.began_us or at.now_us
+    began_us = record.began_us or at.now_us
     if not -STEP_US <= at.now_us - began_us <= boot_us - at.asked_us + STEP_US:
         return Permit(0, final=False)
-    not_after_us = to_us(job.command.not_after)
-    send_by_us = job.last_sent_us or 0
+    not_after_us = to_us(record.command.not_after)
+    send_by_us = record.last_sent_us or 0
     return Permit(at.asked_us + min(not_after_us, send_by_us) - at.now_us, final=not_after_us <= send_by_us)
 
 
-def begin(job: Job, venue: Venue, now_us: int, sent_ms: int) -> Job:
-    """Return the job with one more attempt begun. `now_us` is the latest that the journal's clock may show.
+def begin(record: CommandRecord, venue: Venue, now_us: int, sent_ms: int) -> CommandRecord:
+    """Return the command with one more attempt begun. `now_us` is the latest that the journal's clock may show.
 
     It reads as if the request had been sent at the last moment it may be: that is what a crash must leave. `sent_ms`
     is the earliest that the venue's clock may show.
     """
-    send_by = min(to_us(job.command.not_after), now_us + SEND_BY_US)
+    send_by = min(to_us(record.command.not_after), now_us + SEND_BY_US)
     return replace(
-        job,
-        tries=job.tries + 1,
-        attempts=job.attempts + 1,
+        record,
+        tries=record.tries + 1,
+        attempts=record.attempts + 1,
         began_us=now_us,
-        first_sent_us=job.first_sent_us or now_us,
-        sent_ms=sent_ms if job.sent_ms is None else min(job.sent_ms, sent_ms),
+        first_sent_us=record.first_sent_us or now_us,
+        sent_ms=sent_ms if record.sent_ms is None else min(record.sent_ms, sent_ms),
         last_sent_us=send_by,
-        step="send" if venue.exchange.repeatable(job.command) else "look",
+        step="send" if venue.adapter.repeatable(record.command) else "look",
         next_us=send_by + int(venue.options.timeout_s * 1e6) + TAKE_UP_MARGIN_US,
         venue_code=None,
         message="",
@@ -104,72 +104,72 @@ def begin(job: Job, venue: Venue, now_us: int, sent_ms: int) -> Job:
     )
 
 
-def abandoned(job: Job, now_us: int) -> AttemptEnd | None:
+def abandoned(record: CommandRecord, now_us: int) -> AttemptEnd | None:
     """Return the end of the latest attempt, for when the process that made it did not live to store one."""
-    if job.began_us is None:
+    if record.began_us is None:
         return None
-    return AttemptEnd(number=job.tries, began_us=job.began_us, at_us=now_us, outcome=ABANDONED)
+    return AttemptEnd(number=record.tries, began_us=record.began_us, at_us=now_us, outcome=ABANDONED)
 
 
 class Sending:
-    """The attempts of one job in this process, until something other than trying again at once is decided.
+    """The attempts of one command in this process, until something other than trying again at once is decided.
 
-    `job` is the job as stored last, then as the latest attempt left it. `end` is what that attempt came to, not
+    `record` is the command as stored last, then as the latest attempt left it. `end` is what that attempt came to, not
     stored yet: it goes into the journal together with whatever follows from it.
     """
 
     def __init__(
         self,
-        job: Job,
+        record: CommandRecord,
         venue: Venue,
         request: Request,
-        journal: JobJournal,
+        journal: CommandJournal,
         transport: Transport,
         clock: Clock,
         metrics: Metrics,
-        before: Job | None = None,
+        before: CommandRecord | None = None,
         at: Moment | None = None,
     ) -> None:
-        self.job = job
+        self.record = record
         self.venue = venue
-        self.account: Account = venue.accounts[job.command.account]
+        self.account: Account = venue.accounts[record.command.account]
         self.end: AttemptEnd | None = None
         self.answered = False
         """Whether the venue has answered any attempt of this turn."""
         self._before = before
-        """The job before the attempt that is stored but not sent yet."""
+        """The command before the attempt that is stored but not sent yet."""
         self._at = at
         self._request = request
         self._journal = journal
         self._transport = transport
         self._clock = clock
         self._metrics = metrics
-        self._not_after = to_us(job.command.not_after)
-        self._repeatable = venue.exchange.repeatable(job.command)
+        self._not_after = to_us(record.command.not_after)
+        self._repeatable = venue.adapter.repeatable(record.command)
         self._permit = Permit(0, final=False)
         self._sent_us: int | None = None
         self._wrote_us = 0
 
     async def attempt(self) -> Decided:
-        """Make one attempt and decide what follows. The job and `end` are updated, not stored."""
+        """Make one attempt and decide what follows. The command and `end` are updated, not stored."""
         if self._before is None:
             blocked = await self._store_start()
             if blocked is not None:
                 return blocked
-        before, self._before = self._before or self.job, None
+        before, self._before = self._before or self.record, None
         if self._at is not None:
-            self._permit = permit(self.job, self._at, self._clock.boot_us())
+            self._permit = permit(self.record, self._at, self._clock.boot_us())
         crash_points.at("before_send")
         seen = await self._send()
         crash_points.at("after_send")
         if self._sent_us is not None:
-            waited_s = (self._sent_us - self.job.received_us) / 1e6
-            self._metrics.dispatched(self.venue.name, action(self.job.command), waited_s)
+            waited_s = (self._sent_us - self.record.received_us) / 1e6
+            self._metrics.dispatched(self.venue.name, action(self.record.command), waited_s)
         return self._conclude(before, seen)
 
     async def _store_start(self) -> Decided | None:
         """Get a place under the limits and the intent onto the disk; or say why not."""
-        limiter, scopes, rank = self.venue.limiter, self._request.scopes, priority(self.job.command)
+        limiter, scopes, rank = self.venue.limiter, self._request.scopes, priority(self.record.command)
         if not limiter.take(self.account.name, scopes, rank):
             began = self._clock.boot_us()
             again_s = await limiter.wait(self.account.name, scopes, rank, PARK_S)
@@ -178,16 +178,16 @@ class Sending:
                 return self._park(again_s)
         now = self._journal.latest_us()
         if now >= self._not_after:
-            return self._decide(self.job, DeadlinePassed("not_after has passed"))
-        begun = begin(self.job, self.venue, now, self.venue.earliest_ms(now, self._clock))
+            return self._decide(self.record, DeadlinePassed("not_after has passed"))
+        begun = begin(self.record, self.venue, now, self.venue.earliest_ms(now, self._clock))
         try:
-            saved = await self._journal.save(begun, end=self.end or abandoned(self.job, now))
+            saved = await self._journal.save(begun, end=self.end or abandoned(self.record, now))
         except JournalUnavailable:
             again = Again(JOURNAL_RETRY_S, "internal_error", None, "the journal cannot be written")
-            return or_end(self.job, again, self._not_after, now)
+            return or_end(self.record, again, self._not_after, now)
         if saved is None:
-            return Lost()
-        self._before, self.job, self._at, self.end = self.job, saved.job, saved.at, None
+            return TakenOver()
+        self._before, self.record, self._at, self.end = self.record, saved.record, saved.at, None
         return None
 
     def _park(self, again_s: float) -> Decided:
@@ -197,7 +197,7 @@ class Sending:
         if min(again_s, last_s) > 0:
             return Parked(min(again_s, last_s))
         again = Again(again_s, "rate_limited", None, "the venue's published limit")
-        return or_end(self.job, again, self._not_after, now, tries=0)
+        return or_end(self.record, again, self._not_after, now, tries=0)
 
     async def _send(self) -> Outcome | SendError:
         wall_us, boot_us = self._clock.now_us(), self._clock.boot_us()
@@ -228,16 +228,16 @@ class Sending:
             seen.status = response.status
         self.answered = True
         self.venue.heard(response, self._wrote_us, self._clock, self._metrics)
-        return clean(self.venue.exchange.verdict(effective(self.job), response))
+        return clean(self.venue.adapter.verdict(effective(self.record), response))
 
-    def _conclude(self, before: Job, seen: Outcome | SendError) -> Decided:
+    def _conclude(self, before: CommandRecord, seen: Outcome | SendError) -> Decided:
         """Note what the attempt came to. What proves that nothing was processed takes the attempt back."""
         now = self._journal.latest_us()
         venue_code = getattr(seen, "venue_code", None)
         message = str(seen) if isinstance(seen, SendError) else getattr(seen, "message", "")
         self.end = AttemptEnd(
-            number=self.job.tries,
-            began_us=self.job.began_us or now,
+            number=self.record.tries,
+            began_us=self.record.began_us or now,
             at_us=now,
             outcome=type(seen).__name__,
             venue_code=venue_code,
@@ -251,26 +251,28 @@ class Sending:
         if isinstance(seen, DeadlinePassed):  # says nothing of the venue: the cause before it stands
             venue_code, message = before.venue_code, before.message
         earlier = replace(
-            self.job,
+            self.record,
             attempts=before.attempts,
             venue_code=venue_code,
             message=message,
             unanswered=before.unanswered or isinstance(seen, MaybeSent | Unknown),
-            order_id=self.job.order_id or (seen.order_id if isinstance(seen, Unknown) else None),
+            order_id=self.record.order_id or (seen.order_id if isinstance(seen, Unknown) else None),
         )
         if isinstance(seen, NotSent | Retry) or self._sent_us is None:
             sent = {"first_sent_us": before.first_sent_us, "last_sent_us": before.last_sent_us}
-            self.job = replace(earlier, **sent, sent_ms=before.sent_ms)
+            self.record = replace(earlier, **sent, sent_ms=before.sent_ms)
         else:
             first = before.first_sent_us or self._sent_us
-            self.job = replace(earlier, attempts=before.attempts + 1, first_sent_us=first, last_sent_us=self._sent_us)
+            self.record = replace(
+                earlier, attempts=before.attempts + 1, first_sent_us=first, last_sent_us=self._sent_us
+            )
         decided = self._decide(earlier, seen)
         if isinstance(decided, Again):
-            tried = {**self.job.tried, decided.code: self.job.tried.get(decided.code, 0) + 1}
-            self.job = replace(self.job, code=decided.code, tried=tried)
+            tried = {**self.record.tried, decided.code: self.record.tried.get(decided.code, 0) + 1}
+            self.record = replace(self.record, code=decided.code, tried=tried)
         return decided
 
-    def _decide(self, job: Job, seen: Outcome | SendError) -> Decision:
+    def _decide(self, record: CommandRecord, seen: Outcome | SendError) -> Decision:
         return after_send(
-            job, seen, repeatable=self._repeatable, not_after_us=self._not_after, now_us=self._journal.latest_us()
+            record, seen, repeatable=self._repeatable, not_after_us=self._not_after, now_us=self._journal.latest_us()
         )

@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
-from router.records.command import Job
-from router.venue_protocol import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
+from router.records.command import CommandRecord
+from router.venue_protocol import Absent, Accepted, Done, Look, LookOutcome, Outcome, Refused, Retry, Unknown, Working
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode
 
@@ -87,46 +87,50 @@ Decision = Settle | Again | LookNow | Doubt
 Finding = Settle | Again | LookLater | GiveUp
 
 
-def after_send(job: Job, seen: Outcome | SendError, *, repeatable: bool, not_after_us: int, now_us: int) -> Decision:
-    """Decide after an attempt. `job.attempts` does not count this attempt yet, `job.tries` does."""
+def after_send(
+    record: CommandRecord, seen: Outcome | SendError, *, repeatable: bool, not_after_us: int, now_us: int
+) -> Decision:
+    """Decide after an attempt. `record.attempts` does not count this attempt yet, `record.tries` does."""
     match seen:
         case Accepted() | Done():
             return Settle(seen)
         case Refused():
             # A refusal speaks of this request only. An earlier one may have been executed.
-            return LookNow(seen.venue_code, seen.message) if job.attempts else Settle(seen)
+            return LookNow(seen.venue_code, seen.message) if record.attempts else Settle(seen)
         case Look():
             return LookNow(seen.venue_code, seen.message)
         case Retry():
-            again = Again(max(seen.after_s, _backoff_s(job)), seen.code, seen.venue_code, seen.message)
-            return or_end(job, again, not_after_us, now_us, tries=seen.tries)
+            again = Again(max(seen.after_s, _backoff_s(record)), seen.code, seen.venue_code, seen.message)
+            return or_end(record, again, not_after_us, now_us, tries=seen.tries)
         case DeadlinePassed():
-            again = Again(0.0, job.code or "expired", job.venue_code, job.message or str(seen))
-            return or_end(job, again, not_after_us, now_us, tries=0)
+            again = Again(0.0, record.code or "expired", record.venue_code, record.message or str(seen))
+            return or_end(record, again, not_after_us, now_us, tries=0)
         case NotSent():
-            again = Again(_backoff_s(job), "venue_unavailable", None, str(seen))
-            return or_end(job, again, not_after_us, now_us, tries=MAX_TRIES - 1)
+            again = Again(_backoff_s(record), "venue_unavailable", None, str(seen))
+            return or_end(record, again, not_after_us, now_us, tries=MAX_TRIES - 1)
         case Unknown() | MaybeSent():
             code = seen.venue_code if isinstance(seen, Unknown) else None
             message = seen.message if isinstance(seen, Unknown) else str(seen)
             if not repeatable:
                 return Doubt(code, message)
-            if job.attempts + 1 >= MAX_BLIND_SENDS:
+            if record.attempts + 1 >= MAX_BLIND_SENDS:
                 return LookNow(code, message)
-            again = Again(_backoff_s(job), "timeout", code, message)
-            return or_end(replace(job, attempts=job.attempts + 1), again, not_after_us, now_us, tries=MAX_TRIES - 1)
+            again = Again(_backoff_s(record), "timeout", code, message)
+            return or_end(
+                replace(record, attempts=record.attempts + 1), again, not_after_us, now_us, tries=MAX_TRIES - 1
+            )
         case _:
             return Doubt(None, type(seen).__name__)
 
 
 def or_end(
-    job: Job, again: Again, not_after_us: int, now_us: int, *, tries: int | None = None
+    record: CommandRecord, again: Again, not_after_us: int, now_us: int, *, tries: int | None = None
 ) -> Again | Doubt | Settle:
     """Go again, unless time is used up, or the tries that this reason may cost: `tries` more than the first."""
     late = now_us + int(again.after_s * 1e6) >= not_after_us
-    if not late and (tries is None or job.tried.get(again.code, 0) < tries):
+    if not late and (tries is None or record.tried.get(again.code, 0) < tries):
         return again
-    if job.attempts:
+    if record.attempts:
         return Doubt(again.venue_code, again.message)
     message = again.message or again.code
     if late and again.code != "expired":
@@ -135,8 +139,8 @@ def or_end(
     return Settle(Refused(code=again.code, venue_code=again.venue_code, message=message, alert=alert))
 
 
-def _backoff_s(job: Job) -> float:
-    return min(BACKOFF_S * 2.0 ** max(job.tries - 1, 0), MAX_BACKOFF_S)
+def _backoff_s(record: CommandRecord) -> float:
+    return min(BACKOFF_S * 2.0 ** max(record.tries - 1, 0), MAX_BACKOFF_S)
 
 
 class Times(Struct, frozen=True, kw_only=True):
@@ -158,31 +162,31 @@ class Times(Struct, frozen=True, kw_only=True):
         return self.looked_us >= self.sent_us + self.quarantine_us
 
 
-def after_look(job: Job, seen: Sight, times: Times) -> Finding:
+def after_look(record: CommandRecord, seen: LookOutcome, times: Times) -> Finding:
     """Decide after a look."""
     whole = not isinstance(seen, Unknown) or seen.whole
-    later = LookLater(_next_look_us(job, times), times.fresh and whole, seen=_saw(seen))
-    proven = times.fresh and job.absences + 1 >= FRESH_LOOKS
+    later = LookLater(_next_look_us(record, times), times.fresh and whole, seen=_saw(seen))
+    proven = times.fresh and record.absences + 1 >= FRESH_LOOKS
     match seen:
-        case Done() if isinstance(job.command, Close) and job.unanswered and not proven:
+        case Done() if isinstance(record.command, Close) and record.unanswered and not proven:
             # A position that one read shows as flat: the read may be stale, and our request still on its way.
             return replace(later, absent=times.fresh, seen=True)
         case Accepted() | Done():
             return Settle(seen)
         case Refused():
             return Settle(replace(seen, message=seen.message or "as the venue shows it"))
-        case Working() if _may_cancel_again(job, times):
-            return Again(0.0 if job.tries <= 1 else _backoff_s(job), "timeout", None, "the order still works")
-        case Working() | Absent() if isinstance(seen, Working) or not (job.order or job.seen):
+        case Working() if _may_cancel_again(record, times):
+            return Again(0.0 if record.tries <= 1 else _backoff_s(record), "timeout", None, "the order still works")
+        case Working() | Absent() if isinstance(seen, Working) or not (record.order or record.seen):
             if proven:
-                untried = not job.tries and times.looked_us < times.not_after_us
-                return Again(0.0, "timeout") if untried else Settle(_never(job, seen))
+                untried = not record.tries and times.looked_us < times.not_after_us
+                return Again(0.0, "timeout") if untried else Settle(_never(record, seen))
             return replace(later, absent=times.fresh)
         case _:
             # Unknown; or an order that was seen before and is not now: that it never was is no longer possible.
-            if job.state == "unresolved":
+            if record.state == "unresolved":
                 return LookLater(times.looked_us + int(LATE_LOOK_S * 1e6), seen=_saw(seen))
-            if times.looked_us >= _doubted_us(job) + times.resolve_for_us and job.looks >= FRESH_LOOKS:
+            if times.looked_us >= _doubted_us(record) + times.resolve_for_us and record.looks >= FRESH_LOOKS:
                 return GiveUp(getattr(seen, "message", "") or "the venue cannot tell")
             if isinstance(seen, Unknown) and seen.denied:
                 # The key is refused: asking again changes nothing before somebody mends it.
@@ -190,30 +194,30 @@ def after_look(job: Job, seen: Sight, times: Times) -> Finding:
             return later
 
 
-def _may_cancel_again(job: Job, times: Times) -> bool:
-    return isinstance(job.command, Cancel) and times.looked_us < times.not_after_us and job.tries < MAX_TRIES
+def _may_cancel_again(record: CommandRecord, times: Times) -> bool:
+    return isinstance(record.command, Cancel) and times.looked_us < times.not_after_us and record.tries < MAX_TRIES
 
 
-def _saw(seen: Sight) -> bool:
+def _saw(seen: LookOutcome) -> bool:
     return isinstance(seen, Unknown) and seen.seen
 
 
-def _never(job: Job, seen: Absent | Working) -> Refused:
+def _never(record: CommandRecord, seen: Absent | Working) -> Refused:
     """Nothing was seen after quarantine, often enough: it was not executed."""
     if isinstance(seen, Working):
         return Refused(code="venue_unavailable", message="the cancel did not take effect", order=seen.order)
-    if isinstance(job.command, Cancel):
-        return Refused(code="order_not_found", venue_code=job.venue_code, message=seen.message)
-    return Refused(code="venue_unavailable", venue_code=job.venue_code, message=seen.message or "no trace of it")
+    if isinstance(record.command, Cancel):
+        return Refused(code="order_not_found", venue_code=record.venue_code, message=seen.message)
+    return Refused(code="venue_unavailable", venue_code=record.venue_code, message=seen.message or "no trace of it")
 
 
-def _doubted_us(job: Job) -> int:
-    return job.doubt_us or job.last_sent_us or job.admitted_us
+def _doubted_us(record: CommandRecord) -> int:
+    return record.doubt_us or record.last_sent_us or record.admitted_us
 
 
-def _next_look_us(job: Job, times: Times) -> int:
+def _next_look_us(record: CommandRecord, times: Times) -> int:
     """Back off, but wake when quarantine ends, at the deadline, and when it is time to give up."""
-    pause_s = min(LOOK_BACKOFF_S * 2.0 ** min(job.rounds, 10), MAX_LOOK_BACKOFF_S)
-    give_up_us = _doubted_us(job) + times.resolve_for_us
+    pause_s = min(LOOK_BACKOFF_S * 2.0 ** min(record.rounds, 10), MAX_LOOK_BACKOFF_S)
+    give_up_us = _doubted_us(record) + times.resolve_for_us
     wakes = (times.sent_us + times.quarantine_us, give_up_us, times.not_after_us)
     return min([times.looked_us + int(pause_s * 1e6), *(wake for wake in wakes if wake > times.looked_us)])

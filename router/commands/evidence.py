@@ -12,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router.commands.dispatch import Dispatcher
-from router.commands.relay import Outbox
+from router.commands.relay import ResultRelay
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, Journal
-from router.records.command import Job
+from router.records.command import CommandRecord
 from router.records.event import Evidence
 from router.records.order import OrderRecord
 from router.venue_protocol import Accepted, Done, Refused
@@ -34,38 +34,38 @@ class _Kept(Struct, frozen=True):
     until_us: int
 
 
-def proven(job: Job, record: OrderRecord) -> Accepted | Done | Refused | None:
+def proven(record: CommandRecord, order: OrderRecord) -> Accepted | Done | Refused | None:
     """Say what an order's state proves about the command that placed it or targets it; `None`: not enough. Pure."""
-    if isinstance(job.command, Close):
+    if isinstance(record.command, Close):
         # An order the venue rejected was not executed, but only a look tells why.
-        seen = record.status not in {"rejected", "unknown"}
-        return Accepted(order_id=record.order_id, order=record.state) if seen else None
-    if not isinstance(job.command, Cancel) or not record.final:
+        seen = order.status not in {"rejected", "unknown"}
+        return Accepted(order_id=order.order_id, order=order.state) if seen else None
+    if not isinstance(record.command, Cancel) or not order.final:
         return None
-    if record.status == "filled":
-        return Refused(code="too_late", message="it was filled", order_id=record.order_id, order=record.state)
-    if record.order_type in {None, "stop"}:
+    if order.status == "filled":
+        return Refused(code="too_late", message="it was filled", order_id=order.order_id, order=order.state)
+    if order.order_type in {None, "stop"}:
         # A stop that is gone may have been triggered, and then another order executes in its place.
         return None
-    return Done(order_id=record.order_id, order=record.state)
+    return Done(order_id=order.order_id, order=order.state)
 
 
 class Settler:
     """Settles commands by what their orders were seen to be."""
 
-    def __init__(self, dispatcher: Dispatcher, journal: Journal, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, dispatcher: Dispatcher, journal: Journal, relay: ResultRelay, clock: Clock) -> None:
         self._dispatcher = dispatcher
         self._journal = journal
-        self._outbox = outbox
+        self._relay = relay
         self._clock = clock
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._woken = asyncio.Event()
 
     def consider(self, evidence: Evidence) -> None:
         """Take what was seen of a command's order."""
-        job = evidence.job
+        record = evidence.record
         if len(self._kept) < KEPT:
-            self._kept[job.sender, job.command_id] = _Kept(evidence, self._clock.boot_us() + KEPT_US)
+            self._kept[record.sender, record.command_id] = _Kept(evidence, self._clock.boot_us() + KEPT_US)
             self._woken.set()
 
     def look(self) -> None:
@@ -92,28 +92,28 @@ class Settler:
     async def _settle(self, key: tuple[str, str], kept: _Kept) -> bool:
         """Settle one command. `False`: it is still being sent."""
         try:
-            job = await self._journal.load(*key)
+            record = await self._journal.load(*key)
         except UnreadableRow:
             return True  # a newer version's: its own resolver looks
-        if job is None or (job.state == "final" and job.outcome != "rejected"):
+        if record is None or (record.state == "final" and record.outcome != "rejected"):
             return True
-        if job.state == "open" and job.step != "await":
+        if record.state == "open" and record.step != "await":
             return False
-        outcome = proven(job, kept.evidence.record)
-        if outcome is None and job.state == "final":
+        outcome = proven(record, kept.evidence.order)
+        if outcome is None and record.state == "final":
             return True
         if outcome is None:
-            return not kept.evidence.record.final or await self._look_now(job)
-        concluded = await self._dispatcher.settle_by_event(job, outcome)
+            return not kept.evidence.order.final or await self._look_now(record)
+        concluded = await self._dispatcher.settle_by_event(record, outcome)
         if concluded is None:
-            return job.state == "final"
-        _log.info("settled by an event", venue=job.command.venue, command_id=job.command_id)
-        self._outbox.put(concluded.outgoing)
+            return record.state == "final"
+        _log.info("settled by an event", venue=record.command.venue, command_id=record.command_id)
+        self._relay.put(concluded.outgoing)
         return True
 
-    async def _look_now(self, job: Job) -> bool:
+    async def _look_now(self, record: CommandRecord) -> bool:
         now = self._journal.earliest_us()
-        if await self._journal.save(replace(job, next_us=now)) is None:
+        if await self._journal.save(replace(record, next_us=now)) is None:
             return False
         self.look()
         return True

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from router.errors import JournalUnavailable, RouterError, UnreadableRow
 from router.ports import Clock, Journal
-from router.records.command import Admission, Admitted, AttemptEnd, Job, Moment, Repeat, Saved
+from router.records.command import Admission, Admitted, AttemptEnd, CommandRecord, Moment, Repeat, Saved
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -38,24 +38,26 @@ class LateJournal:
         self._admitting = admitting
         self._clock = clock
 
-    async def save(self, job: Job, *, end: AttemptEnd | None = None, result: Result | None = None) -> Saved | None:
+    async def save(
+        self, record: CommandRecord, *, end: AttemptEnd | None = None, result: Result | None = None
+    ) -> Saved | None:
         """Store, if the row is there and the journal can be written. Raises `Superseded`."""
         if self.recorded is None:
-            self.recorded = await self._is_recorded(job)
+            self.recorded = await self._is_recorded(record)
         if self.recorded:
             try:
-                return await self._journal.save(job, end=end, result=result)
+                return await self._journal.save(record, end=end, result=result)
             except JournalUnavailable:
                 # It goes on without the row; whoever finds that later settles it, or sends once more.
                 self.recorded = False
         at = Moment(self._clock.boot_us(), self._journal.latest_us())
-        return Saved(replace(job, version=job.version + 1), (), at)
+        return Saved(replace(record, version=record.version + 1), (), at)
 
-    async def load(self, sender: str, command_id: str) -> Job | None:
+    async def load(self, sender: str, command_id: str) -> CommandRecord | None:
         """Return what is stored, if anything can be."""
         return await self._journal.load(sender, command_id) if self.recorded else None
 
-    async def neighbours(self, job: Job) -> tuple[frozenset[str], tuple[Close, ...]]:
+    async def neighbours(self, record: CommandRecord) -> tuple[frozenset[str], tuple[Close, ...]]:
         """Return nothing: a cancel places no order."""
         return frozenset(), ()
 
@@ -87,21 +89,21 @@ class LateJournal:
         """Whether it is the first."""
         return self._journal.first_epoch
 
-    async def _is_recorded(self, job: Job) -> bool:
+    async def _is_recorded(self, record: CommandRecord) -> bool:
         """Say whether the row was committed. Raises `Superseded`.
 
         A cancel that may have left is brought to its own end, even if its id belongs to another command or to one that
         was refused: that one's answer would say that it was not executed.
         """
-        admission = await self.admission(job)
+        admission = await self.admission(record)
         if admission is None or isinstance(admission, Admitted):
             return admission is not None
         worked = isinstance(admission, Repeat) and admission.result.outcome != "rejected"
-        if worked or not (job.attempts or job.unanswered):
+        if worked or not (record.attempts or record.unanswered):
             raise Superseded(admission)
         return False
 
-    async def admission(self, job: Job) -> Admission | None:
+    async def admission(self, record: CommandRecord) -> Admission | None:
         """Return what became of the row. A commit that hangs is waited for a moment, while the journal works."""
         if self._admitting is None:
             return None
@@ -109,7 +111,7 @@ class LateJournal:
         while not self._admitting.done():
             if not self._journal.writable or self._clock.boot_us() >= ends_us:
                 # If it is too late to take it back, whoever finds the row later goes on with it.
-                self._journal.withdraw(job.sender, job.command_id)
+                self._journal.withdraw(record.sender, record.command_id)
                 return None
             await asyncio.wait({self._admitting}, timeout=TICK_S)
         try:

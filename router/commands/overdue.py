@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from router.clock import to_us
 from router.commands import answers
-from router.commands.relay import Outbox
+from router.commands.relay import ResultRelay
 from router.ports import Clock, Journal
-from router.records.command import Job, Reply
+from router.records.command import CommandRecord, Reply
 from schemas.ids import unrecorded_id
 from schemas.results import Result
 
@@ -42,7 +42,7 @@ def unrecorded(result: Result, sender: str, message_id: str) -> Result:
 class _Waiting(Struct, frozen=True):
     """Who waits for the answer of a command, and until when that is looked at, by the boot clock."""
 
-    job: Job
+    record: CommandRecord
     reply: Reply
     message_id: str
     until_us: int
@@ -51,28 +51,28 @@ class _Waiting(Struct, frozen=True):
 class Overdue:
     """The open commands of this process, by their deadlines."""
 
-    def __init__(self, journal: Journal, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, journal: Journal, relay: ResultRelay, clock: Clock) -> None:
         self._journal = journal
-        self._outbox = outbox
+        self._relay = relay
         self._clock = clock
         self._open: dict[Key, list[_Waiting]] = {}
         self._due: list[tuple[int, Key]] = []
         self._telling: set[asyncio.Task[None]] = set()
 
-    def watch(self, job: Job, reply: Reply, message_id: str) -> None:
+    def watch(self, record: CommandRecord, reply: Reply, message_id: str) -> None:
         """Take a command that was admitted, or may have been, or that somebody else brings to its answer."""
-        key = (job.sender, job.command_id)
+        key = (record.sender, record.command_id)
         if len(self._open) >= KEPT:
-            _log.warning("a command is not watched over: there are too many", command_id=job.command_id)
+            _log.warning("a command is not watched over: there are too many", command_id=record.command_id)
             return
-        left_us = to_us(job.command.not_after) - self._journal.latest_us()
+        left_us = to_us(record.command.not_after) - self._journal.latest_us()
         due_us = self._clock.boot_us() + left_us + GRACE_US
-        self._open.setdefault(key, []).append(_Waiting(job, reply, message_id, due_us + WATCHED_US))
+        self._open.setdefault(key, []).append(_Waiting(record, reply, message_id, due_us + WATCHED_US))
         heapq.heappush(self._due, (due_us, key))
 
-    def answered(self, job: Job) -> None:
+    def answered(self, record: CommandRecord) -> None:
         """Forget a command that has an answer on disk."""
-        self._open.pop((job.sender, job.command_id), None)
+        self._open.pop((record.sender, record.command_id), None)
 
     async def run(self) -> None:
         """Answer what is overdue while the journal is away, until cancelled.
@@ -89,17 +89,19 @@ class Overdue:
                 if not self._journal.writable:
                     self._open.pop(key, None)
                     for one in waiting:
-                        self._tell(one.job, one.reply, one.message_id)
+                        self._tell(one.record, one.reply, one.message_id)
                 elif any(one.until_us > now for one in waiting):
                     heapq.heappush(self._due, (now + TICK_US, key))
                 else:
                     self._open.pop(key, None)
 
-    def _tell(self, job: Job, reply: Reply, message_id: str) -> None:
+    def _tell(self, record: CommandRecord, reply: Reply, message_id: str) -> None:
         message = "the journal is away; the recorded answer follows"
-        _, result = answers.doubted(replace(job, message=message), self._journal.latest_us())
-        result = unrecorded(result, job.sender, message_id)
-        _log.warning("answered without the journal", command_id=job.command_id, venue=job.command.venue)
-        task = asyncio.create_task(self._outbox.answer(reply, result, job.sender), name=f"overdue {job.command_id}")
+        _, result = answers.doubted(replace(record, message=message), self._journal.latest_us())
+        result = unrecorded(result, record.sender, message_id)
+        _log.warning("answered without the journal", command_id=record.command_id, venue=record.command.venue)
+        task = asyncio.create_task(
+            self._relay.answer(reply, result, record.sender), name=f"overdue {record.command_id}"
+        )
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

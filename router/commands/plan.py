@@ -13,7 +13,7 @@ from router.commands import answers
 from router.commands.attempt import SEND_BY_US, begin, priority
 from router.commands.intake import objection
 from router.ports import Clock, JournalClock
-from router.records.command import Job
+from router.records.command import CommandRecord
 from router.records.delivery import Delivery
 from router.venue_protocol import NoParams, Refused, Request
 from schemas.commands import Cancel, Close
@@ -24,21 +24,21 @@ LEASE_US: Final = 5_000_000
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The job to admit. With `result` it is answered already; with `before` its first attempt is admitted with it.
+    """The command to admit. With `result` it is answered already; with `before` its first attempt is admitted with it.
 
-    `before` is the job as it was before that attempt, `request` what it sends.
+    `before` is the command as it was before that attempt, `request` what it sends.
     """
 
-    job: Job
-    before: Job | None = None
+    record: CommandRecord
+    before: CommandRecord | None = None
     request: Request | None = None
     result: Result | None = None
 
 
-def refuse(fresh: Job, code: ReasonCode, message: str, now_us: int) -> Plan:
+def refuse(fresh: CommandRecord, code: ReasonCode, message: str, now_us: int) -> Plan:
     """Plan a refusal of our own."""
-    job, result = answers.refused(fresh, code, message, now_us)
-    return Plan(job=job, result=result)
+    record, result = answers.refused(fresh, code, message, now_us)
+    return Plan(record=record, result=result)
 
 
 class Planner:
@@ -52,7 +52,7 @@ class Planner:
         self._clock = clock
         self._max_horizon_us = int(max_horizon_s * 1e6)
 
-    def plan(self, delivery: Delivery, fresh: Job, *, again: bool = False) -> Plan:
+    def plan(self, delivery: Delivery, fresh: CommandRecord, *, again: bool = False) -> Plan:
         """Plan a fresh command; a place under the venue's limits is taken if there is one.
 
         `again`: a cancel of that id may have left before, so a refusal of this one says nothing of that one.
@@ -72,25 +72,25 @@ class Planner:
             fresh = replace(fresh, attempts=1, first_sent_us=first, last_sent_us=now, unanswered=True)
         if isinstance(command, Cancel) and command.order_id is None:
             return self._find(fresh, venue, now)
-        request = venue.exchange.request(command, fresh.client_order_id)
+        request = venue.adapter.request(command, fresh.client_order_id)
         if isinstance(request, Refused):
-            job, result = answers.settled(fresh, request, "router", now)
-            return Plan(job=job, result=result)
+            record, result = answers.settled(fresh, request, "router", now)
+            return Plan(record=record, result=result)
         if command.dry_run:
             account = venue.accounts[command.account]
             account.sign(request, account.stamp(venue.time_us(self._clock)))
-            job, result = answers.dry(fresh, now)
-            return Plan(job=job, result=result)
+            record, result = answers.dry(fresh, now)
+            return Plan(record=record, result=result)
         if isinstance(command, Close):
-            fresh = replace(fresh, position=venue.exchange.position(command))
+            fresh = replace(fresh, position=venue.adapter.position(command))
         if lost:
             return self._look(fresh, now)
         if again and against is not None:
-            return Plan(job=replace(fresh, tries=1, step="look", next_us=now))
+            return Plan(record=replace(fresh, tries=1, step="look", next_us=now))
         if not venue.limiter.take(command.account, request.scopes, priority(command)):
-            return Plan(job=replace(fresh, step="send", next_us=now + LEASE_US))
-        job = begin(fresh, venue, now, venue.earliest_ms(now, self._clock))
-        return Plan(job=job, before=fresh, request=request)
+            return Plan(record=replace(fresh, step="send", next_us=now + LEASE_US))
+        record = begin(fresh, venue, now, venue.earliest_ms(now, self._clock))
+        return Plan(record=record, before=fresh, request=request)
 
     def may_be_lost(self) -> bool:
         """Say whether a close without a row may have been sent all the same (design, section 5).
@@ -101,16 +101,16 @@ class Planner:
         journal = self._journal
         return not journal.first_epoch and journal.earliest_us() < journal.epoch_us + self._max_horizon_us + SEND_BY_US
 
-    def _find(self, fresh: Job, venue: Venue, now: int) -> Plan:
+    def _find(self, fresh: CommandRecord, venue: Venue, now: int) -> Plan:
         """Begin by finding the order of the targeted close. `params` that the venue does not take are refused now."""
         try:
-            msgspec.convert(fresh.command.params, venue.exchange.params_types.get("cancel", NoParams))
+            msgspec.convert(fresh.command.params, venue.adapter.params_types.get("cancel", NoParams))
         except msgspec.ValidationError as error:
             return refuse(fresh, "invalid_command", f"params: {error}", now)
-        return Plan(job=replace(fresh, step="find", next_us=now))
+        return Plan(record=replace(fresh, step="find", next_us=now))
 
-    def _look(self, fresh: Job, now: int) -> Plan:
+    def _look(self, fresh: CommandRecord, now: int) -> Plan:
         """Begin with a look: an earlier send may have been executed, at the latest right after the epoch began."""
         first = min(now, to_us(fresh.command.not_after)) - self._max_horizon_us
-        job = replace(fresh, step="look", next_us=now, unanswered=True, sent_ms=first // 1000)
-        return Plan(job=replace(job, first_sent_us=first, last_sent_us=self._journal.epoch_us + SEND_BY_US))
+        record = replace(fresh, step="look", next_us=now, unanswered=True, sent_ms=first // 1000)
+        return Plan(record=replace(record, first_sent_us=first, last_sent_us=self._journal.epoch_us + SEND_BY_US))

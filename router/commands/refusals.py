@@ -12,7 +12,7 @@ import structlog
 
 from router.commands import answers
 from router.commands.intake import may_reply
-from router.commands.relay import Outbox
+from router.commands.relay import ResultRelay
 from router.config import Sender
 from router.errors import PublishFailed
 from router.ports import Clock, DeadLetters
@@ -35,13 +35,13 @@ class Refusals:
     def __init__(
         self,
         *,
-        outbox: Outbox,
+        relay: ResultRelay,
         dead_letters: DeadLetters,
         clock: Clock,
         metrics: Metrics,
         senders: Mapping[str, Sender],
     ) -> None:
-        self._outbox = outbox
+        self._relay = relay
         self._dead_letters = dead_letters
         self._clock = clock
         self._metrics = metrics
@@ -85,7 +85,7 @@ class Refusals:
         now = self._clock.now_us()
         result = answers.unrecorded(fields, delivery.sender, delivery.body, code, message, now)
         self._metrics.command_final(result)
-        await self._outbox.answer(reply, result, delivery.sender)
+        await self._relay.answer(reply, result, delivery.sender)
 
 
 async def quietly(settle: Callable[[], Awaitable[None]]) -> None:

@@ -100,7 +100,7 @@ class _Wait:
         self.patient = False
 
 
-class Outbox:
+class ResultRelay:
     """The answers of this process, and those left behind by others."""
 
     def __init__(self, journal: ResultJournal, publisher: Publisher, clock: Clock, metrics: Metrics) -> None:

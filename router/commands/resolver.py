@@ -1,8 +1,8 @@
-"""Take up every job that is due: parked waits, doubts, orders being watched, jobs whose pod died.
+"""Take up every command that is due: parked waits, doubts, orders being watched, commands whose pod died.
 
-Jobs are claimed in the journal, for each account as many as there are free places, so that an account whose venue
+Commands are claimed in the journal, for each account as many as there are free places, so that an account whose venue
 answers nothing costs no other account anything. Looks have places of their own: however many requests wait to be sent,
-doubts are settled. What needs no venue needs no venue's place. Of two that hold one job, whoever saves first has it.
+doubts are settled. What needs no venue needs no venue's place. Of two that hold one, whoever saves first has it.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from router.clock import to_us
 from router.commands import answers
 from router.commands.dispatch import UNRESOLVED_LOOK_US, Concluded, Dispatcher
 from router.commands.lookup import Sweep
-from router.commands.relay import Outbox
+from router.commands.relay import ResultRelay
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Journal
-from router.records.command import Job, Kind, kind
+from router.records.command import CommandRecord, Kind, kind
 from schemas.commands import Cancel, Close
 
 POLL_S: Final = 1.0
 AWAY_S: Final = 0.25
 PLACES: Final[dict[Kind, int]] = {"act": 24, "look": 24, "own": 64}
-"""How many due jobs of one account are at work at a time in this process."""
+"""How many due commands of one account are at work at a time in this process."""
 AT_ONCE: Final = 256
 """How many are claimed at a time."""
 CLAIM_US: Final[dict[Kind, int]] = {"act": 5_000_000, "own": 5_000_000, "look": 25_000_000}
-"""A job taken up by a pod that dies is due again after this long; a turn takes less, or extends it by its attempt."""
+"""What a pod that dies had taken up is due again after this long; a turn takes less, or extends it by its attempt."""
 FIND_US: Final = 250_000
 MAX_FIND_US: Final = 2_000_000
 ORPHAN_US: Final = 5_000_000
@@ -45,10 +45,10 @@ _log = structlog.get_logger(__name__)
 class Resolver:
     """The loop that brings every open command to its final result."""
 
-    def __init__(self, dispatcher: Dispatcher, journal: Journal, outbox: Outbox, *, resolve_for_s: float) -> None:
+    def __init__(self, dispatcher: Dispatcher, journal: Journal, relay: ResultRelay, *, resolve_for_s: float) -> None:
         self._dispatcher = dispatcher
         self._journal = journal
-        self._outbox = outbox
+        self._relay = relay
         self._resolve_for_us = int(resolve_for_s * 1e6)
         self._woken = asyncio.Event()
         self._wakes: list[int] = []
@@ -59,7 +59,7 @@ class Resolver:
         dispatcher.on_parked = self.wake
 
     def wake(self, at_us: int) -> None:
-        """Hear when a job is due."""
+        """Hear when a command is due."""
         if len(self._wakes) < MAX_WAKES:
             heapq.heappush(self._wakes, at_us)
             if self._wakes[0] == at_us:
@@ -87,7 +87,7 @@ class Resolver:
         await asyncio.gather(*left, return_exceptions=True)
 
     async def _pause(self) -> None:
-        """Wait until the next job of ours is due, or long enough to look for those of others."""
+        """Wait until the next command of ours is due, or long enough to look for those of others."""
         ahead_s = POLL_S
         if self._wakes:
             ahead_s = min((self._wakes[0] - self._journal.earliest_us()) / 1e6, POLL_S)
@@ -109,21 +109,21 @@ class Resolver:
         if len(due) == AT_ONCE:
             self.wake(now)  # there may be more
         sweep = self._dispatcher.sweep()
-        for job in due:
-            key = (job.sender, job.command_id)
+        for record in due:
+            key = (record.sender, record.command_id)
             if key not in self._mine and key not in self._dispatcher.sending:
-                self._begin(job, sweep, now)
+                self._begin(record, sweep, now)
 
-    def _begin(self, job: Job, sweep: Sweep, now_us: int) -> None:
-        place = (job.command.venue, job.command.account, kind(job, now_us))
-        self._mine.add((job.sender, job.command_id))
+    def _begin(self, record: CommandRecord, sweep: Sweep, now_us: int) -> None:
+        place = (record.command.venue, record.command.account, kind(record, now_us))
+        self._mine.add((record.sender, record.command_id))
         self._busy[place] += 1
-        task = asyncio.create_task(self._take_up(job, sweep), name=f"resolve {job.command_id}")
+        task = asyncio.create_task(self._take_up(record, sweep), name=f"resolve {record.command_id}")
         self._tasks.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            self._mine.discard((job.sender, job.command_id))
+            self._mine.discard((record.sender, record.command_id))
             if self._busy[place] >= PLACES[place[2]]:
                 self.wake(self._journal.earliest_us())  # others may wait for this place
             self._busy[place] -= 1
@@ -132,63 +132,63 @@ class Resolver:
 
         task.add_done_callback(ended)
 
-    async def _take_up(self, job: Job, sweep: Sweep) -> None:
+    async def _take_up(self, record: CommandRecord, sweep: Sweep) -> None:
         try:
-            concluded = await self._go_on(job, sweep)
+            concluded = await self._go_on(record, sweep)
             if concluded is not None:
-                self._outbox.put(concluded.outgoing)
+                self._relay.put(concluded.outgoing)
         except JournalUnavailable as error:
-            _log.warning("a due job waits for the journal", command_id=job.command_id, error=str(error))
+            _log.warning("a due command waits for the journal", command_id=record.command_id, error=str(error))
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
                 raise  # we are being drained; one that a library let slip is a defect like any other
-            _log.exception("a due job failed", command_id=job.command_id, error=type(error).__name__)
+            _log.exception("a due command failed", command_id=record.command_id, error=type(error).__name__)
 
-    async def _go_on(self, job: Job, sweep: Sweep) -> Concluded | None:
-        venue = self._dispatcher.venues.get(job.command.venue)
-        if venue is None or job.command.account not in venue.accounts:
-            return await self._orphaned(job)
-        match job.step:
+    async def _go_on(self, record: CommandRecord, sweep: Sweep) -> Concluded | None:
+        venue = self._dispatcher.venues.get(record.command.venue)
+        if venue is None or record.command.account not in venue.accounts:
+            return await self._orphaned(record)
+        match record.step:
             case "send":
-                return await self._dispatcher.send(job)
+                return await self._dispatcher.send(record)
             case "look":
-                return await self._dispatcher.look(job, sweep)
+                return await self._dispatcher.look(record, sweep)
             case "await":
-                return await self._dispatcher.watch(job, sweep)
+                return await self._dispatcher.watch(record, sweep)
             case "find":
-                return await self._find(job)
+                return await self._find(record)
 
-    async def _orphaned(self, job: Job) -> Concluded | None:
+    async def _orphaned(self, record: CommandRecord) -> Concluded | None:
         """Answer for an account that the configuration no longer has: nobody can look, so nobody can tell."""
-        _log.error("no such account any more", venue=job.command.venue, account=job.command.account)
+        _log.error("no such account any more", venue=record.command.venue, account=record.command.account)
         now = self._journal.latest_us()
-        if job.state == "open" and not job.attempts and not job.unanswered:
-            job, result = answers.refused(job, "unknown_account", "the account is no longer configured", now)
-            return await self._dispatcher.store(job, result=result)
-        if job.state != "unresolved" and now >= (job.doubt_us or job.admitted_us) + self._resolve_for_us:
-            job, result = answers.unresolved(job, "the account is no longer configured", now)
-            return await self._dispatcher.store(replace(job, next_us=now + SETTLED_ORPHAN_US), result=result)
-        pause_us = SETTLED_ORPHAN_US if job.state == "unresolved" else ORPHAN_US
-        return await self._dispatcher.store(replace(job, next_us=now + pause_us))
+        if record.state == "open" and not record.attempts and not record.unanswered:
+            record, result = answers.refused(record, "unknown_account", "the account is no longer configured", now)
+            return await self._dispatcher.store(record, result=result)
+        if record.state != "unresolved" and now >= (record.doubt_us or record.admitted_us) + self._resolve_for_us:
+            record, result = answers.unresolved(record, "the account is no longer configured", now)
+            return await self._dispatcher.store(replace(record, next_us=now + SETTLED_ORPHAN_US), result=result)
+        pause_us = SETTLED_ORPHAN_US if record.state == "unresolved" else ORPHAN_US
+        return await self._dispatcher.store(replace(record, next_us=now + pause_us))
 
-    async def _untraced(self, job: Job, now_us: int) -> Concluded | None:
+    async def _untraced(self, record: CommandRecord, now_us: int) -> Concluded | None:
         """Answer for a cancel whose earlier sending a journal that was put back may have forgotten, with the order."""
         later = now_us + UNRESOLVED_LOOK_US
-        if job.state == "unresolved":
-            return await self._dispatcher.store(replace(job, next_us=later))
-        job, result = answers.unresolved(
-            job, "the journal was put back; no order of the targeted close is known", now_us
+        if record.state == "unresolved":
+            return await self._dispatcher.store(replace(record, next_us=later))
+        record, result = answers.unresolved(
+            record, "the journal was put back; no order of the targeted close is known", now_us
         )
-        return await self._dispatcher.store(replace(job, next_us=later), result=result)
+        return await self._dispatcher.store(replace(record, next_us=later), result=result)
 
-    async def _find(self, job: Job) -> Concluded | None:
+    async def _find(self, record: CommandRecord) -> Concluded | None:
         """Find the order that the targeted close placed; wait for it until the deadline."""
-        command = job.command
+        command = record.command
         if not isinstance(command, Cancel) or command.target_command_id is None:
             raise AssertionError(command)
         try:
-            target = await self._journal.load(job.sender, command.target_command_id)
+            target = await self._journal.load(record.sender, command.target_command_id)
         except UnreadableRow:
             target = None  # a newer version's: it may yet be answered by one
         now = self._journal.latest_us()
@@ -197,21 +197,21 @@ class Resolver:
             and (target.command.venue, target.command.account) == (command.venue, command.account)
         ):
             text = f"target_command_id {command.target_command_id!r} is not a close of this account"
-            job, result = answers.refused(job, "invalid_command", text, now)
-            return await self._dispatcher.store(job, result=result)
+            record, result = answers.refused(record, "invalid_command", text, now)
+            return await self._dispatcher.store(record, result=result)
         if command.dry_run and target is not None and target.order_id is not None:
-            job, result = answers.dry(job, now)
-            return await self._dispatcher.store(job, result=result)
+            record, result = answers.dry(record, now)
+            return await self._dispatcher.store(record, result=result)
         if target is not None and target.order_id is not None:
             known = replace(command, symbol=command.symbol or target.command.symbol)
-            return await self._dispatcher.send(replace(job, order_id=target.order_id, command=known))
+            return await self._dispatcher.send(replace(record, order_id=target.order_id, command=known))
         hopeless = command.dry_run or (target is not None and target.state == "final")
         if hopeless or now >= to_us(command.not_after):
-            if job.unanswered or self._dispatcher.is_older(job):
-                return await self._untraced(job, now)
+            if record.unanswered or self._dispatcher.is_older(record):
+                return await self._untraced(record, now)
             if target is None and not command.dry_run:
-                await self._journal.give_up_target(job.sender, command.target_command_id)
-            job, result = answers.refused(job, "order_not_found", "no order of the targeted close is known", now)
-            return await self._dispatcher.store(job, result=result)
-        pause_us = min(max((now - job.admitted_us) // 2, FIND_US), MAX_FIND_US)
-        return await self._dispatcher.store(replace(job, next_us=min(now + pause_us, to_us(command.not_after))))
+                await self._journal.give_up_target(record.sender, command.target_command_id)
+            record, result = answers.refused(record, "order_not_found", "no order of the targeted close is known", now)
+            return await self._dispatcher.store(record, result=result)
+        pause_us = min(max((now - record.admitted_us) // 2, FIND_US), MAX_FIND_US)
+        return await self._dispatcher.store(replace(record, next_us=min(now + pause_us, to_us(command.not_after))))

@@ -14,7 +14,7 @@ from router.commands.late_journal import LateJournal, Superseded
 from router.commands.plan import Plan
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, Journal
-from router.records.command import Admission, Admitted, Job, Moment
+from router.records.command import Admission, Admitted, CommandRecord, Moment
 from router.records.delivery import Delivery
 from schemas.codec import digest
 from schemas.commands import Cancel, Command
@@ -40,34 +40,34 @@ class Unrecorded:
         self._answered: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._settling: set[asyncio.Task[None]] = set()
 
-    def may_have_sent(self, fresh: Job, delivery: Delivery) -> bool:
+    def may_have_sent(self, fresh: CommandRecord, delivery: Delivery) -> bool:
         """Say whether a cancel of that id may have left before without a row."""
         return delivery.redelivered or (fresh.sender, fresh.command_id) in self._answered
 
     def remember(self, concluded: Concluded) -> None:
         """Keep what was answered without a row; should there be one after all, it is settled by that."""
-        job = concluded.job
-        self._answered[job.sender, job.command_id] = None
+        record = concluded.record
+        self._answered[record.sender, record.command_id] = None
         if len(self._answered) > KEPT:
             self._answered.popitem(last=False)
-        task = asyncio.create_task(self._settle_row(concluded), name=f"settle {job.command_id}")
+        task = asyncio.create_task(self._settle_row(concluded), name=f"settle {record.command_id}")
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
     async def _settle_row(self, concluded: Concluded) -> None:
         """Wait for the journal, and store the answer if an admission that was given up was committed all the same."""
-        job, result = concluded.job, concluded.result
+        record, result = concluded.record, concluded.result
         while result is not None:
             try:
-                known = await self._journal.load(job.sender, job.command_id) if self._journal.writable else job
+                known = await self._journal.load(record.sender, record.command_id) if self._journal.writable else record
             except (JournalUnavailable, UnreadableRow) as error:
-                _log.info("a row is not settled yet", command_id=job.command_id, error=str(error))
-                known = job
-            if known is not job:
-                if known is not None and known.state == "open" and digest(known.command) == digest(job.command):
+                _log.info("a row is not settled yet", command_id=record.command_id, error=str(error))
+                known = record
+            if known is not record:
+                if known is not None and known.state == "open" and digest(known.command) == digest(record.command):
                     seq = known.seq + 1
-                    answer = replace(result, seq=seq, result_id=result_id(job.sender, job.command_id, seq))
-                    settled = replace(job, version=known.version, received_us=known.received_us, seq=seq)
+                    answer = replace(result, seq=seq, result_id=result_id(record.sender, record.command_id, seq))
+                    settled = replace(record, version=known.version, received_us=known.received_us, seq=seq)
                     await self._dispatcher.store(settled, result=answer)
                 return
             await self._clock.sleep(RETRY_S)
@@ -100,50 +100,54 @@ class Unrecorded:
         dispatcher = self._dispatcher.on(late)
         concluded: Concluded | None
         if plan.result is not None:
-            concluded = await self._refuse(plan.job, plan.result, late)
-        elif plan.before is None and plan.job.step == "look":
-            concluded = await dispatcher.look(plan.job, dispatcher.sweep())
+            concluded = await self._refuse(plan.record, plan.result, late)
+        elif plan.before is None and plan.record.step == "look":
+            concluded = await dispatcher.look(plan.record, dispatcher.sweep())
         else:
             at = Moment(self._clock.boot_us(), self._journal.latest_us())
-            concluded = await dispatcher.send(plan.job, plan.before, plan.request, at)
+            concluded = await dispatcher.send(plan.record, plan.before, plan.request, at)
         while concluded is not None and not late.recorded:
             if _is_unproven(concluded, plan):
-                concluded = await self._look(dispatcher, concluded.job)
+                concluded = await self._look(dispatcher, concluded.record)
             elif _is_final(concluded):
                 break
             else:
-                concluded = await self._go_on(dispatcher, concluded.job)
+                concluded = await self._go_on(dispatcher, concluded.record)
         return concluded
 
-    async def _refuse(self, job: Job, result: Result, late: LateJournal) -> Concluded:
+    async def _refuse(self, record: CommandRecord, result: Result, late: LateJournal) -> Concluded:
         """Return a refusal: as it was stored with the row, or for its sender alone. Raises `Superseded`."""
-        admission = await late.admission(job)
+        admission = await late.admission(record)
         if admission is not None and not isinstance(admission, Admitted):
             raise Superseded(admission)
         late.recorded = admission is not None
-        return Concluded(admission.job, admission.outgoing, result) if admission else Concluded(job, (), result)
+        return Concluded(admission.record, admission.outgoing, result) if admission else Concluded(record, (), result)
 
-    async def _look(self, dispatcher: Dispatcher, job: Job) -> Concluded | None:
+    async def _look(self, dispatcher: Dispatcher, record: CommandRecord) -> Concluded | None:
         """Look before a cancel without a row is refused: the same may have been published before, and have worked."""
         now = self._journal.latest_us()
-        sent = {"attempts": max(job.attempts, 1), "tries": max(job.tries, 1), "last_sent_us": job.last_sent_us or now}
-        open_again = replace(job, state="open", step="look", outcome=None, unanswered=True, seq=0, **sent)
+        sent = {
+            "attempts": max(record.attempts, 1),
+            "tries": max(record.tries, 1),
+            "last_sent_us": record.last_sent_us or now,
+        }
+        open_again = replace(record, state="open", step="look", outcome=None, unanswered=True, seq=0, **sent)
         return await dispatcher.look(open_again, dispatcher.sweep())
 
-    async def _go_on(self, dispatcher: Dispatcher, job: Job) -> Concluded | None:
+    async def _go_on(self, dispatcher: Dispatcher, record: CommandRecord) -> Concluded | None:
         """Make the next turn of a cancel that has no row. At its deadline it is given up."""
         now = self._journal.latest_us()
-        left_us = to_us(job.command.not_after) - now
+        left_us = to_us(record.command.not_after) - now
         if left_us <= 0:
-            if job.attempts or job.unanswered:
-                job, result = answers.unresolved(job, job.message or "the venue has not answered", now)
+            if record.attempts or record.unanswered:
+                record, result = answers.unresolved(record, record.message or "the venue has not answered", now)
             else:
-                job, result = answers.refused(job, job.code or "expired", "not_after has passed", now)
-            return await dispatcher.store(job, result=result)
-        await self._clock.sleep(max(min((job.next_us or now) - now, left_us), 0) / 1e6)
-        if job.step == "look":
-            return await dispatcher.look(job, dispatcher.sweep())
-        return await dispatcher.send(job)
+                record, result = answers.refused(record, record.code or "expired", "not_after has passed", now)
+            return await dispatcher.store(record, result=result)
+        await self._clock.sleep(max(min((record.next_us or now) - now, left_us), 0) / 1e6)
+        if record.step == "look":
+            return await dispatcher.look(record, dispatcher.sweep())
+        return await dispatcher.send(record)
 
 
 def _is_unproven(concluded: Concluded, plan: Plan) -> bool:

@@ -23,13 +23,13 @@ from router.commands.late_journal import Superseded
 from router.commands.overdue import Overdue, unrecorded
 from router.commands.plan import Plan, Planner, refuse
 from router.commands.refusals import Refusals, echo, quietly
-from router.commands.relay import Outbox
+from router.commands.relay import ResultRelay
 from router.commands.suspects import Suspects, Suspicion
 from router.commands.unrecorded import Unrecorded
 from router.config import Sender
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, Journal
-from router.records.command import Admission, Admitted, Busy, Job, Joined, Repeat, Reply, Reused, TooLate
+from router.records.command import Admission, Admitted, Busy, CommandRecord, Joined, Repeat, Reply, Reused, TooLate
 from router.records.delivery import Delivery
 from router.telemetry import Metrics
 from schemas.codec import Undecodable, decode_command, digest
@@ -86,7 +86,7 @@ class Worker:
         planner: Planner,
         dispatcher: Dispatcher,
         journal: Journal,
-        outbox: Outbox,
+        relay: ResultRelay,
         overdue: Overdue,
         suspects: Suspects,
         refusals: Refusals,
@@ -98,7 +98,7 @@ class Worker:
         self._planner = planner
         self._dispatcher = dispatcher
         self._journal = journal
-        self._outbox = outbox
+        self._relay = relay
         self._overdue = overdue
         self._suspects = suspects
         self._refusals = refusals
@@ -148,7 +148,7 @@ class Worker:
             return await self._refusals.damaged(mine.delivery)
         if not mine.delivery.routing_key.endswith(CANCELS):
             # Before anything that others wait for, and never a cancel: that reduces risk.
-            await self._outbox.room()
+            await self._relay.room()
         suspicion = mine.suspicion = await self._suspects.enter(mine.delivery)
         try:
             await self._read(mine, refused=refused or (suspicion is not None and suspicion.ended_others))
@@ -186,9 +186,9 @@ class Worker:
             if self._running.get(key) is mine:
                 del self._running[key]
 
-    def _fresh(self, running: _Running, command: Command, received_us: int) -> Job:
+    def _fresh(self, running: _Running, command: Command, received_us: int) -> CommandRecord:
         sender = running.delivery.sender
-        return Job(
+        return CommandRecord(
             sender=sender,
             command_id=command.command_id,
             command=command,
@@ -197,7 +197,7 @@ class Worker:
             order_id=command.order_id if isinstance(command, Cancel) else None,
         )
 
-    async def _process(self, running: _Running, fresh: Job, *, refused: bool) -> None:
+    async def _process(self, running: _Running, fresh: CommandRecord, *, refused: bool) -> None:
         """Bring a command to an answer or a parked wait, then acknowledge it."""
         if self._unrecorded is not None and not refused and self._unrecorded.suits(fresh.command):
             await self._cancel(running, fresh, self._unrecorded)
@@ -207,7 +207,7 @@ class Worker:
         for delivered in running.deliveries:  # one more may be appended while an ack is written
             await quietly(delivered.ack)
 
-    async def _with_journal(self, running: _Running, fresh: Job, *, refused: bool) -> None:
+    async def _with_journal(self, running: _Running, fresh: CommandRecord, *, refused: bool) -> None:
         """Bring a command as far as it goes here; while the journal is away wait, and answer at the deadline."""
         answer_by_us = to_us(fresh.command.not_after) + ANSWER_BY_US
         while True:
@@ -223,7 +223,7 @@ class Worker:
                 return None
             await self._clock.sleep(min(RETRY_S, left_us / 1e6) if left_us > 0 else RETRY_S)
 
-    async def _tell_late(self, running: _Running, fresh: Job) -> bool:
+    async def _tell_late(self, running: _Running, fresh: CommandRecord) -> bool:
         """Answer once without the journal's writing. Returns whether for good: nothing was sent, or will be."""
         if running.told:
             return False
@@ -239,7 +239,7 @@ class Worker:
             running.delivery.hold()
         return result.final
 
-    async def _was_never_sent(self, fresh: Job) -> bool:
+    async def _was_never_sent(self, fresh: CommandRecord) -> bool:
         """Say whether the journal can still be read, and shows no row: without one nothing has left, here or anywhere.
 
         The same command may have been published before, and handled by any process.
@@ -252,17 +252,17 @@ class Worker:
         except (JournalUnavailable, UnreadableRow, TimeoutError):
             return False
 
-    async def _tell_unrecorded(self, running: _Running, fresh: Job, result: Result) -> None:
+    async def _tell_unrecorded(self, running: _Running, fresh: CommandRecord, result: Result) -> None:
         _log.warning("answered without the journal", command_id=fresh.command_id, outcome=result.outcome)
         result = unrecorded(result, fresh.sender, running.delivery.message_id)
-        await self._outbox.answer(running.reply, result, fresh.sender)
+        await self._relay.answer(running.reply, result, fresh.sender)
 
-    async def _cancel(self, running: _Running, fresh: Job, way: Unrecorded) -> None:
+    async def _cancel(self, running: _Running, fresh: CommandRecord, way: Unrecorded) -> None:
         """Bring a plain cancel to its answer. It waits a moment for its commit, then leaves (contract, section 2)."""
         plan = self._planner.plan(running.delivery, fresh, again=way.may_have_sent(fresh, running.delivery))
         admitting: asyncio.Task[Admission] | None = None
         if self._journal.writable:
-            work = self._journal.admit(plan.job, running.reply, digest(fresh.command), result=plan.result)
+            work = self._journal.admit(plan.record, running.reply, digest(fresh.command), result=plan.result)
             admitting = asyncio.create_task(work)
             if await way.committed(admitting):
                 running.unsuspect()
@@ -271,23 +271,23 @@ class Worker:
                 if plan.before is None or not isinstance(admission, Admitted):
                     return await self._admitted(running, fresh, admission, plan)
         running.unsuspect()
-        self._overdue.watch(plan.job, running.reply, running.delivery.message_id)
+        self._overdue.watch(plan.record, running.reply, running.delivery.message_id)
         try:
             concluded = await way.run(plan, admitting)
         except Superseded as known:
             return await self._admitted(running, fresh, known.admission, plan)
         if concluded is None:
             return await self._taken_over(running, fresh, plan)
-        self._outbox.put(concluded.outgoing)
+        self._relay.put(concluded.outgoing)
         if plan.result is not None:
             self._metrics.command_final(plan.result)
         if concluded.result is not None and not concluded.outgoing:
-            self._overdue.answered(concluded.job)
+            self._overdue.answered(concluded.record)
             await self._tell_unrecorded(running, fresh, concluded.result)
             way.remember(concluded)
         return None
 
-    async def _taken_over(self, running: _Running, fresh: Job, plan: Plan) -> None:
+    async def _taken_over(self, running: _Running, fresh: CommandRecord, plan: Plan) -> None:
         """Leave a command to whoever goes on with its row; without a row it goes on as one that may have been sent.
 
         A row that is gone was lost when the journal was put back, and with it where the answer goes.
@@ -308,21 +308,21 @@ class Worker:
     def _as_lost(self, plan: Plan) -> Plan:
         """Return the plan of a command that was sent, and whose row is gone: it begins with a look."""
         now = self._journal.latest_us()
-        job = replace(
-            plan.job,
+        record = replace(
+            plan.record,
             step="look",
             next_us=now,
             began_us=None,
-            tries=max(plan.job.tries, 1),
-            attempts=max(plan.job.attempts, 1),
-            first_sent_us=plan.job.first_sent_us or now,
+            tries=max(plan.record.tries, 1),
+            attempts=max(plan.record.attempts, 1),
+            first_sent_us=plan.record.first_sent_us or now,
             last_sent_us=now,
             unanswered=True,
             admitted_us=now,
         )
-        return Plan(job=job)
+        return Plan(record=record)
 
-    async def _begin(self, running: _Running, fresh: Job, *, refused: bool) -> None:
+    async def _begin(self, running: _Running, fresh: CommandRecord, *, refused: bool) -> None:
         """Admit a command and bring it to an answer or a parked wait."""
         if refused:
             # Nothing of the ordinary way is tried: it may be what fails.
@@ -338,7 +338,7 @@ class Worker:
         await self._admitted(running, fresh, admission, plan)
 
     @contextmanager
-    def _answered_in_time(self, running: _Running, fresh: Job) -> Iterator[None]:
+    def _answered_in_time(self, running: _Running, fresh: CommandRecord) -> Iterator[None]:
         """Tell the sender by its deadline that nothing is known, should the journal hang so long."""
         loop = asyncio.get_running_loop()
         left_us = to_us(fresh.command.not_after) + ANSWER_BY_US - self._journal.latest_us()
@@ -348,25 +348,25 @@ class Worker:
         finally:
             timer.cancel()
 
-    def _tell_meanwhile(self, running: _Running, fresh: Job) -> None:
+    def _tell_meanwhile(self, running: _Running, fresh: CommandRecord) -> None:
         running.uncertain = True  # its row may be stored yet
         task = asyncio.create_task(self._told(running, fresh), name=f"overdue {fresh.command_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _told(self, running: _Running, fresh: Job) -> None:
+    async def _told(self, running: _Running, fresh: CommandRecord) -> None:
         await self._tell_late(running, fresh)
 
-    async def _admit(self, running: _Running, fresh: Job, plan: Plan) -> tuple[Admission, Plan]:
+    async def _admit(self, running: _Running, fresh: CommandRecord, plan: Plan) -> tuple[Admission, Plan]:
         """Admit as planned; what only the journal can object to is admitted as a refusal."""
         key = digest(fresh.command)
-        admission = await self._journal.admit(plan.job, running.reply, key, result=plan.result)
-        looks = plan.before is None and plan.job.step == "look"
+        admission = await self._journal.admit(plan.record, running.reply, key, result=plan.result)
+        looks = plan.before is None and plan.record.step == "look"
         if isinstance(admission, Busy) and looks:
             # It may have been executed, so it cannot be refused: it is looked up, and refused if that finds nothing.
-            plan = Plan(job=replace(plan.job, position=None))
+            plan = Plan(record=replace(plan.record, position=None))
         elif isinstance(admission, TooLate) and looks:
-            plan = Plan(job=replace(plan.job, tries=1))  # the same; and it is not sent any more
+            plan = Plan(record=replace(plan.record, tries=1))  # the same; and it is not sent any more
         elif isinstance(admission, Busy):
             plan = refuse(fresh, "busy", BUSY, self._journal.latest_us())
         elif isinstance(admission, TooLate):
@@ -374,24 +374,24 @@ class Worker:
             plan = refuse(fresh, "too_late", text, self._journal.latest_us())
         else:
             return admission, plan
-        return await self._journal.admit(plan.job, running.reply, key, result=plan.result), plan
+        return await self._journal.admit(plan.record, running.reply, key, result=plan.result), plan
 
-    async def _admitted(self, running: _Running, fresh: Job, admission: Admission, plan: Plan) -> None:
+    async def _admitted(self, running: _Running, fresh: CommandRecord, admission: Admission, plan: Plan) -> None:
         match admission:
-            case Admitted(job, outgoing, at) if plan.result is not None:
+            case Admitted(record, outgoing, at) if plan.result is not None:
                 self._metrics.command_final(plan.result)
-                self._outbox.put(outgoing)
-            case Admitted(job, _, at):
-                self._overdue.watch(job, running.reply, running.delivery.message_id)
-                if job.step in {"find", "look"} and plan.before is None:
+                self._relay.put(outgoing)
+            case Admitted(record, _, at):
+                self._overdue.watch(record, running.reply, running.delivery.message_id)
+                if record.step in {"find", "look"} and plan.before is None:
                     return self._dispatcher.on_parked(self._journal.earliest_us())
-                concluded = await self._dispatcher.send(job, plan.before, plan.request, at)
+                concluded = await self._dispatcher.send(record, plan.before, plan.request, at)
                 if concluded is None:
                     return await self._taken_over(running, fresh, plan)
-                self._outbox.put(concluded.outgoing)
+                self._relay.put(concluded.outgoing)
             case Repeat(result):
                 self._metrics.duplicate(fresh.command.venue)
-                await self._outbox.answer(running.reply, replace(result, duplicate=True), fresh.sender)
+                await self._relay.answer(running.reply, replace(result, duplicate=True), fresh.sender)
             case Reused():
                 text = f"command_id {fresh.command_id!r} belongs to a command with other fields"
                 await self._refusals.refuse(
@@ -402,20 +402,20 @@ class Worker:
                 self._overdue.watch(fresh, running.reply, running.delivery.message_id)
         return None
 
-    async def _bury(self, running: _Running, fresh: Job, admission: Admission) -> None:
+    async def _bury(self, running: _Running, fresh: CommandRecord, admission: Admission) -> None:
         """Dead-letter what cannot be handled, unless something was sent for it: that the resolver answers."""
         if isinstance(admission, Joined):
             try:
-                job = await self._journal.load(fresh.sender, fresh.command_id)
+                record = await self._journal.load(fresh.sender, fresh.command_id)
             except UnreadableRow:
                 return
-            if job is None or job.state != "open" or job.tries or job.step == "look":
+            if record is None or record.state != "open" or record.tries or record.step == "look":
                 return
-            job, result = answers.refused(job, "internal_error", DEFECTIVE, self._journal.latest_us())
-            concluded = await self._dispatcher.store(job, result=result)
+            record, result = answers.refused(record, "internal_error", DEFECTIVE, self._journal.latest_us())
+            concluded = await self._dispatcher.store(record, result=result)
             if concluded is None:
                 return
-            self._outbox.put(concluded.outgoing)
+            self._relay.put(concluded.outgoing)
         elif not isinstance(admission, Admitted) or not admission.outgoing:
             return
         await self._refusals.dead_letter(running.delivery, "internal_error", DEFECTIVE)

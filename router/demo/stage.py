@@ -19,7 +19,7 @@ from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.app.worker import run_worker
-from router.broker import Caller, Names, connect, open_channel
+from router.broker import CommandClient, Names, connect, open_channel
 from router.config import Broker, Config, load
 from router.demo.observer import Witness
 from router.demo.rabbitmq_node import RabbitMQNode
@@ -46,7 +46,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     config: Config
     simulators: Simulators
     witness: Witness
-    caller: Caller
+    caller: CommandClient
     live: frozenset[str]
 
     def urls(self) -> dict[str, str]:
@@ -109,7 +109,7 @@ async def staged(broker: Broker, tell: Tell) -> AsyncIterator[Stage]:
         tell("starting the worker")
         await stack.enter_async_context(_working(config))
         live = await _feeds_live(config, tell)
-        caller = await stack.enter_async_context(Caller(broker))
+        caller = await stack.enter_async_context(CommandClient(broker))
         yield Stage(config=config, simulators=simulators, witness=witness, caller=caller, live=live)
 
 

@@ -10,8 +10,8 @@ late_copies the copies for commands that are found only later
 pacer       how often frames may leave for a venue from this address
 """
 
-from router.feeds.account import Fed, FeedParts
+from router.feeds.account import FedAccount, FeedParts
 from router.feeds.copies import Copies
 from router.feeds.leases import Feeds
 
-__all__ = ["Copies", "Fed", "FeedParts", "Feeds"]
+__all__ = ["Copies", "FedAccount", "FeedParts", "Feeds"]

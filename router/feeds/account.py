@@ -26,9 +26,9 @@ from router.clock import to_time
 from router.errors import JournalUnavailable, LeaseLost, SendError
 from router.feeds.connection import Connection, ConnectionParts
 from router.feeds.copies import Copies
-from router.feeds.late_copies import LateClaims
+from router.feeds.late_copies import LateCopies
 from router.feeds.recorder import Recorder
-from router.feeds.relay import Outflow
+from router.feeds.relay import EventRelay
 from router.ports import EventJournal, EventPublisher, Settler
 from router.records.event import Lease, Recorded
 from router.records.order import FINAL
@@ -57,7 +57,7 @@ MOST_ORDERS: Final = 1_000
 _log = structlog.get_logger(__name__)
 
 
-class Fed(Struct, frozen=True, kw_only=True):
+class FedAccount(Struct, frozen=True, kw_only=True):
     """An account that can be fed."""
 
     venue: Venue
@@ -80,7 +80,7 @@ class AccountFeed:
     """One account's feed under one lease. `owned` says, by our own clock, whether that still holds."""
 
     def __init__(
-        self, lease: Lease, fed: Fed, parts: FeedParts, connecting: ConnectionParts, *, owned: Callable[[], bool]
+        self, lease: Lease, fed: FedAccount, parts: FeedParts, connecting: ConnectionParts, *, owned: Callable[[], bool]
     ) -> None:
         self._lease = lease
         self._venue = venue = fed.venue
@@ -104,8 +104,8 @@ class AccountFeed:
         self._connected = False
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._recorder: Recorder
-        self._outflow: Outflow
-        self._claims = LateClaims(self._place, parts.journal, parts.copies, parts.reader.clock)
+        self._relay: EventRelay
+        self._late_copies = LateCopies(self._place, parts.journal, parts.copies, parts.reader.clock)
 
     async def run(self) -> None:
         """Feed until cancelled. Raises `LeaseLost` when the account has another owner."""
@@ -114,7 +114,7 @@ class AccountFeed:
         self._complete_us = position.complete_us
         known = await parts.journal.known_orders(*self._place, position.complete_us)
         self._open = dict.fromkeys(order_id for order_id, _ in known.open_orders)
-        self._outflow = Outflow(
+        self._relay = EventRelay(
             self._place,
             parts.journal,
             parts.publisher,
@@ -127,14 +127,14 @@ class AccountFeed:
         self._recorder = Recorder(
             self._lease,
             parts.journal,
-            self._outflow,
+            self._relay,
             self._clock,
             self._metrics,
             owned=self._owned,
             on_recorded=self._note_recorded,
         )
         self._announce("gap", position.complete_us, "this process has taken the account over")
-        work = [self._recorder.run(), self._outflow.run(), self._claims.run(), self._session()]
+        work = [self._recorder.run(), self._relay.run(), self._late_copies.run(), self._session()]
         tasks = [asyncio.create_task(body) for body in work]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -157,7 +157,7 @@ class AccountFeed:
         self._announce("down", self._clock.now_us(), "this process ends")
         with suppress(TimeoutError, LeaseLost):
             async with asyncio.timeout(FAREWELL_S):
-                await self._outflow.emptied()
+                await self._relay.emptied()
                 await self._recorder.mark()
                 await self._parts.copies.emptied()
 
@@ -333,13 +333,13 @@ class AccountFeed:
         if recorded.doubtful:
             self._doubtful.update(recorded.doubtful)
             self._look_soon.set()
-        self._claims.hope(recorded.unclaimed)
+        self._late_copies.keep_longer(recorded.unclaimed)
         for stored in recorded.events:
             self._open.pop(stored.event.order_id, None)
             if stored.event.status not in FINAL:
                 self._open[stored.event.order_id] = None
             if not stored.copies:
-                self._claims.add(stored)
+                self._late_copies.add(stored)
 
     def _go_live(self) -> None:
         self._announce("live", self._clock.now_us(), "")
@@ -355,7 +355,7 @@ class AccountFeed:
         venue, account = self._place
         _log.info("feed status", venue=venue, account=account, status=status, reason=reason)
         uncertain = () if status == "live" else tuple(self._open)[-MOST_ORDERS:]
-        self._outflow.put(
+        self._relay.put(
             FeedStatus(
                 venue=venue,
                 account=account,

@@ -29,7 +29,7 @@ HOPEFUL: Final = 1_000
 _log = structlog.get_logger(__name__)
 
 
-class LateClaims:
+class LateCopies:
     """The events of one account that nobody had claimed."""
 
     def __init__(self, place: tuple[str, str], journal: EventJournal, copies: Copies, clock: Clock) -> None:
@@ -38,20 +38,20 @@ class LateClaims:
         self._copies = copies
         self._clock = clock
         self._once: deque[tuple[int, StoredEvent]] = deque(maxlen=KEPT)
-        self._hopeful: dict[str, list[StoredEvent]] = {}
-        self._hoped_us: dict[str, int] = {}
+        self._kept_longer: dict[str, list[StoredEvent]] = {}
+        self._kept_since_us: dict[str, int] = {}
         """Since when, by the boot clock."""
 
-    def hope(self, order_ids: Collection[str]) -> None:
+    def keep_longer(self, order_ids: Collection[str]) -> None:
         """Keep what is told of these orders for longer."""
         for order_id in order_ids:
-            if len(self._hopeful) < HOPEFUL and order_id not in self._hopeful:
-                self._hopeful[order_id] = []
-                self._hoped_us[order_id] = self._clock.boot_us()
+            if len(self._kept_longer) < HOPEFUL and order_id not in self._kept_longer:
+                self._kept_longer[order_id] = []
+                self._kept_since_us[order_id] = self._clock.boot_us()
 
     def add(self, stored: StoredEvent) -> None:
         """Look at an event without copies once more, a little later. Counted by the boot clock."""
-        hopeful = self._hopeful.get(stored.event.order_id)
+        hopeful = self._kept_longer.get(stored.event.order_id)
         if hopeful is not None:
             hopeful.append(stored)
         else:
@@ -83,11 +83,11 @@ class LateClaims:
         return due
 
     async def _copy_hopeful(self) -> None:
-        claimed = await self._copy([stored for events in self._hopeful.values() for stored in events])
+        claimed = await self._copy([stored for events in self._kept_longer.values() for stored in events])
         over_us = self._clock.boot_us() - HOPEFUL_US
-        for order_id in list(self._hopeful):
-            if order_id in claimed or self._hoped_us[order_id] < over_us:
-                del self._hopeful[order_id], self._hoped_us[order_id]
+        for order_id in list(self._kept_longer):
+            if order_id in claimed or self._kept_since_us[order_id] < over_us:
+                del self._kept_longer[order_id], self._kept_since_us[order_id]
 
     async def _copy(self, due: list[StoredEvent]) -> Collection[str]:
         """Publish the copies of what is claimed by now; return the orders of that."""

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from router.errors import JournalUnavailable, LeaseLost
-from router.feeds.account import AccountFeed, Fed, FeedParts
+from router.feeds.account import AccountFeed, FedAccount, FeedParts
 from router.feeds.connection import ConnectionParts
 from router.feeds.pacer import Pacer
 from router.ports import Sockets
@@ -48,7 +48,9 @@ class _Own:
 class Feeds:
     """The feeds of this process."""
 
-    def __init__(self, accounts: Mapping[Place, Fed], parts: FeedParts, sockets: Sockets, *, lease_s: float) -> None:
+    def __init__(
+        self, accounts: Mapping[Place, FedAccount], parts: FeedParts, sockets: Sockets, *, lease_s: float
+    ) -> None:
         self._accounts = accounts
         self._journal = parts.journal
         self._parts = parts

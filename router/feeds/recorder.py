@@ -13,9 +13,9 @@ import structlog
 from msgspec.structs import replace
 
 from router.errors import JournalUnavailable, LeaseLost
-from router.feeds.relay import Outflow
+from router.feeds.relay import EventRelay
 from router.ports import Clock, EventJournal
-from router.records.event import Lease, Recorded, Sighting
+from router.records.event import Lease, OrderReport, Recorded
 from router.telemetry import Metrics
 from router.venue_protocol.stream import Change
 from schemas.events import Source
@@ -34,7 +34,7 @@ _log = structlog.get_logger(__name__)
 class _Entry:
     __slots__ = ("came_us", "number", "sighting")
 
-    def __init__(self, number: int, sighting: Sighting, came_us: int) -> None:
+    def __init__(self, number: int, sighting: OrderReport, came_us: int) -> None:
         self.number = number
         self.sighting = sighting
         self.came_us = came_us
@@ -51,7 +51,7 @@ class Recorder:
         self,
         lease: Lease,
         journal: EventJournal,
-        outflow: Outflow,
+        relay: EventRelay,
         clock: Clock,
         metrics: Metrics,
         *,
@@ -60,7 +60,7 @@ class Recorder:
     ) -> None:
         self._lease = lease
         self._journal = journal
-        self._outflow = outflow
+        self._relay = relay
         self._clock = clock
         self._metrics = metrics
         self._owned = owned
@@ -71,7 +71,7 @@ class Recorder:
         self._outstanding: dict[int, None] = {}
         self._number = 0
         self._last_seq = 0
-        self._marked_seq = outflow.published_seq
+        self._marked_seq = relay.published_seq
         self._woken = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -81,7 +81,7 @@ class Recorder:
         for change in changes:
             self._number += 1
             self._outstanding[self._number] = None
-            sighting = Sighting(change=change, source=source, received_us=now)
+            sighting = OrderReport(change=change, source=source, received_us=now)
             self._queue.append(_Entry(self._number, sighting, came_us))
         self._woken.set()
 
@@ -97,7 +97,7 @@ class Recorder:
         while self._outstanding and next(iter(self._outstanding)) <= target:
             self._moved.clear()
             await self._moved.wait()
-        await self._outflow.published(self._last_seq)
+        await self._relay.published(self._last_seq)
 
     async def run(self) -> None:
         """Record until cancelled. Raises `LeaseLost`."""
@@ -142,15 +142,15 @@ class Recorder:
         for stored in recorded.events:
             self._last_seq = stored.event.seq
             self._metrics.order_event(self._lease.venue, stored.event.status)
-            self._outflow.put(stored)
+            self._relay.put(stored)
         self._moved.set()
         self._on_recorded(recorded)
 
-    async def _stored(self, sightings: Sequence[Sighting]) -> Recorded:
+    async def _stored(self, sightings: Sequence[OrderReport]) -> Recorded:
         while True:
             if not self._owned():
                 raise LeaseLost("the lease has run out")
-            published_seq = self._outflow.published_seq
+            published_seq = self._relay.published_seq
             try:
                 recorded = await self._journal.record(self._lease, sightings, published_seq=published_seq)
             except JournalUnavailable as error:
@@ -171,7 +171,7 @@ class Recorder:
 
     async def mark(self) -> None:
         """Say in the journal how far publishing has come, if it does not know. Raises `LeaseLost`."""
-        published_seq = self._outflow.published_seq
+        published_seq = self._relay.published_seq
         if published_seq > self._marked_seq:
             try:
                 await self._journal.feed_progress(self._lease, published_seq=published_seq)

@@ -26,7 +26,7 @@ RETRY_S: Final = 0.5
 _log = structlog.get_logger(__name__)
 
 
-class Outflow:
+class EventRelay:
     """The events and statuses of one account on their way out. Starts where the last owner's confirmed ones end.
 
     `owned` says, by our own clock, whether the lease still holds.

@@ -13,10 +13,10 @@ from urllib.parse import unquote
 
 from router.errors import ConfigError
 from router.journal.operations.commands import Unreadable
-from router.journal.operations.timeline import Entry, Story
+from router.journal.operations.timeline import Entry, Timeline
 from router.journal.store import Store
 
-__all__ = ["Entry", "Store", "Story", "Unreadable", "open_journal"]
+__all__ = ["Entry", "Store", "Timeline", "Unreadable", "open_journal"]
 
 
 async def open_journal(url: str, *, on_commit: Callable[[float], None] | None = None, witnessed: bool = False) -> Store:

@@ -14,12 +14,23 @@ from router.errors import JournalUnavailable
 from router.journal.machine import Machine
 from router.journal.operations import admission, commands, feeds, marks, results, retention, slots, timeline
 from router.journal.operations import places as claims
-from router.journal.operations.deferred import FLUSH_S, Later
+from router.journal.operations.deferred import FLUSH_S, Deferred
 from router.journal.operations.statements import Operation, T
 from router.journal.schema.migrations import Epoch
 from router.ports import Comparison
-from router.records.command import Admission, Admitted, AttemptEnd, Job, Kind, Moment, Outgoing, Reply, Saved, State
-from router.records.event import Copy, Holder, Lease, Position, Recorded, Sighting, StoredEvent
+from router.records.command import (
+    Admission,
+    Admitted,
+    AttemptEnd,
+    CommandRecord,
+    Kind,
+    Moment,
+    Outgoing,
+    Reply,
+    Saved,
+    State,
+)
+from router.records.event import Copy, Holder, Lease, OrderReport, Position, Recorded, StoredEvent
 from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.results import Result
@@ -46,7 +57,7 @@ class Store(ABC):
         self._aside: set[Key] = set()
         self._pod = secrets.token_hex(8)
         self._loop = asyncio.get_running_loop()
-        self._later = Later()
+        self._deferred = Deferred()
         self._flush: asyncio.TimerHandle | None = None
 
     @abstractmethod
@@ -143,23 +154,27 @@ class Store(ABC):
     ) -> None:
         await self.close()
 
-    async def admit(self, job: Job, reply: Reply, digest: str, *, result: Result | None = None) -> Admission:
+    async def admit(
+        self, record: CommandRecord, reply: Reply, digest: str, *, result: Result | None = None
+    ) -> Admission:
         """Store a new command, or say what is stored under its id. See `router.ports.Journal`."""
-        operation = admission.Admit(job, reply, digest, result, self._machine.boot_us())
-        admitted = await self._change(operation, (job.sender, job.command_id))
+        operation = admission.Admit(record, reply, digest, result, self._machine.boot_us())
+        admitted = await self._change(operation, (record.sender, record.command_id))
         if isinstance(admitted, Admitted) and admitted.at is not None:
             self._saw(admitted.at)
         return admitted
 
-    async def save(self, job: Job, *, end: AttemptEnd | None = None, result: Result | None = None) -> Saved | None:
-        """Store `job` if its version is still the stored one. See `router.ports.Journal`."""
-        operation = commands.Save(job, end, result, self._machine.boot_us())
-        saved = await self._change(operation, (job.sender, job.command_id))
+    async def save(
+        self, record: CommandRecord, *, end: AttemptEnd | None = None, result: Result | None = None
+    ) -> Saved | None:
+        """Store `record` if its version is still the stored one. See `router.ports.Journal`."""
+        operation = commands.Save(record, end, result, self._machine.boot_us())
+        saved = await self._change(operation, (record.sender, record.command_id))
         if saved is not None:
             self._saw(saved.at)
         return saved
 
-    async def load(self, sender: str, command_id: str) -> Job | None:
+    async def load(self, sender: str, command_id: str) -> CommandRecord | None:
         """Return what is stored of a command."""
         return await self._read(partial(commands.load, sender, command_id), key=(sender, command_id))
 
@@ -171,23 +186,23 @@ class Store(ABC):
         busy: Mapping[tuple[str, str, Kind], int],
         claim_us: Mapping[Kind, int],
         limit: int,
-    ) -> Sequence[Job]:
+    ) -> Sequence[CommandRecord]:
         """Claim what is due. See `router.ports.Journal`."""
-        jobs, aside = await self._change(partial(claims.take_up, venues, places, dict(busy), claim_us, limit))
+        records, aside = await self._change(partial(claims.take_up, venues, places, dict(busy), claim_us, limit))
         for row in aside:
             self.on_unreadable(row.venue)
             if (row.sender, row.command_id) not in self._aside:
                 self._aside.add((row.sender, row.command_id))
                 _log.error("row_unreadable", venue=row.venue, command_id=row.command_id, sender=row.sender)
-        return jobs
+        return records
 
     async def doubts(self) -> Mapping[str, tuple[int, int]]:
         """Return per venue how many commands are in doubt or unresolved, and when the oldest of them came."""
         return await self._read(commands.doubts)
 
-    async def neighbours(self, job: Job) -> tuple[frozenset[str], tuple[Close, ...]]:
+    async def neighbours(self, record: CommandRecord) -> tuple[frozenset[str], tuple[Close, ...]]:
         """Return the order ids of other closes, and the other closes without a settled result."""
-        return await self._read(partial(commands.neighbours, job))
+        return await self._read(partial(commands.neighbours, record))
 
     async def give_up_target(self, sender: str, command_id: str) -> None:
         """Remember that a cancel stopped waiting for this close."""
@@ -262,12 +277,12 @@ class Store(ABC):
     def published(self, outbox_ids: Iterable[str]) -> None:
         """Mark results as confirmed, with some later commit."""
         for outbox_id in outbox_ids:
-            self._later.mark(outbox_id)
+            self._deferred.mark(outbox_id)
         self._remember()
 
     def note(self, sender: str, command_id: str, event: str, detail: str = "") -> None:
         """Append to a stored command's history, with some later commit."""
-        self._later.note(sender, command_id, event, detail)
+        self._deferred.note(sender, command_id, event, detail)
         self._remember()
 
     @property
@@ -280,11 +295,13 @@ class Store(ABC):
         """Whether the journal has had no other epoch."""
         return self._epoch.first
 
-    async def story(self, sender: str | None, command_id: str) -> Sequence[timeline.Story]:
+    async def story(self, sender: str | None, command_id: str) -> Sequence[timeline.Timeline]:
         """Tell everything on record about a command, or about every sender's command of that id."""
         return await self._read(partial(timeline.story, sender, command_id))
 
-    async def listing(self, state: State | None = None, limit: int = 50) -> Sequence[Job | commands.Unreadable]:
+    async def listing(
+        self, state: State | None = None, limit: int = 50
+    ) -> Sequence[CommandRecord | commands.Unreadable]:
         """Return commands for a person: what has no settled result first, oldest first, then the latest others."""
         return await self._read(partial(commands.listing, state, limit))
 
@@ -322,7 +339,7 @@ class Store(ABC):
         """Take the next turn to send a paced frame to a venue; return in how many microseconds it is."""
         return await self._change(partial(feeds.pace, venue, pace_us))
 
-    async def record(self, lease: Lease, sightings: Sequence[Sighting], *, published_seq: int = 0) -> Recorded:
+    async def record(self, lease: Lease, sightings: Sequence[OrderReport], *, published_seq: int = 0) -> Recorded:
         """Number and store what is news in some sightings. See `router.ports.EventJournal`."""
         return await self._change(partial(feeds.record, lease, sightings, published_seq=published_seq))
 
@@ -358,5 +375,5 @@ class Store(ABC):
 
     def _flush_now(self) -> None:
         self._flush = None
-        if self._later:
+        if self._deferred:
             self._flush_later()

@@ -1,9 +1,9 @@
 """One command on its way: what is known of it, from admission to its last result.
 
-A `Job` is a frozen snapshot. The core computes the next one with `msgspec.structs.replace`, and the journal stores
-it behind a compare-and-set on `version`: whoever read an older version has lost and must not act on it. That one
-fence serves every writer: the worker that got the delivery, a pod that took the command up after a crash, an
-operator, a late event.
+A `CommandRecord` is a frozen snapshot. The core computes the next one with `msgspec.structs.replace`, and the journal
+stores it behind a compare-and-set on `version`: whoever read an older version has lost and must not act on it. That one
+fence serves every writer: the worker that got the delivery, a pod that took the command up after a crash, an operator,
+a late event.
 """
 
 from typing import Literal
@@ -41,14 +41,14 @@ class Moment(Struct, frozen=True):
     now_us: int
 
 
-class Job(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CommandRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A command and what became of it so far. Times are microseconds since 1970, UTC, by the journal's clock.
 
     `received_us` alone is by the clock of whoever received it: it is for people, and part of the rows' keys.
     `admitted_us` is when the row was made, or when it was last proven that nothing was sent for it.
 
     `tries` counts every attempt begun, the latest at `began_us`; `attempts` those that may have reached the venue's
-    matching side. An attempt that is not over is nothing but this: the job says that it was begun.
+    matching side. An attempt that is not over is nothing but this: the command says that it was begun.
     `tried` counts the tries that each reason has cost. `sent_ms` is the earliest moment, by the venue's clock, at which
     a request may have left. `outcome` is what the last result said.
     `position` names what only one close may touch at a time; it is held until the last result is final and settled.
@@ -120,9 +120,9 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
 
 class Saved(Struct, frozen=True):
-    """A job as it is stored now, what its senders are owed, and when that was."""
+    """A command as it is stored now, what its senders are owed, and when that was."""
 
-    job: Job
+    record: CommandRecord
     outgoing: tuple[Outgoing, ...]
     at: Moment
 
@@ -130,7 +130,7 @@ class Saved(Struct, frozen=True):
 class Admitted(Struct, frozen=True):
     """The command is new and its row is stored. `outgoing` is set when a refusal was stored with it."""
 
-    job: Job
+    record: CommandRecord
     outgoing: tuple[Outgoing, ...] = ()
     at: Moment | None = None
 
@@ -160,19 +160,19 @@ class TooLate(Struct, frozen=True):
 Admission = Admitted | Repeat | Joined | Reused | Busy | TooLate
 
 
-def kind(job: Job, now_us: int) -> Kind:
-    """Return what a due job needs a place for."""
-    if job.step in {"look", "await"}:
+def kind(record: CommandRecord, now_us: int) -> Kind:
+    """Return what a due command needs a place for."""
+    if record.step in {"look", "await"}:
         return "look"
-    late = not job.attempts and now_us >= to_us(job.command.not_after)
-    return "own" if job.step == "find" or late else "act"
+    late = not record.attempts and now_us >= to_us(record.command.not_after)
+    return "own" if record.step == "find" or late else "act"
 
 
-def effective(job: Job) -> Command:
+def effective(record: CommandRecord) -> Command:
     """Return the command with what became known since: the order that a cancel's target placed."""
-    command = job.command
-    if isinstance(command, Cancel) and command.order_id is None and job.order_id is not None:
-        return replace(command, order_id=job.order_id)
+    command = record.command
+    if isinstance(command, Cancel) and command.order_id is None and record.order_id is not None:
+        return replace(command, order_id=record.order_id)
     return command
 
 

@@ -6,7 +6,7 @@ stores it until the broker has it.
 
 from msgspec import Struct
 
-from router.records.command import Job, Reply
+from router.records.command import CommandRecord, Reply
 from router.records.order import OrderRecord
 from router.venue_protocol.stream import Change
 from schemas.events import OrderEvent, Source
@@ -38,7 +38,7 @@ class Position(Struct, frozen=True, kw_only=True):
     complete_us: int
 
 
-class Sighting(Struct, frozen=True, kw_only=True):
+class OrderReport(Struct, frozen=True, kw_only=True):
     """One report of a venue. `waited`: no command claimed its order for long enough, so it goes without one."""
 
     change: Change
@@ -65,8 +65,8 @@ class StoredEvent(Struct, frozen=True, kw_only=True):
 class Evidence(Struct, frozen=True, kw_only=True):
     """An unsettled command, and what was seen of the order it is about."""
 
-    job: Job
-    record: OrderRecord
+    record: CommandRecord
+    order: OrderRecord
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
     """
 
     events: tuple[StoredEvent, ...] = ()
-    waiting: tuple[Sighting, ...] = ()
+    waiting: tuple[OrderReport, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     doubtful: tuple[str, ...] = ()
     unclaimed: tuple[str, ...] = ()

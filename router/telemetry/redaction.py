@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from router.telemetry.logs import redact
-from router.venue_protocol import Outcome, Refused, Sight
+from router.venue_protocol import LookOutcome, Outcome, Refused
 
-Seen = TypeVar("Seen", Outcome, Sight, Refused)
+Seen = TypeVar("Seen", Outcome, LookOutcome, Refused)
 
 MESSAGE: Final = 300
 VENUE_CODE: Final = 64

@@ -107,10 +107,10 @@ Outcome = Accepted | Done | Refused | Retry | Look | Unknown
 """What one answer means. A venue's table maps its codes to such values without code and message."""
 
 
-Sight = Accepted | Done | Refused | Absent | Working | Unknown
+LookOutcome = Accepted | Done | Refused | Absent | Working | Unknown
 
 
-Flow = Generator[Request, Response, Sight]
+Flow = Generator[Request, Response, LookOutcome]
 
 
 def with_venue_words(outcome: Outcome, venue_code: str | None, message: str) -> Outcome:

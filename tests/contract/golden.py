@@ -46,25 +46,25 @@ class Golden(Struct, frozen=True, kw_only=True):
         kept = {key: value for key, value in self.read(name).items() if key == "source" or name == "request"}
         self._path(name).write_text(json.dumps(kept | found, indent=2, ensure_ascii=False) + "\n")
 
-    def exchange(self) -> VenueAdapter:
+    def adapter(self) -> VenueAdapter:
         """Build the venue as the case configures it."""
-        return new_exchange(self.venue, self.read("request").get("options", {}))
+        return new_adapter(self.venue, self.read("request").get("options", {}))
 
     def command(self) -> Command:
         """Decode the command as it comes over the wire."""
         return decode_command(self._path("command").read_bytes(), None)
 
-    def built(self, exchange: VenueAdapter) -> Request:
+    def built(self, adapter: VenueAdapter) -> Request:
         """Build the request that acts; a golden case is never one that is refused before it is sent."""
-        request = exchange.request(self.command(), self.read("request")["client_order_id"])
+        request = adapter.request(self.command(), self.read("request")["client_order_id"])
         assert isinstance(request, Request), request
         return request
 
-    def signed(self, exchange: VenueAdapter) -> SignedRequest:
+    def signed(self, adapter: VenueAdapter) -> SignedRequest:
         """Build and sign the request."""
         known = self.read("request")
-        sign = exchange.signer(msgspec.convert(known["secrets"], exchange.secrets_type))
-        return sign(self.built(exchange), Stamp(**known["stamp"]))
+        sign = adapter.signer(msgspec.convert(known["secrets"], adapter.secrets_type))
+        return sign(self.built(adapter), Stamp(**known["stamp"]))
 
     def response(self) -> Response:
         """Return the venue's answer."""
@@ -88,7 +88,7 @@ def goldens() -> Iterator[Golden]:
         yield Golden(venue=folder.parent.name, folder=folder)
 
 
-def new_exchange(venue: str, options: dict[str, Any]) -> VenueAdapter:
+def new_adapter(venue: str, options: dict[str, Any]) -> VenueAdapter:
     """Build a venue from options as they stand in a configuration."""
     found = adapter_type(venue)
     return found(msgspec.convert(options, found.options_type))

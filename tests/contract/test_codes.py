@@ -17,7 +17,7 @@ import pytest
 
 from router.venue_protocol import Done, Look, Outcome, Refused, Response, Retry, Unknown
 from router.venues import names
-from tests.contract.golden import FIXTURES, goldens, new_exchange
+from tests.contract.golden import FIXTURES, goldens, new_adapter
 
 ALLOWED: Final[dict[str, tuple[type[Outcome], ...]]] = {
     "FINAL": (Refused,),
@@ -60,7 +60,7 @@ def test_every_row_of_the_tables_is_what_the_code_does(
 ) -> None:
     """A class is never softened: what may have been executed is `Unknown`, what was not is told with its words."""
     command = COMMANDS[f"{venue}-{'cancel' if kind == 'cancel' else 'close'}"]
-    outcome = new_exchange(venue, {}).verdict(command, answer(table, kind, row))
+    outcome = new_adapter(venue, {}).verdict(command, answer(table, kind, row))
     klass = row[kind]
     assert isinstance(outcome, ALLOWED[klass]), outcome
     if klass == "HOLD":

@@ -13,7 +13,7 @@ from router.clock import SystemClock
 from router.config import load
 from router.venue_protocol import Absent, Response, Unknown
 from tests.contract import test_venues
-from tests.contract.golden import Golden, new_exchange
+from tests.contract.golden import Golden, new_adapter
 
 HERE = Path(__file__).parent
 CONFIG = """
@@ -75,7 +75,7 @@ def test_it_keeps_the_contract_of_every_venue(harbour: Golden) -> None:
 
 def test_what_it_takes_from_the_vocabulary_is_right_at_once(harbour: Golden) -> None:
     """Pages, statuses and doubts are not written again: a page that fails in the middle proves nothing."""
-    venue = new_exchange("harbour", {})
+    venue = new_adapter("harbour", {})
     rows = ",".join(f'{{"id":"{n}","status":"open"}}' for n in range(50))
     flow = venue.lookup(harbour.command(), test_venues.attempt())
     next(flow)

@@ -16,18 +16,18 @@ from router.venue_protocol import (
     Accepted,
     Attempt,
     Done,
+    LookOutcome,
     Outcome,
     Refused,
     Request,
     Response,
-    Sight,
     Unknown,
     VenueAdapter,
     Working,
 )
 from router.venues import adapter_type, names
 from schemas.commands import Cancel, Close, Command
-from tests.contract.golden import FILES, FIXTURES, Golden, goldens, new_exchange, outcome_fields, request_fields
+from tests.contract.golden import FILES, FIXTURES, Golden, goldens, new_adapter, outcome_fields, request_fields
 
 CASES = tuple(goldens())
 MOST_READS = 500
@@ -61,7 +61,7 @@ def test_every_golden_case_belongs_to_a_venue() -> None:
 @each_case
 def test_the_signed_request_is_golden(case: Golden, bless: bool) -> None:
     """A command becomes exactly the bytes that the venue's documents show."""
-    found = request_fields(case.signed(case.exchange()))
+    found = request_fields(case.signed(case.adapter()))
     if bless:
         case.bless("request", found)
     known = case.read("request")
@@ -71,7 +71,7 @@ def test_the_signed_request_is_golden(case: Golden, bless: bool) -> None:
 @each_case
 def test_the_verdict_is_golden(case: Golden, bless: bool) -> None:
     """The venue's answer means what its documents say."""
-    found = case.exchange().verdict(case.command(), case.response())
+    found = case.adapter().verdict(case.command(), case.response())
     if bless:
         case.bless("outcome", outcome_fields(found))
     assert found == case.outcome()
@@ -80,17 +80,17 @@ def test_the_verdict_is_golden(case: Golden, bless: bool) -> None:
 @each_case
 def test_a_request_draws_only_from_limits_that_exist(case: Golden) -> None:
     """A request without a known limit would never be held back."""
-    exchange = case.exchange()
-    scopes = set(case.built(exchange).scopes)
+    adapter = case.adapter()
+    scopes = set(case.built(adapter).scopes)
     assert scopes
-    assert scopes <= {limit.scope for limit in exchange.limits}
+    assert scopes <= {limit.scope for limit in adapter.limits}
 
 
 @each_case
 def test_a_signed_request_shows_no_secret(case: Golden) -> None:
     """Neither the secret nor a bearer header gets into a log through repr."""
-    signed = case.signed(case.exchange())
-    secrets = msgspec.convert(case.read("request")["secrets"], case.exchange().secrets_type)
+    signed = case.signed(case.adapter())
+    secrets = msgspec.convert(case.read("request")["secrets"], case.adapter().secrets_type)
     shown = repr(signed) + repr(secrets)
     assert secrets.api_secret not in signed.url + str(signed.headers) + signed.body.decode()
     assert not [value for value in (*signed.headers.values(), secrets.api_secret) if len(value) > 20 and value in shown]
@@ -111,9 +111,9 @@ def test_a_venue_describes_itself(venue: str) -> None:
 def test_a_repeated_build_is_the_same_request(venue: str) -> None:
     """What is built twice, by two pods, is equal, and a cancel may go twice."""
     for case in cases_of(venue):
-        exchange = case.exchange()
-        assert case.built(exchange) == case.built(exchange)
-        assert isinstance(case.command(), Close) or exchange.repeatable(case.command())
+        adapter = case.adapter()
+        assert case.built(adapter) == case.built(adapter)
+        assert isinstance(case.command(), Close) or adapter.repeatable(case.command())
 
 
 # Any bytes at all. Words of the venue's own fixtures get the noise past the first check.
@@ -212,9 +212,11 @@ def attempt() -> Attempt:
     return Attempt(client_order_id="x", sent_ms=1_700_000_000_000, now_ms=1_700_000_200_000)
 
 
-def drive(flow: Generator[Request, Response, Sight], answers: Sequence[Response], exchange: VenueAdapter) -> Sight:
+def drive(
+    flow: Generator[Request, Response, LookOutcome], answers: Sequence[Response], adapter: VenueAdapter
+) -> LookOutcome:
     """Feed a lookup these answers, over and over, until it ends."""
-    scopes = {limit.scope for limit in exchange.limits}
+    scopes = {limit.scope for limit in adapter.limits}
     try:
         request = next(flow)
         for reads, answer in enumerate(cycle(answers)):
@@ -223,7 +225,7 @@ def drive(flow: Generator[Request, Response, Sight], answers: Sequence[Response]
             assert reads < MOST_READS, "the lookup never ends"
             request = flow.send(answer)
     except StopIteration as stop:
-        found: Sight = stop.value
+        found: LookOutcome = stop.value
         return found
     raise AssertionError("unreachable")
 
@@ -239,10 +241,10 @@ def commands_of(venue: str) -> list[Command]:
 @settings(deadline=None, max_examples=150)
 def test_a_verdict_survives_any_answer(venue: str, data: st.DataObject) -> None:
     """Whatever comes back, a verdict is an outcome that can be stored; a gateway's error is never a success."""
-    exchange = new_exchange(venue, {})
+    adapter = new_adapter(venue, {})
     command = data.draw(st.sampled_from(commands_of(venue)), label="command")
     response = data.draw(responses(venue), label="response")
-    outcome = exchange.verdict(command, response)
+    outcome = adapter.verdict(command, response)
     assert isinstance(outcome, get_args(Outcome))
     assert len(msgspec.json.encode(outcome)) < 4_000
     if response.status >= 500 or response.body in ODD_BODIES:
@@ -254,12 +256,12 @@ def test_a_verdict_survives_any_answer(venue: str, data: st.DataObject) -> None:
 @settings(deadline=None, max_examples=150)
 def test_a_lookup_survives_any_answers(venue: str, data: st.DataObject) -> None:
     """Whatever its reads bring, a lookup ends, reads only, and says something that can be stored."""
-    exchange = new_exchange(venue, {})
+    adapter = new_adapter(venue, {})
     command = data.draw(st.sampled_from(commands_of(venue)), label="command")
     attempt = data.draw(attempts, label="attempt")
     answers = data.draw(st.lists(responses(venue), min_size=1, max_size=4), label="answers")
-    sight = drive(exchange.lookup(command, attempt), answers, exchange)
-    assert isinstance(sight, get_args(Sight))
+    sight = drive(adapter.lookup(command, attempt), answers, adapter)
+    assert isinstance(sight, get_args(LookOutcome))
     assert len(msgspec.json.encode(sight)) < 4_000
     assert not (isinstance(command, Close) and isinstance(sight, Working)), "only a cancel has a working order"
 
@@ -269,9 +271,9 @@ def test_a_lookup_survives_any_answers(venue: str, data: st.DataObject) -> None:
 @settings(deadline=None, max_examples=50)
 def test_a_probe_survives_any_answer(venue: str, data: st.DataObject) -> None:
     """Whatever comes back, a probe says what it is told of the key, or why not; a gateway's error is never health."""
-    exchange = new_exchange(venue, {})
+    adapter = new_adapter(venue, {})
     response = data.draw(responses(venue), label="response")
-    flow = exchange.probe()
+    flow = adapter.probe()
     found: Refused | str | None = None
     try:
         next(flow)
@@ -306,11 +308,11 @@ NOT_WHOLE = [
 @settings(deadline=None, max_examples=60)
 def test_a_lookup_concludes_nothing_from_a_list_that_is_not_whole(venue: str, data: st.DataObject) -> None:
     """A look of which no read was whole is `Unknown`, says so, and names a key that may not read."""
-    exchange = new_exchange(venue, {})
+    adapter = new_adapter(venue, {})
     command = data.draw(st.sampled_from(commands_of(venue)), label="command")
     answer = data.draw(st.sampled_from(NOT_WHOLE), label="answer")
-    asks = next(exchange.lookup(command, attempt()), None) is not None if isinstance(command, Cancel) else True
-    sight = drive(exchange.lookup(command, attempt()), [answer], exchange)
+    asks = next(adapter.lookup(command, attempt()), None) is not None if isinstance(command, Cancel) else True
+    sight = drive(adapter.lookup(command, attempt()), [answer], adapter)
     assert isinstance(sight, Unknown), sight
     assert not asks or not sight.whole
     assert sight.denied or answer.status not in {401, 403} or not asks

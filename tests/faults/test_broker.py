@@ -172,7 +172,7 @@ async def test_under_an_alarm_results_wait_and_no_new_closes_pile_up(
         for _ in range(commands):
             await made.publish(made.fresh_close())
         try:
-            await until(lambda: len(made.sends()) == prefetch)
+            await until(lambda: len(made.ledger("execution")) == prefetch)
             await off_loop(lambda: node.ctl(*raised))
             assert f"{{resource_limit,{alarm}," in await off_loop(
                 lambda: node.ctl("eval", "rabbit_alarm:get_alarms().")

@@ -17,6 +17,7 @@ async def test_parallel_duplicates_at_two_workers_are_one_execution(one: Trial) 
     await asyncio.gather(*[one.publish(command) for _ in range(10)])
     for worker in workers:
         await until(lambda worker=worker: worker.metric("order_router_commands_received_total"))
+    await until(lambda: one.ledger("execution"))
     one.release()
     answers = await one.sender.results(command["command_id"], 10)
     assert len({answer["result_id"] for answer in answers}) == 1
@@ -65,7 +66,7 @@ async def test_the_same_id_with_another_body_is_refused(one: Trial) -> None:
     one.inject(on="close", what="hold")
     command = one.close()
     await one.publish(command)
-    await until(one.sends)
+    await until(lambda: one.ledger("execution"))
     await one.sender.publish({**command, "size": "1"}, correlation_id="while open")
     await one.sender.final("while open")
     one.release()

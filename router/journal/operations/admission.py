@@ -12,9 +12,20 @@ from msgspec import Struct
 
 from router.errors import JournalUnavailable
 from router.journal.operations import results
-from router.journal.operations.commands import encode_job, place, row_key
+from router.journal.operations.commands import encode_record, place, row_key
 from router.journal.operations.statements import Key, Many, Params, Statement, Steps, optional
-from router.records.command import Admission, Admitted, Busy, Job, Joined, Moment, Repeat, Reply, Reused, TooLate
+from router.records.command import (
+    Admission,
+    Admitted,
+    Busy,
+    CommandRecord,
+    Joined,
+    Moment,
+    Repeat,
+    Reply,
+    Reused,
+    TooLate,
+)
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -48,9 +59,9 @@ _GIVE_UP = """insert into commands (command_id, sender, digest, venue, account, 
 
 
 class Admit(Struct, frozen=True):
-    """Run `router.ports.Journal.admit`. A refusal is stored as final, whatever state the job says."""
+    """Run `router.ports.Journal.admit`. A refusal is stored as final, whatever state the command says."""
 
-    job: Job
+    record: CommandRecord
     reply: Reply
     digest: str
     result: Result | None = None
@@ -59,41 +70,41 @@ class Admit(Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str]:
         """The command it is about."""
-        return self.job.command_id, self.job.sender
+        return self.record.command_id, self.record.sender
 
-    def stored(self) -> Job:
-        """Return the job as it is stored."""
+    def stored(self) -> CommandRecord:
+        """Return the command as it is stored."""
         if self.result is None:
-            return self.job
-        return msgspec.structs.replace(self.job, state="final", next_us=None, seq=self.result.seq)
+            return self.record
+        return msgspec.structs.replace(self.record, state="final", next_us=None, seq=self.result.seq)
 
-    def admitted(self, job: Job, now_us: int) -> Admitted:
+    def admitted(self, record: CommandRecord, now_us: int) -> Admitted:
         """Return the verdict on a new command; a refusal's copies have to be stored as well."""
         at = Moment(self.asked_us, now_us)
         if self.result is None:
-            return Admitted(job, (), at)
-        return Admitted(job, results.copies(row_key(job), self.result, [self.reply], waits=False), at)
+            return Admitted(record, (), at)
+        return Admitted(record, results.copies(row_key(record), self.result, [self.reply], waits=False), at)
 
     def __call__(self) -> Steps[Admission]:
         """Do it by itself."""
-        job = self.stored()
+        record = self.stored()
         for _ in range(_TRIES):
-            inserted = yield insert([columns(self, job)])
+            inserted = yield insert([columns(self, record)])
             if inserted:
-                admitted = self.admitted(job, inserted[0][2])
+                admitted = self.admitted(record, inserted[0][2])
                 if admitted.outgoing:
-                    yield results.store(results.put(row_key(job), admitted.outgoing))
+                    yield results.store(results.put(row_key(record), admitted.outgoing))
                 return admitted
             found = yield _FIND, self.key
             if not found:
-                if job.position is not None:
+                if record.position is not None:
                     return Busy()
                 continue  # whatever was in the way is gone
             state, stored_digest, first, received_us = found[0]
             if state == "given_up":
                 # What may have been sent before it was admitted is looked up, whoever gave it up meanwhile.
-                tried = job.unanswered and job.began_us is None
-                if isinstance(job.command, Close) and self.result is None and not tried:
+                tried = record.unanswered and record.began_us is None
+                if isinstance(record.command, Close) and self.result is None and not tried:
                     return TooLate()
                 yield _FORGET, self.key
                 continue
@@ -102,7 +113,7 @@ class Admit(Struct, frozen=True):
             answer = yield from _again(state, (received_us, *self.key), self.reply, results.decode_reply(first))
             if answer is not None:
                 return answer
-        raise JournalUnavailable(f"the row of command {job.command_id} changed {_TRIES} times while it was read")
+        raise JournalUnavailable(f"the row of command {record.command_id} changed {_TRIES} times while it was read")
 
 
 def insert(rows: Sequence[Params]) -> Statement:
@@ -143,9 +154,9 @@ def _address(reply: Reply) -> str:
     return msgspec.json.encode((reply.reply_to, reply.correlation_id)).decode()
 
 
-def columns(admit: Admit, job: Job) -> Params:
+def columns(admit: Admit, record: CommandRecord) -> Params:
     """Return a row of `insert`."""
-    command = job.command
+    command = record.command
     return (
         *admit.key,
         admit.digest,
@@ -153,13 +164,13 @@ def columns(admit: Admit, job: Job) -> Params:
         command.account,
         command.__struct_config__.tag,
         command.symbol,
-        None if job.state == "final" else job.position,
-        job.state,
-        job.version,
-        job.next_us,
-        optional(job.order_id),
-        job.received_us,
+        None if record.state == "final" else record.position,
+        record.state,
+        record.version,
+        record.next_us,
+        optional(record.order_id),
+        record.received_us,
         results.encode(admit.reply),
-        *place(job),
-        encode_job(job),
+        *place(record),
+        encode_record(record),
     )

@@ -58,21 +58,21 @@ def _ordinary(operations: Sequence[Operation[Any]]) -> tuple[dict[int, Admit], d
 
 
 def _admit(admits: dict[int, Admit], verdicts: dict[int, Any]) -> Steps[None]:
-    jobs = {number: admit.stored() for number, admit in admits.items()}
-    rows = yield admission.insert([admission.columns(admit, jobs[number]) for number, admit in admits.items()])
+    records = {number: admit.stored() for number, admit in admits.items()}
+    rows = yield admission.insert([admission.columns(admit, records[number]) for number, admit in admits.items()])
     new = {(command_id, sender): now_us for command_id, sender, now_us in rows}
     owed: list[Params] = []
     for number, admit in admits.items():
         if admit.key in new:
-            verdicts[number] = admitted = admit.admitted(jobs[number], new[admit.key])
-            owed += results.put(commands.row_key(jobs[number]), admitted.outgoing)
+            verdicts[number] = admitted = admit.admitted(records[number], new[admit.key])
+            owed += results.put(commands.row_key(records[number]), admitted.outgoing)
     if owed:
         yield results.store(owed)
 
 
 def _save(saves: dict[int, Save], verdicts: dict[int, Any]) -> Steps[None]:
-    jobs = {number: save.stored() for number, save in saves.items()}
-    rows = yield commands.update([commands.changes(job) for job in jobs.values()])
+    records = {number: save.stored() for number, save in saves.items()}
+    rows = yield commands.update([commands.changes(record) for record in records.values()])
     waiting = {(command_id, sender): who for command_id, sender, *who in rows}
     saved = {number: save for number, save in saves.items() if save.key in waiting}
     yield from _end([save for save in saved.values() if save.end is not None])
@@ -80,14 +80,14 @@ def _save(saves: dict[int, Save], verdicts: dict[int, Any]) -> Steps[None]:
     for number, save in saved.items():
         *who, now_us = waiting[save.key]
         outgoing = yield from save.told(*who)
-        owed += results.put(commands.row_key(save.job), outgoing)
-        verdicts[number] = save.saved(jobs[number], outgoing, now_us)
+        owed += results.put(commands.row_key(save.record), outgoing)
+        verdicts[number] = save.saved(records[number], outgoing, now_us)
     if owed:
         yield results.store(owed)
 
 
 def _end(saves: Sequence[Save]) -> Steps[None]:
-    rows = [commands.ended(save.job, save.end) for save in saves if save.end is not None]
+    rows = [commands.ended(save.record, save.end) for save in saves if save.end is not None]
     if not rows:
         return
     new = {(command_id, sender) for command_id, sender in (yield commands.end(rows))}

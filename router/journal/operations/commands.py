@@ -10,7 +10,7 @@ from router.clock import to_us
 from router.errors import UnreadableRow
 from router.journal.operations import results
 from router.journal.operations.statements import Key, Many, Params, Statement, Steps, optional, storable
-from router.records.command import ABANDONED, AttemptEnd, Job, Moment, Outgoing, Saved, State, kind
+from router.records.command import ABANDONED, AttemptEnd, CommandRecord, Moment, Outgoing, Saved, State, kind
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -21,7 +21,7 @@ A command is sent within its deadline, minutes after it came, and an order older
 leaves room for long deadlines and wrong clocks, and keeps the answer small however old the journal is.
 """
 
-_job: msgspec.json.Decoder[Job] = msgspec.json.Decoder(Job)
+_record: msgspec.json.Decoder[CommandRecord] = msgspec.json.Decoder(CommandRecord)
 
 # A position once released is never taken again by the same command: a later one may hold it by now.
 _SAVE: Final = Many(
@@ -69,28 +69,28 @@ _SETTLED = """select command_id, sender, venue, state, job from commands
     order by updated_us desc limit $1"""
 
 
-def encode_job(job: Job) -> str:
-    """Return the stored form of a job."""
-    return msgspec.json.encode(job).decode()
+def encode_record(record: CommandRecord) -> str:
+    """Return the stored form of a command."""
+    return msgspec.json.encode(record).decode()
 
 
-def decode_job(text: str, command_id: str) -> Job:
-    """Read a stored job. Raises `UnreadableRow` for one that this version cannot read."""
+def decode_record(text: str, command_id: str) -> CommandRecord:
+    """Read a stored command. Raises `UnreadableRow` for one that this version cannot read."""
     try:
-        return _job.decode(text)
+        return _record.decode(text)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UnreadableRow(f"the row of command {command_id} cannot be read by this version") from error
 
 
-def row_key(job: Job) -> Key:
+def row_key(record: CommandRecord) -> Key:
     """Return what the keys of a command's rows in other tables begin with."""
-    return job.received_us, job.command_id, job.sender
+    return record.received_us, record.command_id, record.sender
 
 
 class Save(Struct, frozen=True):
     """Run `router.ports.Journal.save`."""
 
-    job: Job
+    record: CommandRecord
     end: AttemptEnd | None = None
     result: Result | None = None
     asked_us: int = 0
@@ -98,24 +98,24 @@ class Save(Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str]:
         """The command it is about."""
-        return self.job.command_id, self.job.sender
+        return self.record.command_id, self.record.sender
 
-    def stored(self) -> Job:
-        """Return the job as it is stored."""
-        return msgspec.structs.replace(self.job, version=self.job.version + 1)
+    def stored(self) -> CommandRecord:
+        """Return the command as it is stored."""
+        return msgspec.structs.replace(self.record, version=self.record.version + 1)
 
     def told(self, reply: str, asked: int, joined: int) -> Steps[tuple[Outgoing, ...]]:
         """Return a copy of the result, if there is one, for everybody who is owed it. They have to be stored."""
         if self.result is None:
             return ()
-        key, first = row_key(self.job), results.decode_reply(reply)
+        key, first = row_key(self.record), results.decode_reply(reply)
         later = yield from results.waits(key, self.result)
         replies = yield from results.owed(key, self.result, first, asked, joined)
         return results.copies(key, self.result, replies, waits=later)
 
-    def saved(self, job: Job, outgoing: tuple[Outgoing, ...], now_us: int) -> Saved:
+    def saved(self, record: CommandRecord, outgoing: tuple[Outgoing, ...], now_us: int) -> Saved:
         """Return the verdict on what is stored now."""
-        return Saved(job, outgoing, Moment(self.asked_us, now_us))
+        return Saved(record, outgoing, Moment(self.asked_us, now_us))
 
     def __call__(self) -> Steps[Saved | None]:
         """Do it by itself."""
@@ -124,7 +124,7 @@ class Save(Struct, frozen=True):
         if not rows:
             yield from evidence(self)
             return None
-        if self.end is not None and not (yield end([ended(self.job, self.end)])):
+        if self.end is not None and not (yield end([ended(self.record, self.end)])):
             yield from evidence(self)
         *who, now_us = rows[0][2:]
         outgoing = yield from self.told(*who)
@@ -138,17 +138,17 @@ def update(rows: Sequence[Params]) -> Statement:
     return _SAVE, rows
 
 
-def changes(stored: Job) -> Params:
+def changes(stored: CommandRecord) -> Params:
     """Return a row of `update`."""
     # By its time it is told from a row of that id which took its place since, in a journal that was put back.
     key = stored.command_id, stored.sender, stored.version - 1, stored.received_us
-    return *key, stored.state, stored.next_us, optional(stored.order_id), *place(stored), encode_job(stored)
+    return *key, stored.state, stored.next_us, optional(stored.order_id), *place(stored), encode_record(stored)
 
 
-def place(job: Job) -> tuple[str, int | None]:
-    """Return what a due job needs a place for, and from when on it needs no venue."""
-    needs = kind(job, 0)
-    return needs, to_us(job.command.not_after) if needs == "act" and not job.attempts else None
+def place(record: CommandRecord) -> tuple[str, int | None]:
+    """Return what a due command needs a place for, and from when on it needs no venue."""
+    needs = kind(record, 0)
+    return needs, to_us(record.command.not_after) if needs == "act" and not record.attempts else None
 
 
 def end(rows: Sequence[Params]) -> Statement:
@@ -156,21 +156,21 @@ def end(rows: Sequence[Params]) -> Statement:
     return _END, rows
 
 
-def ended(job: Job, end: AttemptEnd) -> Params:
+def ended(record: CommandRecord, end: AttemptEnd) -> Params:
     """Return a row of `end`."""
-    return *row_key(job), end.number, end.began_us, *_seen(end)
+    return *row_key(record), end.number, end.began_us, *_seen(end)
 
 
 def evidence(save: Save) -> Steps[None]:
     """Keep what an attempt came to when its row, or its command, is somebody else's by now."""
     if save.end is not None and save.end.outcome != ABANDONED:
-        yield _EVIDENCE, (*row_key(save.job), save.end.number, *_seen(save.end))
+        yield _EVIDENCE, (*row_key(save.record), save.end.number, *_seen(save.end))
 
 
-def load(sender: str, command_id: str) -> Steps[Job | None]:
+def load(sender: str, command_id: str) -> Steps[CommandRecord | None]:
     """Run `router.ports.Journal.load`."""
     rows = yield _LOAD, (command_id, sender)
-    return decode_job(rows[0][0], command_id) if rows else None
+    return decode_record(rows[0][0], command_id) if rows else None
 
 
 def doubts() -> Steps[Mapping[str, tuple[int, int]]]:
@@ -178,13 +178,13 @@ def doubts() -> Steps[Mapping[str, tuple[int, int]]]:
     return {venue: (count, since_us) for venue, count, since_us in (yield _DOUBTS, ())}
 
 
-def neighbours(job: Job) -> Steps[tuple[frozenset[str], tuple[Close, ...]]]:
+def neighbours(record: CommandRecord) -> Steps[tuple[frozenset[str], tuple[Close, ...]]]:
     """Run `router.ports.Journal.neighbours`. Only closes place orders, and a dry run places none."""
-    command = job.command
-    since_us = job.received_us - ORDERS_SINCE_US
-    key = (command.venue, command.account, since_us, job.command_id, job.sender, command.symbol)
+    command = record.command
+    since_us = record.received_us - ORDERS_SINCE_US
+    key = (command.venue, command.account, since_us, record.command_id, record.sender, command.symbol)
     rows = yield _NEIGHBOURS, key
-    rivals = [decode_job(text, "").command for _, text in rows if text is not None]
+    rivals = [decode_record(text, "").command for _, text in rows if text is not None]
     return (
         frozenset(order_id for order_id, _ in rows if order_id is not None),
         tuple(rival for rival in rivals if isinstance(rival, Close) and not rival.dry_run),
@@ -200,9 +200,9 @@ class Unreadable(Struct, frozen=True, kw_only=True):
     state: str
 
 
-def listing(state: State | None, limit: int) -> Steps[Sequence[Job | Unreadable]]:
+def listing(state: State | None, limit: int) -> Steps[Sequence[CommandRecord | Unreadable]]:
     """Return commands for a person: what has no settled result first, oldest first, then the latest of the rest."""
-    found: list[Job | Unreadable] = []
+    found: list[CommandRecord | Unreadable] = []
     if state != "final":
         rows = yield (_LIVE, (limit,)) if state is None else (_LIVE_IN, (limit, state))
         found = [_listed(*row) for row in rows]
@@ -212,9 +212,9 @@ def listing(state: State | None, limit: int) -> Steps[Sequence[Job | Unreadable]
     return found
 
 
-def _listed(command_id: str, sender: str, venue: str, state: str, text: str) -> Job | Unreadable:
+def _listed(command_id: str, sender: str, venue: str, state: str, text: str) -> CommandRecord | Unreadable:
     try:
-        return decode_job(text, command_id)
+        return decode_record(text, command_id)
     except UnreadableRow:
         return Unreadable(sender=sender, command_id=command_id, venue=venue, state=state)
 

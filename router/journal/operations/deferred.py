@@ -13,7 +13,7 @@ _KEPT: Final = 100_000
 """Beyond that the oldest are dropped: a lost mark costs a repeat under the same id, a lost note a line of history."""
 
 
-class Later:
+class Deferred:
     """What is to be written with some later commit. One thread adds, one takes; the order is kept."""
 
     def __init__(self) -> None:

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from router.clock import to_time
 from router.errors import LeaseLost, UnreadableRow
-from router.journal.operations.commands import decode_job
+from router.journal.operations.commands import decode_record
 from router.journal.operations.statements import Params, Steps, optional, storable
-from router.records.command import Job, Reply
-from router.records.event import Copy, Evidence, Holder, Lease, Position, Recorded, Sighting, StoredEvent
+from router.records.command import CommandRecord, Reply
+from router.records.event import Copy, Evidence, Holder, Lease, OrderReport, Position, Recorded, StoredEvent
 from router.records.order import Merged, OrderRecord, merge
 from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
@@ -107,7 +107,7 @@ _RETIRE_ORDERS = """delete from orders where final = 1 and (venue, account, orde
 class _Claimant(Struct, frozen=True):
     """A command that placed or named an order, and where it is answered."""
 
-    job: Job
+    record: CommandRecord
     replies: tuple[Reply, ...]
 
 
@@ -149,7 +149,7 @@ def progress(lease: Lease, *, published_seq: int = 0, complete_us: int = 0) -> S
     return Position(seq=seq, published_seq=published, complete_us=complete)
 
 
-def record(lease: Lease, sightings: Sequence[Sighting], *, published_seq: int = 0) -> Steps[Recorded]:
+def record(lease: Lease, sightings: Sequence[OrderReport], *, published_seq: int = 0) -> Steps[Recorded]:
     """Run `router.ports.EventJournal.record`."""
     position = yield from progress(lease, published_seq=published_seq)
     batch = _Batch(lease, position.seq)
@@ -229,7 +229,7 @@ class _Batch:
         self._changed: dict[str, None] = {}
         self._new_symbols: dict[str, None] = {}
         self._expecting: frozenset[str] | None = None
-        self._waiting: list[Sighting] = []
+        self._waiting: list[OrderReport] = []
         self._waiting_orders: set[str] = set()
         self._events: list[StoredEvent] = []
         self._evidence: dict[tuple[str, str], Evidence] = {}
@@ -237,7 +237,7 @@ class _Batch:
         self._unclaimed: dict[str, None] = {}
         self._woken = False
 
-    def add(self, sighting: Sighting) -> Steps[None]:
+    def add(self, sighting: OrderReport) -> Steps[None]:
         """Merge one sighting; what is news becomes an event."""
         change = sighting.change
         order_id = change.order_id
@@ -260,7 +260,7 @@ class _Batch:
                 self._waiting_orders.add(order_id)
                 return
             self._unclaimed[order_id] = None
-        placed_by = next((claimant.job.command for claimant in claimants if _is_close(claimant)), None)
+        placed_by = next((claimant.record.command for claimant in claimants if _is_close(claimant)), None)
         if isinstance(placed_by, Close):
             merged = merge(known, change, placed_by)
         self._keep(merged)
@@ -269,10 +269,10 @@ class _Batch:
     def store(self) -> Steps[None]:
         """Write what has changed."""
         for order_id in self._changed:
-            record = self._records[order_id]
-            if record is not None:
-                text = _encoder.encode(record).decode()
-                yield _PUT_ORDER, (*self._place, storable(order_id), int(record.final), text)
+            order = self._records[order_id]
+            if order is not None:
+                text = _encoder.encode(order).decode()
+                yield _PUT_ORDER, (*self._place, storable(order_id), int(order.final), text)
         for symbol in self._new_symbols:
             yield _PUT_SYMBOL, (*self._place, storable(symbol))
         for item in self._events:
@@ -299,39 +299,39 @@ class _Batch:
         return bool(self._expecting) and (symbol is None or symbol in self._expecting)
 
     def _keep(self, merged: Merged) -> None:
-        record = merged.record
-        known = self._records[record.order_id]
-        if record != known:
-            self._changed[record.order_id] = None
-            self._records[record.order_id] = record
-        if record.symbol is not None and (known is None or known.symbol is None):
-            self._new_symbols[record.symbol] = None
+        order = merged.record
+        known = self._records[order.order_id]
+        if order != known:
+            self._changed[order.order_id] = None
+            self._records[order.order_id] = order
+        if order.symbol is not None and (known is None or known.symbol is None):
+            self._new_symbols[order.symbol] = None
         if merged.doubtful:
-            self._doubtful[record.order_id] = None
+            self._doubtful[order.order_id] = None
 
-    def _number(self, sighting: Sighting, merged: Merged, claimants: Sequence[_Claimant]) -> None:
+    def _number(self, sighting: OrderReport, merged: Merged, claimants: Sequence[_Claimant]) -> None:
         venue, account = self._place
-        change, record = sighting.change, merged.record
+        change, order = sighting.change, merged.record
         self._seq += 1
         owner = next((claimant for claimant in claimants if _is_close(claimant)), claimants[-1] if claimants else None)
         event = OrderEvent(
-            event_id=event_id(venue, account, record.order_id, record.status, record.filled_size),
+            event_id=event_id(venue, account, order.order_id, order.status, order.filled_size),
             venue=venue,
             account=account,
             seq=self._seq,
-            order_id=record.order_id,
-            client_order_id=record.client_order_id,
-            command_id=owner.job.command_id if owner else None,
-            symbol=record.symbol,
-            side=record.side,
-            order_type=record.order_type,
-            time_in_force=record.time_in_force,
-            status=record.status,
-            price=record.price,
-            size=record.size,
-            filled_size=record.filled_size,
+            order_id=order.order_id,
+            client_order_id=order.client_order_id,
+            command_id=owner.record.command_id if owner else None,
+            symbol=order.symbol,
+            side=order.side,
+            order_type=order.order_type,
+            time_in_force=order.time_in_force,
+            status=order.status,
+            price=order.price,
+            size=order.size,
+            filled_size=order.filled_size,
             last_fill=merged.fill,
-            cancel_reason=record.cancel_reason,
+            cancel_reason=order.cancel_reason,
             venue_time=change.venue_time,
             received_at=to_time(sighting.received_us),
             source=sighting.source,
@@ -339,9 +339,9 @@ class _Batch:
         )
         self._events.append(StoredEvent(event=event, copies=_addressed(claimants)))
         for claimant in claimants:
-            job = claimant.job
-            if job.state != "final" or job.outcome == "rejected":
-                self._evidence[job.sender, job.command_id] = Evidence(job=job, record=record)
+            record = claimant.record
+            if record.state != "final" or record.outcome == "rejected":
+                self._evidence[record.sender, record.command_id] = Evidence(record=record, order=order)
 
 
 def _key(lease: Lease) -> tuple[str, str, str, int]:
@@ -363,30 +363,30 @@ def _claimants(venue: str, account: str, order_id: str, client_order_id: str | N
     found: list[_Claimant] = []
     for received_us, command_id, sender, first, joined, text in rows:
         try:
-            job = decode_job(text, command_id)
+            record = decode_record(text, command_id)
         except UnreadableRow:
             continue  # a newer version's: its resolver looks by itself
-        if job.command.dry_run:
+        if record.command.dry_run:
             continue
         replies = [_reply.decode(first)]
         if joined:
             key: Params = (received_us, command_id, sender)
             replies += [_reply.decode(row[0]) for row in (yield _REPLIES, key)]
-        found.append(_Claimant(job, tuple(replies)))
+        found.append(_Claimant(record, tuple(replies)))
     return tuple(found)
 
 
 def _is_close(claimant: _Claimant) -> bool:
-    return isinstance(claimant.job.command, Close)
+    return isinstance(claimant.record.command, Close)
 
 
 def _addressed(claimants: Sequence[_Claimant]) -> tuple[Copy, ...]:
     """Return one copy for each distinct reply queue and correlation id."""
     copies: dict[tuple[str, str], Copy] = {}
     for claimant in claimants:
-        job = claimant.job
+        record = claimant.record
         for reply in claimant.replies:
             if reply.reply_to:
-                copy = Copy(command_id=job.command_id, reply=reply, received_us=job.received_us)
+                copy = Copy(command_id=record.command_id, reply=reply, received_us=record.received_us)
                 copies.setdefault((reply.reply_to, reply.correlation_id), copy)
     return tuple(copies.values())

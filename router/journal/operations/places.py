@@ -10,9 +10,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from router.errors import UnreadableRow
-from router.journal.operations.commands import Unreadable, decode_job
+from router.journal.operations.commands import Unreadable, decode_record
 from router.journal.operations.statements import Steps
-from router.records.command import Job, Kind
+from router.records.command import CommandRecord, Kind
 
 ASIDE_US: Final = 30_000_000
 """How long a row that this version cannot read is left to others."""
@@ -43,9 +43,9 @@ def take_up(
     busy: Mapping[tuple[str, str, Kind], int],
     claim_us: Mapping[Kind, int],
     limit: int,
-) -> Steps[tuple[Sequence[Job], Sequence[Unreadable]]]:
+) -> Steps[tuple[Sequence[CommandRecord], Sequence[Unreadable]]]:
     """Run `router.ports.Journal.take_up`; return what cannot be read as well."""
-    found: list[Job] = []
+    found: list[CommandRecord] = []
     aside: list[Unreadable] = []
     for venue, account, name, _ in (yield _HOT, ()):
         kind: Kind = "look" if name == "look" else "own" if name == "own" else "act"
@@ -56,7 +56,7 @@ def take_up(
             yield _CLAIMS[kind], (venue, account, room, claim_us[kind])
         ):
             try:
-                found.append(replace(decode_job(text, command_id), next_us=next_us))
+                found.append(replace(decode_record(text, command_id), next_us=next_us))
             except UnreadableRow:
                 aside.append(Unreadable(sender=sender, command_id=command_id, venue=venue, state=state))
                 yield _ASIDE, (command_id, sender, ASIDE_US)

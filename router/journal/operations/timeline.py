@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Struct
 
 from router.errors import UnreadableRow
-from router.journal.operations.commands import decode_job
+from router.journal.operations.commands import decode_record
 from router.journal.operations.statements import Many, Params, Rows, Statement, Steps, storable
-from router.records.command import Job, Reply
+from router.records.command import CommandRecord, Reply
 from schemas.results import Result
 
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
@@ -42,12 +42,12 @@ class Entry(Struct, frozen=True):
     detail: str = ""
 
 
-class Story(Struct, frozen=True, kw_only=True):
-    """One command's story. `job` is `None` for a close that never came and that a cancel stopped waiting for."""
+class Timeline(Struct, frozen=True, kw_only=True):
+    """One command's story. `record` is `None` for a close that never came and that a cancel stopped waiting for."""
 
     sender: str
     command_id: str
-    job: Job | None
+    record: CommandRecord | None
     entries: tuple[Entry, ...]
 
 
@@ -61,56 +61,58 @@ def note(sender: str, command_id: str, at_us: int, event: str, detail: str) -> P
     return storable(command_id), storable(sender), at_us, storable(event), storable(detail)
 
 
-def story(sender: str | None, command_id: str) -> Steps[Sequence[Story]]:
+def story(sender: str | None, command_id: str) -> Steps[Sequence[Timeline]]:
     """Tell the story of every command with that id, or of that sender's alone. Empty when there is none."""
     rows = yield _WHOSE, (command_id,)
     stories = []
-    for owner, state, updated_us, reply, job in rows:
+    for owner, state, updated_us, reply, record in rows:
         if sender not in {None, owner}:
             continue
         if state == "given_up":
             entries = [Entry(updated_us, "given_up", "a cancel stopped waiting for this close")]
-            stories.append(Story(sender=owner, command_id=command_id, job=None, entries=tuple(entries)))
+            stories.append(Timeline(sender=owner, command_id=command_id, record=None, entries=tuple(entries)))
         else:
             try:
-                known = decode_job(job, command_id)
+                known = decode_record(record, command_id)
             except UnreadableRow as error:
                 entries = [Entry(updated_us, "unreadable", str(error))]
-                stories.append(Story(sender=owner, command_id=command_id, job=None, entries=tuple(entries)))
+                stories.append(Timeline(sender=owner, command_id=command_id, record=None, entries=tuple(entries)))
             else:
                 stories.append((yield from _told(owner, command_id, known, _reply.decode(reply))))
     return stories
 
 
-def _told(sender: str, command_id: str, job: Job, reply: Reply) -> Steps[Story]:
-    key = (job.received_us, command_id, sender)
-    entries = [Entry(job.received_us, "received", _joined("answer to", _address(reply)))]
-    entries += _of_attempts(job, (yield _ATTEMPTS, key))
+def _told(sender: str, command_id: str, record: CommandRecord, reply: Reply) -> Steps[Timeline]:
+    key = (record.received_us, command_id, sender)
+    entries = [Entry(record.received_us, "received", _joined("answer to", _address(reply)))]
+    entries += _of_attempts(record, (yield _ATTEMPTS, key))
     entries += [
         Entry(at_us, "evidence", _joined(f"attempt {number}", outcome, code, message, _sent(sent_us)))
         for at_us, number, outcome, code, message, sent_us in (yield _EVIDENCE, key)
     ]
     entries += _of_results((yield _RESULTS, key))
     entries += [
-        Entry(job.received_us, "joined", _joined(f"{asked} more", "answer to", _address(_reply.decode(stored))))
+        Entry(record.received_us, "joined", _joined(f"{asked} more", "answer to", _address(_reply.decode(stored))))
         for stored, asked in (yield _JOINED, key)
     ]
     entries += [Entry(at_us, event, detail) for at_us, event, detail in (yield _HISTORY, key)]
-    if job.next_us is not None:
-        entries.append(Entry(job.next_us, "due", job.step))
+    if record.next_us is not None:
+        entries.append(Entry(record.next_us, "due", record.step))
     # sorted() is stable: what happened in the same microsecond stays in the order of a command's life.
-    return Story(sender=sender, command_id=command_id, job=job, entries=tuple(sorted(entries, key=lambda e: e.at_us)))
+    return Timeline(
+        sender=sender, command_id=command_id, record=record, entries=tuple(sorted(entries, key=lambda e: e.at_us))
+    )
 
 
-def _of_attempts(job: Job, rows: Rows) -> list[Entry]:
+def _of_attempts(record: CommandRecord, rows: Rows) -> list[Entry]:
     entries, ended = [], 0
     for number, started_us, ended_us, outcome, code, message, sent_us in rows:
         entries.append(Entry(started_us, "attempt", str(number)))
         if ended_us is not None:
             entries.append(Entry(ended_us, "attempt_ended", _joined(number, outcome, code, message, _sent(sent_us))))
             ended = number
-    if job.began_us is not None and job.tries > ended:
-        entries.append(Entry(job.began_us, "attempt", str(job.tries)))
+    if record.began_us is not None and record.tries > ended:
+        entries.append(Entry(record.began_us, "attempt", str(record.tries)))
     return entries
 
 

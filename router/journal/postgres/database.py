@@ -22,7 +22,7 @@ from router.journal.operations.statements import Operation, T
 from router.journal.postgres import server
 from router.journal.schema.migrations import Epoch, identify, migrate, open_epoch, read_clock, set_clock
 from router.journal.store import Key, Store
-from router.records.command import AttemptEnd, Job, Moment, Outgoing, Saved
+from router.records.command import AttemptEnd, CommandRecord, Moment, Outgoing, Saved
 from schemas.results import Result
 
 _log = structlog.get_logger(__name__)
@@ -180,15 +180,15 @@ class PostgresJournal(Store):
 
     async def save(
         self,
-        job: Job,
+        record: CommandRecord,
         *,
         end: AttemptEnd | None = None,
         result: Result | None = None,
     ) -> Saved | None:
-        """Store `job` if its version is still the stored one. See `router.ports.Journal`."""
+        """Store `record` if its version is still the stored one. See `router.ports.Journal`."""
         if result is not None and result.seq > 1:
             await self._flush_marks()  # else it would wait for a result that is confirmed
-        return await super().save(job, end=end, result=result)
+        return await super().save(record, end=end, result=result)
 
     async def unpublished(self, *, room: Mapping[str, int], per_queue: int, limit: int) -> Sequence[Outgoing]:
         """Claim results that nobody publishes now. See `router.ports.ResultJournal`."""
@@ -414,14 +414,14 @@ class PostgresJournal(Store):
 
     async def _flush_marks(self) -> None:
         async with self._flushing:
-            if not self._later or not self._healthy:
+            if not self._deferred or not self._healthy:
                 return
-            marks, notes = self._later.take_marks(), self._later.take_notes()
+            marks, notes = self._deferred.take_marks(), self._deferred.take_notes()
             try:
                 with server.named():
                     await self._transact(lambda: batch.run((), marks, notes))
             except JournalUnavailable as error:
-                self._later.put_back(marks, notes)
+                self._deferred.put_back(marks, notes)
                 if isinstance(error.__cause__, server.ROWS):
                     self._remember()
                 else:

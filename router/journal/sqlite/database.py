@@ -39,7 +39,7 @@ class SqliteJournal(Store):
         super().__init__(machine, witnessed=witnessed)
         self._path = path
         self._busy_s = busy_s
-        self._writer = Writer(path, self._later, busy_s=busy_s, machine=machine, on_commit=on_commit)
+        self._writer = Writer(path, self._deferred, busy_s=busy_s, machine=machine, on_commit=on_commit)
         self._checkpoints = Checkpoints(path, lambda: self._writer.writable)
         self._reader = ThreadPoolExecutor(1, "journal-reader")
         self._connection: sqlite3.Connection | None = None

@@ -23,7 +23,7 @@ import structlog
 from router.errors import JournalUnavailable
 from router.journal.machine import Machine
 from router.journal.operations import batch as together
-from router.journal.operations.deferred import Later
+from router.journal.operations.deferred import Deferred
 from router.journal.operations.statements import Operation, Params, Steps, T
 from router.journal.schema.migrations import (
     PROVE,
@@ -68,7 +68,7 @@ class Waiting:
         self.withdrawn = False
 
 
-class Answer(NamedTuple):
+class Verdict(NamedTuple):
     """A verdict on its way back to the loop."""
 
     verdict: "asyncio.Future[Any]"
@@ -82,7 +82,7 @@ class Writer:
     def __init__(
         self,
         path: Path,
-        later: Later,
+        later: Deferred,
         *,
         busy_s: float,
         machine: Machine,
@@ -90,7 +90,7 @@ class Writer:
     ) -> None:
         self._path = path
         self._machine = machine
-        self._later = later
+        self._deferred = later
         self._busy_s = busy_s
         self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
@@ -140,9 +140,9 @@ class Writer:
             self._open()
         except Exception as error:
             self._connection.close()
-            self._deliver([Answer(self.opened, error=file.refused(error))])
+            self._deliver([Verdict(self.opened, error=file.refused(error))])
             return
-        self._deliver([Answer(self.opened)])
+        self._deliver([Verdict(self.opened)])
         stop = False
         while not stop:
             batch, stop = self._take()
@@ -156,15 +156,15 @@ class Writer:
         self._healthy, self._probe_at = False, 0.0
         self._connection.close()
         batch, _ = self._take()
-        self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
+        self._deliver([Verdict(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
 
     def _turn(self, batch: list[Waiting]) -> None:
         if not self._healthy:
-            self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
+            self._deliver([Verdict(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
             batch = []
             if time.monotonic() >= self._probe_at:
                 self._probe()
-        if self._healthy and (batch or self._later):
+        if self._healthy and (batch or self._deferred):
             self._commit(batch)
 
     def _take(self) -> tuple[list[Waiting], bool]:
@@ -194,7 +194,7 @@ class Writer:
         return kept
 
     def _commit(self, batch: list[Waiting]) -> None:
-        marks, notes = self._later.take_marks(), self._later.take_notes()
+        marks, notes = self._deferred.take_marks(), self._deferred.take_notes()
         self._began = time.monotonic()
         try:
             answers = self._answers(batch, marks, notes)
@@ -205,13 +205,13 @@ class Writer:
             else:
                 self._end()
         except Exception as error:
-            self._later.put_back(marks, notes)
+            self._deferred.put_back(marks, notes)
             self._fail(batch, error)
         else:
             self._deliver(answers)
         self._began = None
 
-    def _answers(self, batch: list[Waiting], marks: list[Params], notes: list[Params]) -> list[Answer]:
+    def _answers(self, batch: list[Waiting], marks: list[Params], notes: list[Params]) -> list[Verdict]:
         """Begin a transaction and run the operations. Raises what makes the whole transaction worthless.
 
         Savepoints cost as much as statements, so only when an operation failed are all run again with one each.
@@ -220,7 +220,7 @@ class Writer:
         self._begin()
         try:
             values = self._drive(lambda: together.run(operations, marks, notes))
-            return [Answer(waiting.verdict, value) for waiting, value in zip(batch, values, strict=True)]
+            return [Verdict(waiting.verdict, value) for waiting, value in zip(batch, values, strict=True)]
         except Exception as error:
             if file.broken(error):
                 raise
@@ -232,15 +232,15 @@ class Writer:
     def _drive(self, operation: Operation[T]) -> T:
         return file.drive(self._connection, operation, self._machine.boot_us() + self.offset_us)
 
-    def _guarded(self, waiting: Waiting) -> Answer:
+    def _guarded(self, waiting: Waiting) -> Verdict:
         self._connection.execute("savepoint operation")
         try:
-            answer = Answer(waiting.verdict, self._drive(waiting.operation))
+            answer = Verdict(waiting.verdict, self._drive(waiting.operation))
         except Exception as error:
             if file.broken(error):
                 raise
             self._connection.execute("rollback to operation")
-            answer = Answer(waiting.verdict, error=error)
+            answer = Verdict(waiting.verdict, error=error)
         self._connection.execute("release operation")
         return answer
 
@@ -271,7 +271,7 @@ class Writer:
         self._probe_at = time.monotonic() + PROBE_S
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("rollback")
-        self._deliver([Answer(waiting.verdict, error=file.unavailable(error)) for waiting in batch])
+        self._deliver([Verdict(waiting.verdict, error=file.unavailable(error)) for waiting in batch])
 
     def _probe(self) -> None:
         """Open the file again and commit something: after an I/O error the old connection proves nothing."""
@@ -328,7 +328,7 @@ class Writer:
         with contextlib.suppress(sqlite3.Error):  # what was committed stays committed
             self._witness.saw(int(self._connection.execute(SEEN).fetchone()[0]))
 
-    def _deliver(self, answers: list[Answer]) -> None:
+    def _deliver(self, answers: list[Verdict]) -> None:
         if answers:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
                 self._loop.call_soon_threadsafe(_settle, answers)
@@ -339,7 +339,7 @@ def _one(sql: str) -> Steps[Any]:
     return (yield sql, ())
 
 
-def _settle(answers: list[Answer]) -> None:
+def _settle(answers: list[Verdict]) -> None:
     for answer in answers:
         if answer.verdict.done():
             continue

@@ -24,7 +24,7 @@ _Whole = Annotated[int, Meta(ge=0, le=10**18)]
 _Code = Annotated[int, Meta(ge=-(2**31), le=2**31)]
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class Envelope(Struct, frozen=True, kw_only=True):
     """The envelope of every answer. `code` has come as text (issue 353)."""
 
     success: bool
@@ -53,7 +53,7 @@ class Answer(Struct, frozen=True, kw_only=True):
         return not self.success and (self.code == NOT_FOUND or self.said == "ORDER_NOT_FOUND")
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class OrderRow(Struct, frozen=True, kw_only=True):
     """An order, its keys in lower case."""
 
     id: Annotated[int, Meta(ge=1, le=MAX_ID)]
@@ -71,10 +71,10 @@ class Order(Struct, frozen=True, kw_only=True):
     raw: Any = msgspec.field(default=None, name=" raw")  # the row as it came
 
 
-_answer: Final[Decoder[Answer]] = Decoder(Answer, float_hook=str)
+_answer: Final[Decoder[Envelope]] = Decoder(Envelope, float_hook=str)
 
 
-def decoded(response: Response) -> Answer | None:
+def decoded(response: Response) -> Envelope | None:
     """Read the envelope; `None` when there is none."""
     try:
         return _answer.decode(response.body)
@@ -82,7 +82,7 @@ def decoded(response: Response) -> Answer | None:
         return None
 
 
-def meaning(response: Response, answer: Answer) -> Outcome | None:
+def meaning(response: Response, answer: Envelope) -> Outcome | None:
     """Look the message up; `None` when it is not listed. What begins with "Unauthorized" was refused at the door."""
     said = answer.said
     if said.startswith("UNAUTHORIZED") or response.status == 401:
@@ -103,15 +103,15 @@ def data_of(response: Response, what: str) -> Any:
     return unread(response, f"{what}: HTTP {response.status}: {answer.message}", code=answer.name, denied=denied)
 
 
-def order_of(data: Any) -> Order | Unknown:
+def order_of(data: Any) -> OrderRow | Unknown:
     """Read an order whatever the capitalisation of its keys."""
     if isinstance(data, Unknown):
         return data
     row = {key.lower(): value for key, value in data.items()} | {" raw": data} if isinstance(data, dict) else None
-    return converted(row, Order) or Unknown(message="an order that cannot be read", whole=False)
+    return converted(row, OrderRow) or Unknown(message="an order that cannot be read", whole=False)
 
 
-def state_of(order: Order) -> OrderState:
+def state_of(order: OrderRow) -> OrderState:
     """`filled_size` is amount - leftAmount, exactly (Get Single Order); never from `quantity`."""
     status = ORDER_STATUSES.get(order.status.lower(), "unknown")
     size = None if order.amount is None else str(order.amount)
@@ -125,12 +125,12 @@ def state_of(order: Order) -> OrderState:
     return OrderState(status=status, size=size, filled_size=format(filled, "f"))
 
 
-def read_open(pair: str) -> Listing[Order]:
+def read_open(pair: str) -> Listing[OrderRow]:
     """Read what is open in a pair: one answer."""
     return read_all(requests.open_orders(pair), _open_page, most_pages=1)
 
 
-def _open_page(request: Request, response: Response) -> Page[Order] | Unknown:
+def _open_page(request: Request, response: Response) -> Page[OrderRow] | Unknown:
     data = data_of(response, "open_orders")
     if isinstance(data, Unknown):
         return data
@@ -141,14 +141,14 @@ def _open_page(request: Request, response: Response) -> Page[Order] | Unknown:
     return _page(request, rows, None)
 
 
-def read_history(pair: str) -> Listing[Order]:
+def read_history(pair: str) -> Listing[OrderRow]:
     """Read the history of a pair to its end: the page that the venue chooses, then pages 1, 2, …
 
     The last page has fewer rows than any page may have, or none that is new.
     """
     seen: set[int] = set()
 
-    def page_of(request: Request, response: Response) -> Page[Order] | Unknown:
+    def page_of(request: Request, response: Response) -> Page[OrderRow] | Unknown:
         data = data_of(response, "all_orders")
         if isinstance(data, Unknown):
             return data
@@ -165,9 +165,9 @@ def read_history(pair: str) -> Listing[Order]:
     return read_all(requests.all_orders(pair, 0), page_of, most_pages=_MAX_PAGES)
 
 
-def _page(request: Request, rows: list[Any], more: Request | None) -> Page[Order] | Unknown:
+def _page(request: Request, rows: list[Any], more: Request | None) -> Page[OrderRow] | Unknown:
     orders = [order_of(row) for row in rows]
-    readable = tuple(order for order in orders if isinstance(order, Order))
+    readable = tuple(order for order in orders if isinstance(order, OrderRow))
     if len(readable) < len(orders):
         return Page(rows=readable, torn="an order that cannot be read")
     pair = _letters(dict(request.query)["pairSymbol"])

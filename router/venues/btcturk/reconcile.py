@@ -12,7 +12,7 @@ from router.venue_protocol.reading import EXACT, UNREADABLE, is_id, ms_time, obj
 from router.venue_protocol.stream import Change, Known, Missed
 from router.venues.btcturk import requests
 from router.venues.btcturk.codes import order_type_of, side_of
-from router.venues.btcturk.reads import Order, data_of, decoded, order_of, read_open, state_of
+from router.venues.btcturk.reads import OrderRow, data_of, decoded, order_of, read_open, state_of
 from router.venues.btcturk.stream import Trade, fill_of
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ def _take_trades(rows: Iterable[Any], trades: dict[int, list[Trade]]) -> bool:
     return readable
 
 
-def _change(order: Order) -> Change:
+def _change(order: OrderRow) -> Change:
     """Say what a row of an order says."""
     state = state_of(order)
     untouched = state.filled_size is not None and not Decimal(state.filled_size)

@@ -12,18 +12,18 @@ from typing import Final
 from router.venue_protocol import Attempt, Done, Flow, Refused, Unknown
 from router.venue_protocol.pages import Torn
 from router.venue_protocol.reading import same_number, whole_number
-from router.venues.btcturk.reads import Order, read_history, read_open, state_of
+from router.venues.btcturk.reads import OrderRow, read_history, read_open, state_of
 from schemas.results import OrderState
 
 _LISTED_MS: Final = 10_000  # how long after our send a triggered stop's new order may not be listed yet
 _NEAR_MS: Final = 60_000
 
 
-def look_triggered(stop: Order, state: OrderState, pair: str | None, attempt: Attempt) -> Flow:
+def look_triggered(stop: OrderRow, state: OrderState, pair: str | None, attempt: Attempt) -> Flow:
     """Look for the child of a canceled stop. Open orders come first: one that fills in between is seen twice."""
     if not pair:
         return Unknown(message="a canceled stop without a pair: it may have been triggered")
-    rows: list[Order] = []
+    rows: list[OrderRow] = []
     for reading in (read_open(pair), read_history(pair)):
         listed = yield from reading
         if isinstance(listed, Torn):
@@ -44,7 +44,7 @@ def look_triggered(stop: Order, state: OrderState, pair: str | None, attempt: At
     return Done(order_id=str(stop.id), order=state)
 
 
-def is_child(stop: Order, other: Order) -> bool | None:
+def is_child(stop: OrderRow, other: OrderRow) -> bool | None:
     """Say whether an order is what a stop became; `None` when nothing speaks against it and not all for it."""
     ended_ms, began_ms = whole_number(stop.update_time), whole_number(other.time)
     apart_ms = abs(began_ms - ended_ms) if began_ms and ended_ms else None

@@ -5,7 +5,7 @@ from typing import Final
 from router.venue_protocol import Accepted, Outcome, Response, Unknown, with_venue_words
 from router.venue_protocol.statuses import by_status
 from router.venues.coinbase.codes import CANCEL_REASONS, CLOSE_REASONS, LINES, PLACEHOLDERS
-from router.venues.coinbase.reads import Fault, Made, Reply, decoded
+from router.venues.coinbase.reads import Body, ErrorBody, Made, decoded
 from router.venues.coinbase.requests import is_path_segment
 from schemas.commands import Cancel, Close, Command
 
@@ -31,8 +31,8 @@ def verdict(command: Command, response: Response) -> Outcome:
     return _cancel_verdict(command, response, reply)
 
 
-def _close_verdict(command: Close, response: Response, reply: Reply) -> Outcome:
-    fault = reply.error_response or Fault()
+def _close_verdict(command: Close, response: Response, reply: Body) -> Outcome:
+    fault = reply.error_response or ErrorBody()
     specific = [reason for reason in fault.reasons() if reason not in PLACEHOLDERS]
     text = fault.error_details or fault.message
     if reply.success:
@@ -52,7 +52,7 @@ def _close_verdict(command: Close, response: Response, reply: Reply) -> Outcome:
     return _said(CLOSE_REASONS.get(reason or "", Unknown()), reason, text)
 
 
-def _cancel_verdict(command: Command, response: Response, reply: Reply) -> Outcome:
+def _cancel_verdict(command: Command, response: Response, reply: Body) -> Outcome:
     if reply.results is None and not reply.claims_success():
         return _generic_verdict(command, response, reply)
     order_id = command.order_id if isinstance(command, Cancel) else None
@@ -67,7 +67,7 @@ def _cancel_verdict(command: Command, response: Response, reply: Reply) -> Outco
     return _doubt(response, "success and a reason for failure")
 
 
-def _generic_verdict(command: Command, response: Response, reply: Reply) -> Outcome:
+def _generic_verdict(command: Command, response: Response, reply: Body) -> Outcome:
     """Classify an answer that lacks what this action's answer has: only an error status says what it means."""
     if response.status == 200 or reply.error_response is not None or reply.results is not None:
         return _doubt(response, "no result")
@@ -77,7 +77,7 @@ def _generic_verdict(command: Command, response: Response, reply: Reply) -> Outc
     return _by_status(response, reply)
 
 
-def _by_status(response: Response, reply: Reply | None) -> Outcome:
+def _by_status(response: Response, reply: Body | None) -> Outcome:
     code, text = (reply.code(), reply.text()) if reply is not None else (None, "")
     return by_status(response, readable=reply is not None, code=code, text=text, lines=LINES)
 
@@ -86,7 +86,7 @@ def _said(outcome: Outcome, reason: str | None, text: str | None) -> Outcome:
     return with_venue_words(outcome, reason and reason[:100], text or "")
 
 
-def _doubt(response: Response, message: str, reply: Reply | None = None) -> Unknown:
+def _doubt(response: Response, message: str, reply: Body | None = None) -> Unknown:
     """Return what proves nothing; with the order that the reply to a close names, if it can be asked for."""
     made = reply.made_id() if reply else None
     named = made if made and len(made) <= 100 and is_path_segment(made) else None

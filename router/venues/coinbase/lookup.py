@@ -14,7 +14,7 @@ from router.venue_protocol.reading import decimal, is_positive, iso_ms
 from router.venues.coinbase import requests
 from router.venues.coinbase.reads import read_list, read_order, shown, typed
 from router.venues.coinbase.requests import SOURCES, since
-from router.venues.coinbase.rows import Order, close_sight, state_of
+from router.venues.coinbase.rows import OrderRow, close_sight, state_of
 from schemas.commands import Cancel, Close, Command
 
 _MAX_ORDERS: Final = 20
@@ -35,12 +35,12 @@ def lookup(command: Command, attempt: Attempt) -> Flow:
     return (yield from _find_canceled(order_id, attempt))
 
 
-def _read_rows(first: Request, product: str) -> Listing[Order]:
+def _read_rows(first: Request, product: str) -> Listing[OrderRow]:
     """Read a list of one product to its end; a row that cannot be read tears it."""
     listed = yield from read_list(first, product=product)
     rows = listed.rows if isinstance(listed, Whole) else listed.glimpsed
     orders = [typed(row, first.endpoint) for row in rows]
-    readable = tuple(order for order in orders if isinstance(order, Order))
+    readable = tuple(order for order in orders if isinstance(order, OrderRow))
     if isinstance(listed, Torn):
         return Torn(listed.doubt, readable)
     doubt = next((order for order in orders if isinstance(order, Unknown)), None)
@@ -57,7 +57,7 @@ def _find_close(command: Close, attempt: Attempt) -> Flow:
         if known is not None and known.client_order_id == attempt.client_order_id:
             return close_sight(known)
         hidden = True
-    ours: dict[str, Order] = {}
+    ours: dict[str, OrderRow] = {}
     nameless = False
     others: set[str] = set()
     back_ms = _EXISTS_BACK_MS if attempt.venue_code == _EXISTS else attempt.window_ms + _LOOK_BACK_MS

@@ -14,7 +14,7 @@ from router.venue_protocol.statuses import by_status, probed
 from router.venues.coinbase import requests
 from router.venues.coinbase.codes import LINES
 from router.venues.coinbase.requests import is_path_segment
-from router.venues.coinbase.rows import Order, Position, Row
+from router.venues.coinbase.rows import OrderRow, PositionRow, Row
 
 _MAX_PAGES: Final = 20
 _NOBODYS: Final = "00000000-0000-0000-0000-000000000000"
@@ -27,7 +27,7 @@ class Made(Struct, frozen=True, kw_only=True):
     product_id: str | None = None
 
 
-class Fault(Struct, frozen=True, kw_only=True):
+class ErrorBody(Struct, frozen=True, kw_only=True):
     """`error_response`: why none was."""
 
     error: str | None = None
@@ -49,12 +49,12 @@ class CancelRow(Struct, frozen=True, kw_only=True):
     failure_reason: str | None = None
 
 
-class Reply(Struct, frozen=True, kw_only=True):
+class Body(Struct, frozen=True, kw_only=True):
     """Any answer of this API; each endpoint fills some of it. `error` to `errors` are the generic error bodies."""
 
     success: bool | None = None
     success_response: Made | None = None
-    error_response: Fault | None = None
+    error_response: ErrorBody | None = None
     results: tuple[CancelRow, ...] | None = None
     order_id: str | None = None
     failure_reason: str | None = None
@@ -63,7 +63,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     error_details: str | None = None
     errors: Any = None
     order: Row | None = None
-    positions: tuple[Position, ...] | None = None
+    positions: tuple[PositionRow, ...] | None = None
     orders: tuple[Row, ...] | None = None
     fills: tuple[Row, ...] | None = None
     has_next: bool | None = None
@@ -100,10 +100,10 @@ class Reply(Struct, frozen=True, kw_only=True):
         return found if isinstance(found, str) else ""
 
 
-_decoder: Final[Decoder[Reply]] = Decoder(Reply, float_hook=str)  # a number where a string is due keeps its text
+_decoder: Final[Decoder[Body]] = Decoder(Body, float_hook=str)  # a number where a string is due keeps its text
 
 
-def decoded(response: Response) -> Reply | None:
+def decoded(response: Response) -> Body | None:
     """Read an answer; `None` when it is none of this API's."""
     try:
         return _decoder.decode(response.body)
@@ -111,7 +111,7 @@ def decoded(response: Response) -> Reply | None:
         return None
 
 
-def shown(response: Response, what: str) -> Reply | Unknown:
+def shown(response: Response, what: str) -> Body | Unknown:
     """Return a successful read that hides nothing. A 200 may hold an error instead of what was asked for."""
     reply = decoded(response)
     if reply is None or response.status != 200 or reply.error or reply.errors:
@@ -119,12 +119,12 @@ def shown(response: Response, what: str) -> Reply | Unknown:
     return reply
 
 
-def typed(row: object, kind: str) -> Order | Unknown:
+def typed(row: object, kind: str) -> OrderRow | Unknown:
     """Read a row of a list."""
-    return converted(row, Order) or Unknown(venue_code="200", message=f"{kind} cannot be read", whole=False)
+    return converted(row, OrderRow) or Unknown(venue_code="200", message=f"{kind} cannot be read", whole=False)
 
 
-def read_order(order_id: str, endpoint: str = "get_order") -> Reading[Order | None]:
+def read_order(order_id: str, endpoint: str = "get_order") -> Reading[OrderRow | None]:
     """Read one order; `None` when the venue does not know it, which proves nothing in its first seconds."""
     row = yield from read_order_row(order_id, endpoint)
     return typed(row, "get_order") if isinstance(row, dict) else row

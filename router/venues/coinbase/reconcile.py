@@ -12,7 +12,7 @@ from router.venue_protocol.stream import Change, Fill, Known, Missed
 from router.venues.coinbase import requests
 from router.venues.coinbase.reads import read_list, read_order_row, typed
 from router.venues.coinbase.requests import SOURCES, since
-from router.venues.coinbase.rows import Order, Row, changed, configured, price_of, state_of
+from router.venues.coinbase.rows import OrderRow, Row, changed, configured, price_of, state_of
 
 _MAX_PAGES: Final = 100
 
@@ -52,7 +52,7 @@ def _collect(rows: tuple[Row, ...], changes: dict[str, Change]) -> bool:
     """Add what these rows say; whatever was read later replaces it. `False` when something could not be read."""
     orders = [(row, typed(row, "order")) for row in rows]
     for row, order in orders:
-        if isinstance(order, Order):
+        if isinstance(order, OrderRow):
             state = state_of(order)
             changes[order.order_id] = changed(
                 row,
@@ -63,7 +63,7 @@ def _collect(rows: tuple[Row, ...], changes: dict[str, Change]) -> bool:
                 last_fill=None,
                 venue_time=iso_time(row.get("last_update_time")),
             )
-    return all(isinstance(order, Order) for _, order in orders)
+    return all(isinstance(order, OrderRow) for _, order in orders)
 
 
 def _last_fills(rows: tuple[Row, ...]) -> dict[str, Fill | None]:

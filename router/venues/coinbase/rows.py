@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from router.venue_protocol import Accepted, Refused, Sight, Unknown
+from router.venue_protocol import Accepted, LookOutcome, Refused, Unknown
 from router.venue_protocol.reading import EXACT, decimal, is_positive, plain, positive, raw_object, text_of, word_of
 from router.venue_protocol.stream import Change, Fill
 from router.venues.coinbase.codes import ORDER_STATUSES, ORDER_TYPES, REASON_FIELDS, SIDES, TIMES_IN_FORCE
@@ -15,7 +15,7 @@ from schemas.results import OrderState, OrderStatus
 Row = dict[str, Any]
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class OrderRow(Struct, frozen=True, kw_only=True):
     """An order, or a fill: that has the same two ids, and a time."""
 
     order_id: Annotated[str, Meta(min_length=1)]
@@ -30,14 +30,14 @@ class Order(Struct, frozen=True, kw_only=True):
     order_configuration: Any = None
 
 
-class Position(Struct, frozen=True, kw_only=True):
+class PositionRow(Struct, frozen=True, kw_only=True):
     """A row of the positions."""
 
     product_id: str
     number_of_contracts: Any
 
 
-def state_of(order: Order) -> OrderState:
+def state_of(order: OrderRow) -> OrderState:
     """Read where an order stands; sizes are contracts."""
     filled = decimal(order.filled_size)
     status = ORDER_STATUSES.get(order.status or "", "unknown")
@@ -48,14 +48,14 @@ def state_of(order: Order) -> OrderState:
     return OrderState(status=status, size=size, filled_size=filled, average_price=average)
 
 
-def configured(order: Order, name: str) -> str | None:
+def configured(order: OrderRow, name: str) -> str | None:
     """Return a number of the configuration, which has one key, the kind of order."""
     kinds = order.order_configuration.values() if isinstance(order.order_configuration, dict) else ()
     found = [decimal(kind.get(name)) for kind in kinds if isinstance(kind, dict)]
     return found[0] if len(found) == 1 else None
 
 
-def close_sight(order: Order) -> Sight:
+def close_sight(order: OrderRow) -> LookOutcome:
     """Our order exists, so the close was taken; FAILED without a fill is the venue's late refusal."""
     state = state_of(order)
     if state.status != "rejected" or is_positive(state.filled_size):

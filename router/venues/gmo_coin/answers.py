@@ -7,7 +7,7 @@ from router.venue_protocol.pages import DENIED
 from router.venue_protocol.reading import UNREADABLE, is_id
 from router.venue_protocol.statuses import by_status
 from router.venues.gmo_coin.codes import CANCEL, CLOSE, LINES
-from router.venues.gmo_coin.reads import Answer, any_answer
+from router.venues.gmo_coin.reads import Envelope, any_answer
 from schemas.commands import Cancel, Close, Command
 
 
@@ -38,7 +38,7 @@ def _unlisted(response: Response) -> Outcome:
     return by_status(response, readable=True) if response.status in DENIED else Unknown()
 
 
-def _success(command: Command, response: Response, answer: Answer[object]) -> Outcome:
+def _success(command: Command, response: Response, answer: Envelope[object]) -> Outcome:
     """A close is answered with its order's id, a cancel with no data at all; nothing else is success."""
     if response.status == 200 and not answer.messages:
         order_id = _named(command, answer)
@@ -49,14 +49,14 @@ def _success(command: Command, response: Response, answer: Answer[object]) -> Ou
     return _doubt(command, response, answer)
 
 
-def _doubt(command: Command, response: Response, answer: Answer[object]) -> Unknown:
+def _doubt(command: Command, response: Response, answer: Envelope[object]) -> Unknown:
     kind = (
         "status 0, but not the documented success" if answer.status == 0 else f"status {answer.status}, no clear error"
     )
     return Unknown(message=f"HTTP {response.status}, {kind}", order_id=_named(command, answer))
 
 
-def _named(command: Command, answer: Answer[object]) -> str | None:
+def _named(command: Command, answer: Envelope[object]) -> str | None:
     """Return the order that an answer to a close names, as text or as a number, however odd the rest of it is."""
     data = str(answer.data) if type(answer.data) in {str, int} and isinstance(command, Close) else ""
     return data if is_id(data) else None

@@ -16,7 +16,7 @@ from router.venue_protocol.pages import Listing, Reading, Torn
 from router.venue_protocol.reading import is_id
 from router.venues.gmo_coin.codes import NO_ORDER, NO_POSITION
 from router.venues.gmo_coin.reads import EXECUTIONS, ORDERS, POSITIONS, read_orders, read_pages
-from router.venues.gmo_coin.rows import Execution, Order, Position, fits, state_of
+from router.venues.gmo_coin.rows import ExecutionRow, OrderRow, PositionRow, fits, state_of
 from schemas.commands import Cancel, Close, Command
 
 _SKEW_MS: Final = 1_000
@@ -32,7 +32,7 @@ def lookup(command: Command, attempt: Attempt) -> Flow:
     return Unknown(message="the command names nothing to look for")
 
 
-def _orders(ids: Iterable[int]) -> Listing[Order]:
+def _orders(ids: Iterable[int]) -> Listing[OrderRow]:
     return read_orders(set(ids), ORDERS, lambda order: order.order_id)
 
 
@@ -111,7 +111,7 @@ def _look_known(command: Close, order_id: str, attempt: Attempt) -> Flow:
 
 
 def _adopt(
-    order: Order, command: Close, attempt: Attempt, executions: Collection[Execution], closers: list[Order]
+    order: OrderRow, command: Close, attempt: Attempt, executions: Collection[ExecutionRow], closers: list[OrderRow]
 ) -> Flow:
     """Take the one order that fits, unless it may as well be somebody else's."""
     if order.time_ms < attempt.sent_ms - _SKEW_MS:
@@ -129,7 +129,7 @@ def _adopt(
     return Accepted(order_id=str(order.order_id), order=state_of(order, executions))
 
 
-def _closed_by_others(command: Close, attempt: Attempt, closers: list[Order]) -> Flow:
+def _closed_by_others(command: Close, attempt: Attempt, closers: list[OrderRow]) -> Flow:
     """Tell a position that a losscut or another order closed from one that is still there.
 
     `closers` are the orders of no command of ours that closed some of it. Only a position that is shown makes an
@@ -162,16 +162,16 @@ def _since_ms(attempt: Attempt) -> int:
     return attempt.sent_ms - max(attempt.window_ms, _SKEW_MS)
 
 
-def _closing(executions: Iterable[Execution], position_id: str) -> list[Execution]:
+def _closing(executions: Iterable[ExecutionRow], position_id: str) -> list[ExecutionRow]:
     return [row for row in executions if row.settle_type == "CLOSE" and str(row.position_id) == position_id]
 
 
-def _position(command: Close) -> Reading[Position | None]:
+def _position(command: Close) -> Reading[PositionRow | None]:
     positions = yield from read_pages("openPositions", command.symbol, POSITIONS)
     if isinstance(positions, Torn):
         return positions.doubt
     return next((row for row in positions.rows if str(row.position_id) == command.position_id), None)
 
 
-def _is_ours(order: Order, command: Close, attempt: Attempt) -> bool:
+def _is_ours(order: OrderRow, command: Close, attempt: Attempt) -> bool:
     return fits(order, command) and order.time_ms >= _since_ms(attempt) and str(order.order_id) not in attempt.taken

@@ -14,7 +14,7 @@ from router.venue_protocol.statuses import by_status, probed
 from router.venues.gmo_coin import requests
 from router.venues.gmo_coin.codes import BOTH, LINES
 from router.venues.gmo_coin.requests import MAX_IDS, PAGE_ROWS
-from router.venues.gmo_coin.rows import Execution, ListedSymbol, Order, Position
+from router.venues.gmo_coin.rows import ExecutionRow, ListedSymbol, OrderRow, PositionRow
 
 _MAX_PAGES: Final = 50
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -32,7 +32,7 @@ class _Message(Struct, frozen=True, kw_only=True):
     message_string: str = ""
 
 
-class Answer(Struct, Generic[T], frozen=True, kw_only=True):
+class Envelope(Struct, Generic[T], frozen=True, kw_only=True):
     """The envelope of every answer."""
 
     status: _Number
@@ -52,15 +52,15 @@ class Rows(Struct, Generic[T], frozen=True, kw_only=True):
     pagination: _Pagination = _Pagination()
 
 
-any_answer: Final[Decoder[Answer[Any]]] = Decoder(Answer[Any])
-ORDERS: Final[Decoder[Answer[Rows[Order]]]] = Decoder(Answer[Rows[Order]])
-EXECUTIONS: Final[Decoder[Answer[Rows[Execution]]]] = Decoder(Answer[Rows[Execution]])
-POSITIONS: Final[Decoder[Answer[Rows[Position]]]] = Decoder(Answer[Rows[Position]])
-PLAIN: Final[Decoder[Answer[Rows[dict[str, Any]]]]] = Decoder(Answer[Rows[dict[str, Any]]])
-_SYMBOLS: Final[Decoder[Answer[tuple[ListedSymbol, ...]]]] = Decoder(Answer[tuple[ListedSymbol, ...]])
+any_answer: Final[Decoder[Envelope[Any]]] = Decoder(Envelope[Any])
+ORDERS: Final[Decoder[Envelope[Rows[OrderRow]]]] = Decoder(Envelope[Rows[OrderRow]])
+EXECUTIONS: Final[Decoder[Envelope[Rows[ExecutionRow]]]] = Decoder(Envelope[Rows[ExecutionRow]])
+POSITIONS: Final[Decoder[Envelope[Rows[PositionRow]]]] = Decoder(Envelope[Rows[PositionRow]])
+PLAIN: Final[Decoder[Envelope[Rows[dict[str, Any]]]]] = Decoder(Envelope[Rows[dict[str, Any]]])
+_SYMBOLS: Final[Decoder[Envelope[tuple[ListedSymbol, ...]]]] = Decoder(Envelope[tuple[ListedSymbol, ...]])
 
 
-def data_of(response: Response, what: str, decoder: Decoder[Answer[T]]) -> T | Unknown:
+def data_of(response: Response, what: str, decoder: Decoder[Envelope[T]]) -> T | Unknown:
     """Return what a successful read holds. Missing `data` is a failed read, never an empty list."""
     try:
         answer = decoder.decode(response.body)
@@ -85,7 +85,7 @@ def _code_of(response: Response) -> str | None:
     return messages[0].message_code[:32] if messages else None
 
 
-def read_pages(name: str, symbol: str, decoder: Decoder[Answer[Rows[T]]]) -> Listing[T]:
+def read_pages(name: str, symbol: str, decoder: Decoder[Envelope[Rows[T]]]) -> Listing[T]:
     """Read a list of one symbol to its end: a page with fewer rows than a page has."""
 
     def page_of(request: Request, response: Response) -> Page[T] | Unknown:
@@ -112,7 +112,7 @@ def _symbol_of(row: object) -> object:
     return row.get("symbol") if isinstance(row, dict) else getattr(row, "symbol", None)
 
 
-def read_orders(ids: Collection[int], decoder: Decoder[Answer[Rows[T]]], id_of: Callable[[T], object]) -> Listing[T]:
+def read_orders(ids: Collection[int], decoder: Decoder[Envelope[Rows[T]]], id_of: Callable[[T], object]) -> Listing[T]:
     """Read orders by their ids, ten at a time. A row that was not asked for means that the ids were ignored."""
     wanted, rows = sorted(ids), list[T]()
 

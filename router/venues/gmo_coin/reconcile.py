@@ -15,7 +15,7 @@ from router.venue_protocol.stream import Change, Known, Missed
 from router.venues.gmo_coin import requests
 from router.venues.gmo_coin.codes import FORCES, ORDER_TYPES, SIDES
 from router.venues.gmo_coin.reads import PLAIN, read_orders, read_pages, symbols_of
-from router.venues.gmo_coin.rows import Execution, Order, fill_of, status_of
+from router.venues.gmo_coin.rows import ExecutionRow, OrderRow, fill_of, status_of
 
 _CLOCKS_MS: Final = 5_000
 _DAY_MS: Final = 24 * 3_600_000  # what latestExecutions shows
@@ -71,7 +71,7 @@ class _Found:
 
     def __init__(self) -> None:
         self.orders: dict[int, Change] = {}
-        self.fills: dict[int, Execution] = {}
+        self.fills: dict[int, ExecutionRow] = {}
         self.complete = True
         self.denied = False
 
@@ -94,7 +94,7 @@ def _take_orders(rows: Iterable[dict[str, Any]], orders: dict[int, Change]) -> b
     """Note what rows of orders or activeOrders say; `False` when one cannot be read."""
     readable = True
     for row in rows:
-        order = converted(row, Order)
+        order = converted(row, OrderRow)
         if order is None:
             readable = False
             continue
@@ -115,11 +115,11 @@ def _take_orders(rows: Iterable[dict[str, Any]], orders: dict[int, Change]) -> b
     return readable
 
 
-def _take_fills(rows: Iterable[dict[str, Any]], since_ms: int, fills: dict[int, Execution]) -> bool:
+def _take_fills(rows: Iterable[dict[str, Any]], since_ms: int, fills: dict[int, ExecutionRow]) -> bool:
     """Note the newest execution of each order since then; `False` when a row cannot be read."""
     readable = True
     for row in rows:
-        fill = converted(row, Execution)
+        fill = converted(row, ExecutionRow)
         if fill is None:
             readable = False
             continue
@@ -130,7 +130,7 @@ def _take_fills(rows: Iterable[dict[str, Any]], since_ms: int, fills: dict[int, 
     return readable
 
 
-def _with_fill(change: Change, found: Execution | None) -> Change:
+def _with_fill(change: Change, found: ExecutionRow | None) -> Change:
     if found is None:
         return change
     fill = fill_of(found.execution_id, found.price, found.size, found.fee, found.position_id)

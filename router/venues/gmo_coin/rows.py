@@ -29,7 +29,7 @@ class _Row(Struct, frozen=True, kw_only=True, rename="camel"):
         return (self.timestamp - _EPOCH) // datetime.timedelta(milliseconds=1)
 
 
-class Order(_Row, frozen=True, kw_only=True, rename="camel"):
+class OrderRow(_Row, frozen=True, kw_only=True, rename="camel"):
     """A row of orders or activeOrders."""
 
     order_id: Id
@@ -46,7 +46,7 @@ class Order(_Row, frozen=True, kw_only=True, rename="camel"):
     cancel_type: str | None = None
 
 
-class Execution(_Row, frozen=True, kw_only=True, rename="camel"):
+class ExecutionRow(_Row, frozen=True, kw_only=True, rename="camel"):
     """A row of executions or latestExecutions."""
 
     execution_id: Id
@@ -59,7 +59,7 @@ class Execution(_Row, frozen=True, kw_only=True, rename="camel"):
     fee: Any = None  # nothing is decided on it, so whatever it is the row can be read
 
 
-class Position(Struct, frozen=True, kw_only=True, rename="camel"):
+class PositionRow(Struct, frozen=True, kw_only=True, rename="camel"):
     """A row of openPositions."""
 
     position_id: Id
@@ -81,7 +81,7 @@ def status_of(word: str, size: str, filled: str) -> OrderStatus | None:
     return "partially_filled" if known == "working" and Decimal(filled) else known
 
 
-def state_of(order: Order, executions: Collection[Execution] = ()) -> OrderState:
+def state_of(order: OrderRow, executions: Collection[ExecutionRow] = ()) -> OrderState:
     """Read where an order stands; with all its executions at hand also at what average price."""
     status = STATUS.get(order.status, "unknown")
     if status == "working" and Decimal(order.executed_size):
@@ -90,7 +90,7 @@ def state_of(order: Order, executions: Collection[Execution] = ()) -> OrderState
     return OrderState(status=status, size=order.size, filled_size=order.executed_size, average_price=average)
 
 
-def _average_price(order: Order, executions: Collection[Execution]) -> str | None:
+def _average_price(order: OrderRow, executions: Collection[ExecutionRow]) -> str | None:
     """Average what was executed, only if every execution of the order is at hand."""
     fills = {row.execution_id: row for row in executions if row.order_id == order.order_id}
     size, value = Decimal(0), Decimal(0)
@@ -102,7 +102,7 @@ def _average_price(order: Order, executions: Collection[Execution]) -> str | Non
     return format(_AVERAGE.divide(value, size), "f")
 
 
-def fits(order: Order, close: Close) -> bool:
+def fits(order: OrderRow, close: Close) -> bool:
     """Say whether an order has the shape that a close gives it."""
     return (
         (order.order_type, order.settle_type, order.symbol) == ("NORMAL", "CLOSE", close.symbol)

@@ -11,7 +11,7 @@ from router.venue_protocol import Request, Response, Retry, Stamp
 from router.venue_protocol.reading import UNREADABLE
 from router.venue_protocol.stream import Ask, Broken, Connect, Want
 from router.venues.gmo_coin.codes import BOTH
-from router.venues.gmo_coin.reads import Answer, any_answer
+from router.venues.gmo_coin.reads import Envelope, any_answer
 
 _EXTEND_MS: Final = 15 * 60_000
 _EXTEND_AGAIN_MS: Final = 60_000
@@ -79,7 +79,7 @@ class Token:
         return _TokenRequest(method=method, path="/v1/ws-auth", endpoint="ws_auth", body=body, scopes=("post",))
 
 
-def _read(response: Response | None) -> tuple[Answer[Any] | None, str, bool]:
+def _read(response: Response | None) -> tuple[Envelope[Any] | None, str, bool]:
     """Return the answer if it is a success, else why not and whether that may pass."""
     if response is None:
         return None, "no answer", True

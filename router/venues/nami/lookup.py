@@ -5,7 +5,7 @@ An order moves from the first to the second, so one that both miss may have move
 
 from typing import Any
 
-from router.venue_protocol import Absent, Done, Flow, Refused, Response, Sight, Unknown, Working
+from router.venue_protocol import Absent, Done, Flow, LookOutcome, Refused, Response, Unknown, Working
 from router.venue_protocol.pages import Torn, glimpse, read_all
 from router.venue_protocol.reading import decimal
 from router.venues.nami.reads import MAX_PAGES, HistoryPages, not_read, rows_of, state_of
@@ -45,7 +45,7 @@ def _find_past(order_id: str, symbol: str) -> Flow:
     return listed.doubt if isinstance(listed, Torn) and isinstance(sight, Absent) else sight
 
 
-def _sight(order_id: str, rows: list[dict[str, Any]]) -> Sight:
+def _sight(order_id: str, rows: list[dict[str, Any]]) -> LookOutcome:
     """Say where the order stands by the row that shows it."""
     found = next((row for row in rows if decimal(row.get("displayingId")) == order_id), None)
     if found is None:

@@ -37,7 +37,7 @@ async def test_an_operator_settles_what_the_venue_cannot_tell(system: Stack, sen
 
     status, listed, _ = await journal(system, "list", "--state", "unresolved", "--json")
     assert status == 0
-    assert identity in [job["command_id"] for job in json.loads(listed)]
+    assert identity in [record["command_id"] for record in json.loads(listed)]
     status, told, _ = await journal(system, "show", identity)
     assert status == 0
     for word in ("received", "attempt", "MaybeSent", "in_doubt", "looked", "unresolved", "confirmed"):

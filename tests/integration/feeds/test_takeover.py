@@ -10,7 +10,7 @@ import pytest
 
 from router.errors import LeaseLost
 from router.journal import open_journal
-from router.records.event import Lease, Sighting
+from router.records.event import Lease, OrderReport
 from router.simulator.market import Move
 from router.simulator.seeds import OrderSeed
 from router.venue_protocol.stream import Change
@@ -88,7 +88,7 @@ async def test_an_old_fence_numbers_nothing(feeding: Feeding) -> None:
         old = Lease(venue=VENUE, account="main", owner=holder.owner, fence=1)
         await owner.kill()
         await feeding.live(VENUE, times=2)
-        late = Sighting(change=Change(order_id="late", status="working"), source="stream", received_us=1)
+        late = OrderReport(change=Change(order_id="late", status="working"), source="stream", received_us=1)
         with pytest.raises(LeaseLost):
             await journal.record(old, [late])
     assert "late" not in feeding.topic.last(VENUE)

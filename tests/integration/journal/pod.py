@@ -36,8 +36,8 @@ async def _run(url: str, what: str, argument: str) -> None:
 
 async def _count(journal: Store, commands: int) -> int:
     async def admit(number: int) -> bool:
-        job = close(f"a{number}", position=f"p{number}")
-        return isinstance(await journal.admit(job, reply(), "digest"), Admitted)
+        record = close(f"a{number}", position=f"p{number}")
+        return isinstance(await journal.admit(record, reply(), "digest"), Admitted)
 
     return sum(await asyncio.gather(*(admit(number) for number in range(commands))))
 

@@ -79,8 +79,8 @@ async def stopped(process: asyncio.subprocess.Process) -> None:
 
 async def admit(journal: Store, command_id: str, position: str = "p1") -> Admitted:
     """Admit a new close."""
-    job = began(close(command_id, position=position))
-    answer = await journal.admit(job, reply(), "digest")
+    record = began(close(command_id, position=position))
+    answer = await journal.admit(record, reply(), "digest")
     assert isinstance(answer, Admitted)
     return answer
 
@@ -225,7 +225,7 @@ class TestCommits:
         before = len(commits)
         for number in range(5):
             answer = await admit(journal, f"a{number}", f"p{number}")
-            stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
+            stored = await journal.save(final(answer.record), end=ended(), result=result(answer.record))
             assert stored is not None
             journal.published(out.outbox_id for out in stored.outgoing)
             journal.note("alpha", f"a{number}", "looked")
@@ -235,7 +235,7 @@ class TestCommits:
         """A drained process leaves no result behind that looks unpublished."""
         async with await open_journal(place.url) as journal:
             answer = await admit(journal, "a1")
-            stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
+            stored = await journal.save(final(answer.record), end=ended(), result=result(answer.record))
             assert stored is not None
             journal.published(out.outbox_id for out in stored.outgoing)
         later = await open_place()
@@ -270,7 +270,7 @@ class TestSqliteFile:
     async def test_marks_survive_a_full_disk(self, journal: Store) -> None:
         """What was confirmed while nothing could be written is marked once it can."""
         answer = await admit(journal, "a1")
-        stored = await journal.save(final(answer.job), result=result(answer.job))
+        stored = await journal.save(final(answer.record), result=result(answer.record))
         assert stored is not None
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
@@ -340,7 +340,7 @@ class TestPostgresServer:
         with PostgreSQL() as server:
             async with await open_journal(server.url) as journal:
                 answer = await admit(journal, "a1")
-                stored = await journal.save(final(answer.job), end=ended(), result=result(answer.job))
+                stored = await journal.save(final(answer.record), end=ended(), result=result(answer.record))
                 assert stored is not None
                 await asyncio.to_thread(server.kill)
                 journal.published(out.outbox_id for out in stored.outgoing)
@@ -349,7 +349,7 @@ class TestPostgresServer:
                     await admit(journal, "a2", "p2")
                 await asyncio.to_thread(server.start)
                 await recovered(journal)
-                assert await journal.load("alpha", "a1") == stored.job
+                assert await journal.load("alpha", "a1") == stored.record
                 assert await left(journal) == ()
 
     async def test_a_lost_race_is_run_again(self, shared_place: Place) -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from router.errors import LeaseLost
 from router.journal import Store
-from router.records.event import Lease, Sighting
+from router.records.event import Lease, OrderReport
 from router.venue_protocol.stream import Change, Fill
 from schemas.commands import Close
 from tests import journal_cases as cases
@@ -28,10 +28,10 @@ async def taken(journal: Store, owner: str = "pod-1", valid_us: int = LONG_US) -
     return lease
 
 
-def sighting(order_id: str = "1", *, waited: bool = True, **fields: Any) -> Sighting:
+def sighting(order_id: str = "1", *, waited: bool = True, **fields: Any) -> OrderReport:
     """A report; by default one that no command was waited for any more."""
     values: dict[str, Any] = {"order_id": order_id, "symbol": "BTC_JPY", "size": "1"} | fields
-    return Sighting(change=Change(**values), source="stream", received_us=cases.T0_US, waited=waited)
+    return OrderReport(change=Change(**values), source="stream", received_us=cases.T0_US, waited=waited)
 
 
 async def test_one_owner(journal: Store, place: Place) -> None:
@@ -106,19 +106,19 @@ async def test_copies_go_to_every_address(journal: Store) -> None:
     assert (stored.event.command_id, stored.event.size, stored.event.side) == ("c-1", "0.0100", "sell")
     heard = {(copy.command_id, copy.reply.reply_to, copy.reply.correlation_id) for copy in stored.copies}
     assert heard == {("c-1", "alpha.replies", "one"), ("c-1", "alpha.replies", "two"), ("c-2", "beta", "three")}
-    assert {evidence.job.command_id for evidence in recorded.evidence} == {"c-1", "c-2"}
+    assert {evidence.record.command_id for evidence in recorded.evidence} == {"c-1", "c-2"}
     assert await journal.copies_for(*PLACE, [("637000", None), ("9", None)]) == {"637000": stored.copies}
 
 
 async def test_client_order_id_leads_to_the_close(journal: Store) -> None:
     """An event that carries our own id finds its close before the venue's answer is there."""
     lease = await taken(journal)
-    job = cases.close("c-1")
-    await journal.admit(job, cases.reply(), "d")
-    seen = sighting("55", status="working", client_order_id=job.client_order_id, waited=False)
+    record = cases.close("c-1")
+    await journal.admit(record, cases.reply(), "d")
+    seen = sighting("55", status="working", client_order_id=record.client_order_id, waited=False)
     recorded = await journal.record(lease, [seen])
     assert [stored.event.command_id for stored in recorded.events] == ["c-1"]
-    assert recorded.evidence[0].job.command_id == "c-1"
+    assert recorded.evidence[0].record.command_id == "c-1"
 
 
 async def test_an_unknown_order_waits_for_a_close(journal: Store) -> None:
@@ -127,14 +127,14 @@ async def test_an_unknown_order_waits_for_a_close(journal: Store) -> None:
     Orders of another symbol wait for nobody.
     """
     lease = await taken(journal)
-    job = cases.close("c-1")
-    await journal.admit(job, cases.reply(), "d")
+    record = cases.close("c-1")
+    await journal.admit(record, cases.reply(), "d")
     early = [sighting("55", status="working", waited=False), sighting("55", filled_size="1", waited=False)]
     other = sighting("56", status="working", symbol="ETH_JPY", waited=False)
     recorded = await journal.record(lease, [early[0], other, early[1]])
     assert recorded.waiting == tuple(early)
     assert [stored.event.order_id for stored in recorded.events] == ["56"]
-    await journal.save(cases.final(job, order_id="55"), end=cases.ended(), result=cases.result(job))
+    await journal.save(cases.final(record, order_id="55"), end=cases.ended(), result=cases.result(record))
     recorded = await journal.record(lease, recorded.waiting)
     assert [(item.event.status, item.event.command_id) for item in recorded.events] == [
         ("working", "c-1"),
@@ -153,9 +153,9 @@ async def test_waited_long_enough(journal: Store) -> None:
 async def test_a_new_order_wakes_closes_in_doubt(journal: Store) -> None:
     """An order that may be that of a close in doubt makes that close due at once."""
     lease = await taken(journal)
-    job = cases.close("c-1", next_us=2**60)
-    await journal.admit(job, cases.reply(), "d")
-    doubtful = cases.doubtful(job, next_us=2**60)
+    record = cases.close("c-1", next_us=2**60)
+    await journal.admit(record, cases.reply(), "d")
+    doubtful = cases.doubtful(record, next_us=2**60)
     assert await journal.save(doubtful, end=cases.ended(outcome="Unknown")) is not None
     recorded = await journal.record(lease, [sighting("55", status="working", waited=False)])
     assert recorded.woken
@@ -189,11 +189,11 @@ async def test_busy(journal: Store) -> None:
     """An account is busy while a command is open, and a moment longer if the end of its order is not recorded."""
     lease = await taken(journal)
     assert not await journal.busy(*PLACE)
-    job = cases.close("c-1")
-    assert isinstance(job.command, Close)
-    await journal.admit(job, cases.reply(), "d")
+    record = cases.close("c-1")
+    assert isinstance(record.command, Close)
+    await journal.admit(record, cases.reply(), "d")
     assert await journal.busy(*PLACE)
-    await journal.save(cases.final(job, order_id="55"), end=cases.ended(), result=cases.result(job))
+    await journal.save(cases.final(record, order_id="55"), end=cases.ended(), result=cases.result(record))
     await journal.record(lease, [sighting("55", status="working")])
     assert await journal.busy(*PLACE)
     await journal.record(lease, [sighting("55", status="canceled")])

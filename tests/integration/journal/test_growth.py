@@ -20,10 +20,12 @@ async def median_s(journal: Store, prefix: str, commands: int = 150) -> float:
     """The median time of a command's whole life in the journal."""
     times = []
     for number in range(commands):
-        job = close(f"{number * 7919 % 16:x}{prefix}{number}", position=f"{prefix}{number}", received_us=T0_US + number)
+        record = close(
+            f"{number * 7919 % 16:x}{prefix}{number}", position=f"{prefix}{number}", received_us=T0_US + number
+        )
         start = time.perf_counter()
-        assert isinstance(await journal.admit(job, reply(), "digest"), Admitted)
-        stored = await journal.save(final(job, order_id=f"{prefix}{number}"), end=ended(), result=result(job))
+        assert isinstance(await journal.admit(record, reply(), "digest"), Admitted)
+        stored = await journal.save(final(record, order_id=f"{prefix}{number}"), end=ended(), result=result(record))
         assert stored is not None
         await due(journal)
         times.append(time.perf_counter() - start)

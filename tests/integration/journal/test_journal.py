@@ -16,7 +16,7 @@ from router.records.command import (
     Admitted,
     AttemptEnd,
     Busy,
-    Job,
+    CommandRecord,
     Joined,
     Kind,
     Outgoing,
@@ -35,23 +35,23 @@ pytestmark = pytest.mark.integration
 T0 = to_time(T0_US)
 
 
-async def admitted(journal: Store, job: Job) -> Job:
+async def admitted(journal: Store, record: CommandRecord) -> CommandRecord:
     """Admit a new command."""
-    answer = await journal.admit(job, reply(), "digest")
+    answer = await journal.admit(record, reply(), "digest")
     assert isinstance(answer, Admitted)
-    return answer.job
+    return answer.record
 
 
 async def saved(
     journal: Store,
-    job: Job,
+    record: CommandRecord,
     answer: Result | None = None,
     end: AttemptEnd | None = None,
-) -> tuple[Job, Sequence[Outgoing]]:
-    """Save a job that nobody else has saved."""
-    stored = await journal.save(job, end=end, result=answer)
+) -> tuple[CommandRecord, Sequence[Outgoing]]:
+    """Save a command that nobody else has saved."""
+    stored = await journal.save(record, end=end, result=answer)
     assert stored is not None
-    return stored.job, stored.outgoing
+    return stored.record, stored.outgoing
 
 
 async def left(journal: Store, limit: int = 10, **room: int) -> Sequence[Outgoing]:
@@ -64,8 +64,8 @@ async def due(journal: Store, at_a_time: int = 10) -> list[str]:
     """Take up what is due of one venue, and return the ids."""
     places: dict[Kind, int] = {"act": at_a_time, "look": at_a_time, "own": at_a_time}
     claim_us: dict[Kind, int] = {"act": 60_000_000, "look": 60_000_000, "own": 60_000_000}
-    jobs = await journal.take_up(["gmo_coin"], places=places, busy={}, claim_us=claim_us, limit=100)
-    return [job.command_id for job in jobs]
+    records = await journal.take_up(["gmo_coin"], places=places, busy={}, claim_us=claim_us, limit=100)
+    return [record.command_id for record in records]
 
 
 async def events(journal: Store, command_id: str) -> list[str]:
@@ -85,15 +85,15 @@ class TestAdmit:
 
     async def test_a_new_command_is_stored(self, journal: Store) -> None:
         """What was admitted is loaded field for field."""
-        job = close("a1")
+        record = close("a1")
         before_us, asked_us = journal.earliest_us(), ThisMachine().boot_us()
-        answer = await journal.admit(job, reply(), "digest")
+        answer = await journal.admit(record, reply(), "digest")
         assert isinstance(answer, Admitted)
         assert answer.at is not None
         assert before_us <= answer.at.now_us <= journal.latest_us()
         assert asked_us <= answer.at.asked_us <= ThisMachine().boot_us()
-        assert (answer.job, answer.outgoing) == (job, ())
-        assert await journal.load("alpha", "a1") == job
+        assert (answer.record, answer.outgoing) == (record, ())
+        assert await journal.load("alpha", "a1") == record
 
     async def test_an_unknown_command_is_nothing(self, journal: Store) -> None:
         """Only the sender's own id finds a command."""
@@ -108,23 +108,23 @@ class TestAdmit:
 
     async def test_a_finished_command_is_repeated(self, journal: Store) -> None:
         """The stored result comes back field for field."""
-        job = await admitted(journal, began(close("a1")))
-        await saved(journal, final(job), result(job), ended())
-        assert await journal.admit(close("a1"), reply("c2"), "digest") == Repeat(result(job))
-        assert await journal.admit(close("a1"), reply(), "digest") == Repeat(result(job))
+        record = await admitted(journal, began(close("a1")))
+        await saved(journal, final(record), result(record), ended())
+        assert await journal.admit(close("a1"), reply("c2"), "digest") == Repeat(result(record))
+        assert await journal.admit(close("a1"), reply(), "digest") == Repeat(result(record))
 
     async def test_a_command_that_came_later_repeats_the_stored_one(self, journal: Store) -> None:
         """A repeat is recognised whenever it comes."""
-        job = await admitted(journal, began(close("a1")))
-        await saved(journal, final(job), result(job), ended())
+        record = await admitted(journal, began(close("a1")))
+        await saved(journal, final(record), result(record), ended())
         later = close("a1", received_us=T0_US + 5_000_000)
-        assert await journal.admit(later, reply("c2"), "digest") == Repeat(result(job))
+        assert await journal.admit(later, reply("c2"), "digest") == Repeat(result(record))
 
     async def test_an_id_is_one_body(self, journal: Store) -> None:
         """Other fields under a known id are refused, open or finished."""
-        job = await admitted(journal, close("a1"))
+        record = await admitted(journal, close("a1"))
         assert await journal.admit(close("a1", position="p2"), reply(), "other") == Reused()
-        await saved(journal, final(job), result(job))
+        await saved(journal, final(record), result(record))
         assert await journal.admit(close("a1", position="p2"), reply(), "other") == Reused()
 
     async def test_two_senders_may_use_one_id(self, journal: Store) -> None:
@@ -144,44 +144,46 @@ class TestAdmit:
     @pytest.mark.parametrize("state", ["in_doubt", "unresolved"])
     async def test_doubt_holds_the_position(self, journal: Store, state: str) -> None:
         """A position is free again only when its close is settled."""
-        job = await admitted(journal, began(close("a1")))
-        job, _ = await saved(journal, doubtful(job, state=state), result(job, outcome="in_doubt", final=False), ended())
+        record = await admitted(journal, began(close("a1")))
+        record, _ = await saved(
+            journal, doubtful(record, state=state), result(record, outcome="in_doubt", final=False), ended()
+        )
         assert await journal.admit(close("a2"), reply(), "digest") == Busy()
-        await saved(journal, final(job, seq=2), result(job, 2))
+        await saved(journal, final(record, seq=2), result(record, 2))
         await admitted(journal, close("a2"))
 
     async def test_a_settled_close_never_takes_its_position_back(self, journal: Store) -> None:
         """Late doubt about a finished close does not stand in the way of the next one."""
-        job = await admitted(journal, began(close("a1")))
-        job, _ = await saved(journal, final(job), result(job), ended())
+        record = await admitted(journal, began(close("a1")))
+        record, _ = await saved(journal, final(record), result(record), ended())
         await admitted(journal, close("a2"))
-        assert await journal.save(doubtful(job, state="unresolved")) is not None
+        assert await journal.save(doubtful(record, state="unresolved")) is not None
 
     async def test_a_refusal_is_stored(self, journal: Store) -> None:
         """A refusal is the command's final result: it is owed, and it is repeated."""
         await admitted(journal, close("a1"))
-        job = close("a2")
-        refusal = result(job, outcome="rejected")
-        answer = await journal.admit(job, reply("c2"), "digest", result=refusal)
+        record = close("a2")
+        refusal = result(record, outcome="rejected")
+        answer = await journal.admit(record, reply("c2"), "digest", result=refusal)
         assert isinstance(answer, Admitted)
         assert [(out.result, out.reply, out.waits) for out in answer.outgoing] == [(refusal, reply("c2"), False)]
-        assert answer.job.state == "final"
-        assert answer.job.next_us is None
-        assert await journal.load("alpha", "a2") == answer.job
-        assert await journal.admit(job, reply(), "digest") == Repeat(refusal)
+        assert answer.record.state == "final"
+        assert answer.record.next_us is None
+        assert await journal.load("alpha", "a2") == answer.record
+        assert await journal.admit(record, reply(), "digest") == Repeat(refusal)
         assert [out.result for out in await left(journal)] == [refusal]
 
     async def test_what_a_broker_takes_is_stored(self, journal: Store) -> None:
         """No character that a sender or a venue may use makes a command impossible to store."""
         odd = reply("c\0'\"\\é☃", reply_to="q\0/\ue000")
-        job = close("a1", venue_code="E\0", message="\0\N{SNOWMAN}")
-        answer = await journal.admit(job, odd, "digest")
+        record = close("a1", venue_code="E\0", message="\0\N{SNOWMAN}")
+        answer = await journal.admit(record, odd, "digest")
         assert isinstance(answer, Admitted)
-        assert await journal.admit(job, odd, "digest") == Joined()
-        assert await journal.admit(job, reply("d\0"), "digest") == Joined()
+        assert await journal.admit(record, odd, "digest") == Joined()
+        assert await journal.admit(record, reply("d\0"), "digest") == Joined()
         journal.note("alpha", "a1", "odd\0", "\ud800")
         _, outgoing = await saved(
-            journal, final(job, order_id="1\0"), result(job), ended(message="\0", venue_code="\0")
+            journal, final(record, order_id="1\0"), result(record), ended(message="\0", venue_code="\0")
         )
         assert [out.reply for out in outgoing] == [odd, odd, reply("d\0")]
         stored = await journal.load("alpha", "a1")
@@ -196,12 +198,12 @@ class TestGivenUpTargets:
         """The close is refused, and its refusal is repeated."""
         await journal.give_up_target("alpha", "a1")
         await journal.give_up_target("alpha", "a1")
-        job = close("a1")
+        record = close("a1")
         assert await journal.load("alpha", "a1") is None
-        assert await journal.admit(job, reply(), "digest") == TooLate()
-        refusal = result(job, outcome="rejected")
-        assert isinstance(await journal.admit(job, reply(), "digest", result=refusal), Admitted)
-        assert await journal.admit(job, reply(), "digest") == Repeat(refusal)
+        assert await journal.admit(record, reply(), "digest") == TooLate()
+        refusal = result(record, outcome="rejected")
+        assert isinstance(await journal.admit(record, reply(), "digest", result=refusal), Admitted)
+        assert await journal.admit(record, reply(), "digest") == Repeat(refusal)
 
     async def test_only_closes_are(self, journal: Store) -> None:
         """A cancel under that id is a command of its own."""
@@ -210,9 +212,9 @@ class TestGivenUpTargets:
 
     async def test_a_close_that_was_there_stays(self, journal: Store) -> None:
         """Giving up changes no command, and marks no other sender's."""
-        job = await admitted(journal, close("a1"))
+        record = await admitted(journal, close("a1"))
         await journal.give_up_target("alpha", "a1")
-        assert await journal.load("alpha", "a1") == job
+        assert await journal.load("alpha", "a1") == record
         await journal.give_up_target("beta", "a2")
         await admitted(journal, close("a2", position="p2"))
 
@@ -222,7 +224,7 @@ class TestGivenUpTargets:
         assert await due(journal) == []
         assert await journal.listing() == []
         (told,) = await journal.story(None, "a1")
-        assert told.job is None
+        assert told.record is None
         assert [entry.event for entry in told.entries] == ["given_up"]
 
 
@@ -231,17 +233,17 @@ class TestSave:
 
     async def test_the_next_version_is_stored(self, journal: Store) -> None:
         """A save returns what it stored."""
-        job = await admitted(journal, close("a1"))
-        stored, outgoing = await saved(journal, msgspec.structs.replace(job, next_us=5, looks=3))
+        record = await admitted(journal, close("a1"))
+        stored, outgoing = await saved(journal, msgspec.structs.replace(record, next_us=5, looks=3))
         assert (stored.version, stored.looks, outgoing) == (1, 3, ())
         assert await journal.load("alpha", "a1") == stored
 
     async def test_a_stale_version_stores_nothing(self, journal: Store) -> None:
         """The loser's result is not sent; what it saw is kept as evidence."""
-        job = await admitted(journal, began(close("a1")))
-        winner, _ = await saved(journal, doubtful(job))
+        record = await admitted(journal, began(close("a1")))
+        winner, _ = await saved(journal, doubtful(record))
         late = ended(outcome="Refused", venue_code="ERR-201")
-        assert await journal.save(final(job), end=late, result=result(job)) is None
+        assert await journal.save(final(record), end=late, result=result(record)) is None
         assert await journal.load("alpha", "a1") == winner
         assert await left(journal) == ()
         (told,) = await journal.story("alpha", "a1")
@@ -266,19 +268,21 @@ class TestSave:
     async def test_one_of_many_wins(self, open_place: Open) -> None:
         """Of any number of saves of one version, by any process, one is stored."""
         pods = [await open_place(), await open_place()]
-        job = await admitted(pods[0], close("a1"))
-        results = await asyncio.gather(*(pods[i % 2].save(final(job, looks=i), result=result(job)) for i in range(10)))
+        record = await admitted(pods[0], close("a1"))
+        results = await asyncio.gather(
+            *(pods[i % 2].save(final(record, looks=i), result=result(record)) for i in range(10))
+        )
         assert len([stored for stored in results if stored is not None]) == 1
         assert len(await left(pods[0])) == 1
 
     async def test_one_attempt_is_open(self, journal: Store) -> None:
         """Whoever takes a command over ends the attempt that was left open, and loses nothing it hears later."""
-        job = await admitted(journal, began(close("a1")))
+        record = await admitted(journal, began(close("a1")))
         lost = ended(1, ABANDONED, sent_us=None)
-        job, _ = await saved(journal, began(job, 2), end=lost)
-        job, _ = await saved(journal, began(job, 3), end=ended(2, "Retry"))
-        assert await journal.save(msgspec.structs.replace(job, version=0), end=lost) is None
-        job, _ = await saved(journal, final(job), result(job), end=ended(1, "Refused"))
+        record, _ = await saved(journal, began(record, 2), end=lost)
+        record, _ = await saved(journal, began(record, 3), end=ended(2, "Retry"))
+        assert await journal.save(msgspec.structs.replace(record, version=0), end=lost) is None
+        record, _ = await saved(journal, final(record), result(record), end=ended(1, "Refused"))
         (told,) = await journal.story("alpha", "a1")
         details = {(entry.event, entry.detail.partition(" first")[0]) for entry in told.entries}
         assert ("attempt_ended", "1 Abandoned nothing left") in details
@@ -288,22 +292,22 @@ class TestSave:
 
     async def test_a_result_has_its_own_seq(self, journal: Store) -> None:
         """A second result under a number that is taken is a defect, and stores nothing."""
-        job = await admitted(journal, close("a1"))
-        job, _ = await saved(journal, doubtful(job), result(job, outcome="in_doubt", final=False))
+        record = await admitted(journal, close("a1"))
+        record, _ = await saved(journal, doubtful(record), result(record, outcome="in_doubt", final=False))
         other = close("a2", position="p2")
         outcomes = await asyncio.gather(
-            journal.save(final(job), result=result(job)),
+            journal.save(final(record), result=result(record)),
             journal.admit(other, reply(), "digest"),
             return_exceptions=True,
         )
         assert isinstance(outcomes[0], Exception)
         assert isinstance(outcomes[1], Admitted)
-        assert await journal.load("alpha", "a1") == job
+        assert await journal.load("alpha", "a1") == record
 
     async def test_a_cancelled_caller_loses_nothing(self, journal: Store) -> None:
         """A save that was begun is stored although nobody waits for it any more."""
-        job = await admitted(journal, close("a1"))
-        saving = asyncio.create_task(journal.save(final(job), result=result(job)))
+        record = await admitted(journal, close("a1"))
+        saving = asyncio.create_task(journal.save(final(record), result=result(record)))
         await asyncio.sleep(0)
         saving.cancel()
 
@@ -319,10 +323,10 @@ class TestOutbox:
 
     async def test_every_delivery_gets_an_answer(self, journal: Store) -> None:
         """Deliveries that joined are answered where they asked, and only the first copy is not a duplicate."""
-        job = await admitted(journal, close("a1"))
+        record = await admitted(journal, close("a1"))
         for correlation_id in ("c1", "c2", "c2", "c1"):
-            assert await journal.admit(job, reply(correlation_id), "digest") == Joined()
-        _, outgoing = await saved(journal, final(job), result(job))
+            assert await journal.admit(record, reply(correlation_id), "digest") == Joined()
+        _, outgoing = await saved(journal, final(record), result(record))
         assert [(out.reply.correlation_id, out.result.duplicate) for out in outgoing] == [
             ("c1", False), ("c1", True), ("c1", True), ("c2", True), ("c2", True),
         ]  # fmt: skip
@@ -331,25 +335,25 @@ class TestOutbox:
 
     async def test_later_results_go_to_every_address_once(self, journal: Store) -> None:
         """Whoever was told of the doubt, also by a repeat, is told what became of it."""
-        job = await admitted(journal, close("a1"))
+        record = await admitted(journal, close("a1"))
         for correlation_id in ("c1", "c2", "c2"):
-            await journal.admit(job, reply(correlation_id), "digest")
-        doubt = result(job, outcome="in_doubt", final=False)
-        job, _ = await saved(journal, doubtful(job), doubt)
+            await journal.admit(record, reply(correlation_id), "digest")
+        doubt = result(record, outcome="in_doubt", final=False)
+        record, _ = await saved(journal, doubtful(record), doubt)
         for correlation_id in ("c1", "c3", "c3"):
-            assert await journal.admit(job, reply(correlation_id), "digest") == Repeat(doubt)
-        job, outgoing = await saved(journal, final(job, seq=2), result(job, 2))
+            assert await journal.admit(record, reply(correlation_id), "digest") == Repeat(doubt)
+        record, outgoing = await saved(journal, final(record, seq=2), result(record, 2))
         assert [(out.reply.correlation_id, out.result.duplicate) for out in outgoing] == [
             ("c1", False), ("c2", True), ("c3", True),
         ]  # fmt: skip
-        assert await journal.admit(job, reply("c4"), "digest") == Repeat(result(job, 2))
+        assert await journal.admit(record, reply("c4"), "digest") == Repeat(result(record, 2))
 
     async def test_a_result_does_not_overtake(self, journal: Store) -> None:
         """A later result waits until the earlier one is confirmed."""
-        job = await admitted(journal, close("a1"))
-        job, first = await saved(journal, doubtful(job), result(job, outcome="in_doubt", final=False))
+        record = await admitted(journal, close("a1"))
+        record, first = await saved(journal, doubtful(record), result(record, outcome="in_doubt", final=False))
         assert [out.waits for out in first] == [False]
-        job, second = await saved(journal, final(job, seq=2), result(job, 2))
+        record, second = await saved(journal, final(record, seq=2), result(record, 2))
         assert [out.waits for out in second] == [True]
         claimed = await journal.unpublished(room={}, per_queue=10, limit=10)
         assert claimed == (), "whoever stored the first publishes it, the second waits for it"
@@ -359,24 +363,24 @@ class TestOutbox:
 
     async def test_a_confirmed_result_is_not_waited_for(self, journal: Store) -> None:
         """Once the earlier result is confirmed, the later one may go at once."""
-        job = await admitted(journal, close("a1"))
-        job, first = await saved(journal, doubtful(job), result(job, outcome="in_doubt", final=False))
+        record = await admitted(journal, close("a1"))
+        record, first = await saved(journal, doubtful(record), result(record, outcome="in_doubt", final=False))
         journal.published(out.outbox_id for out in first)
-        _, second = await saved(journal, final(job, seq=2), result(job, 2))
+        _, second = await saved(journal, final(record, seq=2), result(record, 2))
         assert [out.waits for out in second] == [False]
 
     async def test_a_confirmed_result_is_not_sent_again(self, journal: Store) -> None:
         """Marks count, whoever's sender name they carry."""
-        job = close("a1", sender="team/alpha/1")
-        await journal.admit(job, reply(), "digest")
-        _, outgoing = await saved(journal, final(job), result(job))
+        record = close("a1", sender="team/alpha/1")
+        await journal.admit(record, reply(), "digest")
+        _, outgoing = await saved(journal, final(record), result(record))
         journal.published([outgoing[0].outbox_id])
         assert await left(journal) == ()
 
     async def test_whoever_stores_a_result_has_it_first(self, journal: Store) -> None:
         """A result is born claimed; let go of, or left by a process that died, it is anybody's."""
-        job = await admitted(journal, close("a1"))
-        _, outgoing = await saved(journal, final(job), result(job))
+        record = await admitted(journal, close("a1"))
+        _, outgoing = await saved(journal, final(record), result(record))
         assert await journal.unpublished(room={}, per_queue=10, limit=10) == ()
         ids = [out.outbox_id for out in outgoing]
         await journal.release(ids)
@@ -387,9 +391,9 @@ class TestOutbox:
     async def test_a_queue_has_only_so_much_at_a_time(self, journal: Store) -> None:
         """Each reply queue has a line of its own; one that has no room, or is paused, leaves the others theirs."""
         for number in range(12):
-            job = cancel(f"a{number}")
-            await journal.admit(job, reply(reply_to=f"q{number % 3}"), "digest")
-            await saved(journal, final(job), result(job))
+            record = cancel(f"a{number}")
+            await journal.admit(record, reply(reply_to=f"q{number % 3}"), "digest")
+            await saved(journal, final(record), result(record))
         await lapse(journal)
         found = await journal.unpublished(room={"q0": 0, "q1": 1}, per_queue=2, limit=100)
         assert sorted(out.reply.reply_to for out in found) == ["q1", "q2", "q2"]
@@ -411,8 +415,8 @@ class TestOutbox:
         """Pods that look for leftovers at the same time do not find the same ones."""
         pods = [await open_place(), await open_place()]
         for number in range(40):
-            job = await admitted(pods[0], close(f"a{number}", position=f"p{number}"))
-            await saved(pods[0], final(job), result(job))
+            record = await admitted(pods[0], close(f"a{number}", position=f"p{number}"))
+            await saved(pods[0], final(record), result(record))
         await lapse(pods[0])
         claims = await asyncio.gather(*(pods[i % 2].unpublished(room={}, per_queue=10, limit=10) for i in range(8)))
         ids = [out.outbox_id for claim in claims for out in claim]
@@ -430,26 +434,26 @@ class TestWork:
         for number in (3, 1, 2):
             await admitted(journal, close(f"a{number}", position=f"p{number}", next_us=now - 10_000_000 + number))
         await admitted(journal, close("a9", position="p9", next_us=now + 60_000_000))
-        job = await admitted(journal, close("a0", position="p0", next_us=now - 10_000_000))
-        await saved(journal, final(job), result(job))
+        record = await admitted(journal, close("a0", position="p0", next_us=now - 10_000_000))
+        await saved(journal, final(record), result(record))
         assert await due(journal, 2) == ["a1", "a2"]
         assert await due(journal) == ["a3"]
         assert await due(journal) == []
 
     async def test_a_claim_leaves_the_version(self, journal: Store) -> None:
-        """Whoever saves first has the job: the one who took it up, or the one who still had it."""
-        job = await admitted(journal, close("a1", next_us=1))
+        """Whoever saves first has the command: the one who took it up, or the one who still had it."""
+        record = await admitted(journal, close("a1", next_us=1))
         assert await due(journal) == ["a1"]
-        assert await journal.save(final(job), result=result(job)) is not None
+        assert await journal.save(final(record), result=result(record)) is not None
 
     async def test_each_account_has_its_places(self, journal: Store) -> None:
         """Hundreds that are due at one account leave the others what is theirs, and looks have places of their own."""
         for number in range(300):
-            job = close(f"a{number}", position=f"p{number}", next_us=number, step="look")
-            await admitted(journal, replaced(job, account="crowded"))
+            record = close(f"a{number}", position=f"p{number}", next_us=number, step="look")
+            await admitted(journal, replaced(record, account="crowded"))
         for number in range(3):
-            job = close(f"b{number}", position=f"p{number}", next_us=1000)
-            await admitted(journal, replaced(job, not_after=to_time(journal.latest_us() + 600_000_000)))
+            record = close(f"b{number}", position=f"p{number}", next_us=1000)
+            await admitted(journal, replaced(record, not_after=to_time(journal.latest_us() + 600_000_000)))
         late = replaced(close("late", position="late", next_us=1000), account="crowded", not_after=T0)
         await admitted(journal, late)
         await admitted(journal, cancel("find", next_us=1000, step="find"))
@@ -457,8 +461,8 @@ class TestWork:
         busy: dict[tuple[str, str, Kind], int] = {("gmo_coin", "crowded", "look"): 5, ("gmo_coin", "main", "act"): 4}
         places: dict[Kind, int] = {"act": 5, "look": 5, "own": 5}
         claim_us: dict[Kind, int] = {"act": 1_000_000, "look": 1_000_000, "own": 1_000_000}
-        jobs = await journal.take_up(["gmo_coin"], places=places, busy=busy, claim_us=claim_us, limit=100)
-        assert [job.command_id for job in jobs] == ["b2"]
+        records = await journal.take_up(["gmo_coin"], places=places, busy=busy, claim_us=claim_us, limit=100)
+        assert [record.command_id for record in records] == ["b2"]
         assert await journal.take_up([], places=places, busy={}, claim_us=claim_us, limit=100) == []
 
     async def test_a_row_that_cannot_be_read_stops_nobody(self, journal: Store, place: Place) -> None:
@@ -513,9 +517,9 @@ class TestWork:
 
     async def test_a_story_is_in_order(self, journal: Store) -> None:
         """A person reads what happened in the order it happened, from arrival to the last note."""
-        job = await admitted(journal, began(close("a1")))
-        await journal.admit(job, reply("c2"), "digest")
-        _, outgoing = await saved(journal, final(job), result(job), ended())
+        record = await admitted(journal, began(close("a1")))
+        await journal.admit(record, reply("c2"), "digest")
+        _, outgoing = await saved(journal, final(record), result(record), ended())
         journal.published(out.outbox_id for out in outgoing)
         journal.note("alpha", "a1", "looked")
         journal.note("alpha", "nobody", "looked")
@@ -550,15 +554,15 @@ class TestRetention:
     async def test_only_settled_commands_go(self, journal: Store, place: Place) -> None:
         """Final and confirmed commands leave with everything about them; any other stays, however old."""
         for number in range(150):
-            job = await admitted(journal, began(close(f"a{number}")))
-            _, outgoing = await saved(journal, final(job), result(job), ended())
+            record = await admitted(journal, began(close(f"a{number}")))
+            _, outgoing = await saved(journal, final(record), result(record), ended())
             journal.published(out.outbox_id for out in outgoing)
             journal.note("alpha", f"a{number}", "looked")
         await admitted(journal, began(close("open", position="p1")))
         for state in ("in_doubt", "unresolved"):
-            job = await admitted(journal, began(close(state, position=state)))
-            doubt = result(job, outcome="in_doubt", final=False)
-            _, outgoing = await saved(journal, doubtful(job, state=state), doubt, ended())
+            record = await admitted(journal, began(close(state, position=state)))
+            doubt = result(record, outcome="in_doubt", final=False)
+            _, outgoing = await saved(journal, doubtful(record, state=state), doubt, ended())
             journal.published(out.outbox_id for out in outgoing)
         owed = await admitted(journal, close("owed", position="p2"))
         await saved(journal, final(owed), result(owed))
@@ -579,8 +583,8 @@ class TestRetention:
         assert await place.sql("select 1 from history") == []
 
 
-def replaced(job: Job, **fields: object) -> Job:
-    """The job with another command body."""
-    command = msgspec.structs.replace(job.command, **fields)
+def replaced(record: CommandRecord, **fields: object) -> CommandRecord:
+    """The command with another command body."""
+    command = msgspec.structs.replace(record.command, **fields)
     assert isinstance(command, Close)
-    return msgspec.structs.replace(job, command=command)
+    return msgspec.structs.replace(record, command=command)

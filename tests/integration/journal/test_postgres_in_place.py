@@ -74,16 +74,16 @@ async def test_a_dump_restored_in_place_is_noticed(shared_place: Place, options:
 async def test_rows_that_somebody_has_locked_hold_nobody_else(shared_place: Place) -> None:
     """Twice as many locked rows as there are connections: new commands are stored meanwhile, and it counts as well."""
     async with await open_journal(shared_place.url) as journal:
-        jobs = []
+        records = []
         for number in range(2 * CONNECTIONS):
             admitted = await journal.admit(close(f"c{number}", position=f"p{number}"), reply(f"c{number}"), "d")
             assert isinstance(admitted, Admitted)
-            jobs.append(admitted.job)
+            records.append(admitted.record)
         connection = await asyncpg.connect(shared_place.url)
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute("select * from commands for update")
-        saves = [asyncio.create_task(journal.save(job)) for job in jobs]
+        saves = [asyncio.create_task(journal.save(record)) for record in records]
         assert isinstance(journal, PostgresJournal)
         async with asyncio.timeout(30):
             while not journal._patient.locked():

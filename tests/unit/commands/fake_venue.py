@@ -263,7 +263,7 @@ class FakeTransport:
         return response
 
 
-class FakeExchange:
+class FakeAdapter:
     """The fake venue's exchange code."""
 
     venue: ClassVar[str] = "acme"

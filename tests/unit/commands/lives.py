@@ -1,4 +1,4 @@
-"""Run random lives: `python -m tests.unit.commands.lives --lives 100000 [--seed N] [--jobs 2] [--story]`.
+"""Run random lives: `python -m tests.unit.commands.lives --lives 100000 [--seed N] [--commands 2] [--story]`.
 
 Each life is drawn from its own seed, so any of them can be lived again. Exit code 1 when one broke a promise.
 """

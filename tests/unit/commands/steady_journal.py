@@ -18,9 +18,9 @@ from router.journal.operations.statements import Operation, T
 from router.journal.schema.migrations import migrate
 from router.journal.sqlite import file
 from router.journal.sqlite.database import SqliteJournal
-from router.journal.sqlite.writer import STUCK_S, Answer, Signal, Waiting, Writer
+from router.journal.sqlite.writer import STUCK_S, Signal, Verdict, Waiting, Writer
 from router.journal.store import Key, Store
-from router.records.command import Job
+from router.records.command import CommandRecord
 from tests.unit.commands.virtual_time import BEGAN_US, ProcessClock
 
 JournalFault = Literal["down", "unreadable", "answer lost", "frozen"]
@@ -99,8 +99,8 @@ class SteadyWriter(Writer):
             return
         batch, self._batch, self._since_s = self._batch, None, None
         if not self._healthy:
-            self._deliver([Answer(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
-        elif batch or self._later:
+            self._deliver([Verdict(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
+        elif batch or self._deferred:
             self._commit(batch)
         if self._waiting:
             self.go_on()
@@ -141,7 +141,7 @@ class SteadyWriter(Writer):
         self.closed, self._healthy = True, False
         self._connection.close()
 
-    def _deliver(self, answers: list[Answer]) -> None:
+    def _deliver(self, answers: list[Verdict]) -> None:
         for verdict, value, error in answers:
             if verdict.done():
                 continue
@@ -160,7 +160,7 @@ class SteadyJournal(SqliteJournal):
         path: Path,
         machine: ProcessClock,
         at: Callable[[str], Awaitable[None]],
-        settled: Callable[[Job, float], None],
+        settled: Callable[[CommandRecord, float], None],
         *,
         witnessed: bool,
     ) -> None:
@@ -169,7 +169,7 @@ class SteadyJournal(SqliteJournal):
         self._at = at
         self._on_settled = settled
         self._fault: JournalFault | None = None
-        self._writer: SteadyWriter = SteadyWriter(path, self._later, machine)
+        self._writer: SteadyWriter = SteadyWriter(path, self._deferred, machine)
         self._pending = {}
         self._looking = None
         self._epoch_known = None
@@ -213,8 +213,8 @@ class SteadyJournal(SqliteJournal):
         await self._at("before write" if key is not None else "")  # the others look for work, and mostly in vain
         began_s = self._loop.time()
         value = await super()._write(operation, key=key)
-        if isinstance(operation, Save) and value is not None and operation.job.state == "final":
-            self._on_settled(operation.job, began_s)
+        if isinstance(operation, Save) and value is not None and operation.record.state == "final":
+            self._on_settled(operation.record, began_s)
         await self._at("after write" if key is not None or _found(value) else "")
         if self._fault == "answer lost":
             raise JournalUnavailable("the answer was lost")

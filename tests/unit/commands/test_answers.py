@@ -1,4 +1,4 @@
-"""From what is known of a job to the result its sender hears (`router.commands.answers`)."""
+"""From what is known of a command to the result its sender hears (`router.commands.answers`)."""
 
 import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.clock import to_time, to_us
 from router.commands import answers
-from router.records.command import Job
+from router.records.command import CommandRecord
 from router.telemetry import clean
 from router.venue_protocol import Accepted, Done, Look, Refused, Unknown
 from schemas.codec import JSON, MSGPACK, Echo, decode_result, encode_result
@@ -23,10 +23,10 @@ CLOSE = Close(command_id="c1", venue="acme", account="main", symbol="BTC", not_a
 CANCEL = Cancel(command_id="c1", venue="acme", account="main", order_id="7", not_after=to_time(NOW_US + 9_000_000))
 
 
-def job(command: Close | Cancel = CLOSE, **fields: Any) -> Job:
-    """Return a job that was sent once, a second ago."""
+def record(command: Close | Cancel = CLOSE, **fields: Any) -> CommandRecord:
+    """Return a command that was sent once, a second ago."""
     known: dict[str, Any] = {"tries": 1, "attempts": 1, "first_sent_us": NOW_US - 1_000_000}
-    return Job(
+    return CommandRecord(
         sender="alpha",
         command_id=command.command_id,
         command=command,
@@ -51,7 +51,7 @@ def test_a_time_of_another_zone_is_the_same_moment() -> None:
 @pytest.mark.parametrize("command", [CLOSE, CANCEL], ids=["close", "cancel"])
 def test_every_result_echoes_its_command(command: Close | Cancel) -> None:
     """Contract, section 2: the echo fields, the ids, the times."""
-    ended, result = answers.settled(job(command), Accepted(order_id="7", order=FILLED), "response", NOW_US)
+    ended, result = answers.settled(record(command), Accepted(order_id="7", order=FILLED), "response", NOW_US)
     assert (result.command_id, result.venue, result.account) == ("c1", "acme", "main")
     assert result.action == ("close" if command is CLOSE else "cancel")
     assert result.result_id == result_id("alpha", "c1", 1)
@@ -68,7 +68,7 @@ def test_every_result_echoes_its_command(command: Close | Cancel) -> None:
 )
 def test_what_the_venue_took_or_had_done(outcome: Accepted | Done, name: str) -> None:
     """Without a reason, with the order as proof."""
-    _, result = answers.settled(job(), outcome, "query", NOW_US)
+    _, result = answers.settled(record(), outcome, "query", NOW_US)
     assert (result.outcome, result.reason, result.order, result.order_id) == (name, None, FILLED, "7")
     assert result.evidence == "query"
 
@@ -76,33 +76,33 @@ def test_what_the_venue_took_or_had_done(outcome: Accepted | Done, name: str) ->
 def test_a_refusal_says_why() -> None:
     """Our code, the venue's own, and its words."""
     refused = Refused(code="invalid_price", venue_code="ERR-5106", message="bad price")
-    _, result = answers.settled(job(), refused, "response", NOW_US)
+    _, result = answers.settled(record(), refused, "response", NOW_US)
     assert result.outcome == "rejected"
     assert result.reason == Reason(code="invalid_price", venue_code="ERR-5106", message="bad price")
 
 
 def test_what_was_seen_before_stands_when_the_end_shows_nothing() -> None:
     """The last venue state that was seen is the proof."""
-    ended, result = answers.settled(job(order=FILLED, order_id="9"), Done(), "query", NOW_US)
+    ended, result = answers.settled(record(order=FILLED, order_id="9"), Done(), "query", NOW_US)
     assert (result.order, result.order_id, ended.order_id) == (FILLED, "9", "9")
 
 
 def test_nothing_sent_has_no_time() -> None:
     """`sent_at` and `attempts` count only what may have reached the venue."""
-    _, result = answers.refused(job(attempts=0), "expired", "too late", NOW_US)
+    _, result = answers.refused(record(attempts=0), "expired", "too late", NOW_US)
     assert (result.attempts, result.sent_at, result.evidence) == (0, None, "router")
 
 
 def test_a_dry_run_is_accepted_and_says_so() -> None:
     """Nothing was sent at all."""
-    ended, result = answers.dry(job(tries=0, attempts=0, first_sent_us=None), NOW_US)
+    ended, result = answers.dry(record(tries=0, attempts=0, first_sent_us=None), NOW_US)
     assert (result.outcome, result.dry_run, result.attempts, result.sent_at) == ("accepted", True, 0, None)
     assert ended.state == "final"
 
 
 def test_a_doubt_is_not_final_and_never_rejected() -> None:
     """`timeout` only with `in_doubt`; the position stays held."""
-    doubtful, result = answers.doubted(job(venue_code="E1", message="what?", position="p1"), NOW_US)
+    doubtful, result = answers.doubted(record(venue_code="E1", message="what?", position="p1"), NOW_US)
     assert (result.outcome, result.final, result.seq) == ("in_doubt", False, 1)
     assert result.reason == Reason(code="timeout", venue_code="E1", message="what?")
     assert (doubtful.state, doubtful.doubt_us, doubtful.position) == ("in_doubt", NOW_US, "p1")
@@ -110,7 +110,7 @@ def test_a_doubt_is_not_final_and_never_rejected() -> None:
 
 def test_each_result_of_a_command_has_the_next_number_and_its_own_id() -> None:
     """Doubt, given up, settled late: 1, 2, 3."""
-    doubtful, first = answers.doubted(job(), NOW_US)
+    doubtful, first = answers.doubted(record(), NOW_US)
     given_up, second = answers.unresolved(doubtful, "cannot tell", NOW_US + 1)
     _, third = answers.settled(given_up, Accepted(order_id="7"), "query", NOW_US + 2)
     assert [(r.seq, r.final, r.outcome) for r in (first, second, third)] == [
@@ -170,6 +170,6 @@ def test_a_venues_ordinary_words_are_kept_and_cut() -> None:
 @pytest.mark.parametrize("codec", [JSON, MSGPACK])
 def test_a_result_survives_its_codec(codec: str) -> None:
     """What the sender decodes is what was meant, in both codecs."""
-    _, result = answers.settled(job(), Refused(code="too_late", order=FILLED), "query", NOW_US)
+    _, result = answers.settled(record(), Refused(code="too_late", order=FILLED), "query", NOW_US)
     assert decode_result(encode_result(result, codec), codec) == result
     assert isinstance(result, Result)

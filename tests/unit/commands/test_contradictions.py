@@ -89,15 +89,15 @@ def test_a_cancel_that_worked_after_all_is_taken_back(world: World) -> None:
     assert [result.outcome for result in world.results("x1")] == ["rejected", "done"]
 
 
-def _consider(world: World, core: Core, command_id: str, record: OrderRecord) -> None:
+def _consider(world: World, core: Core, command_id: str, order: OrderRecord) -> None:
     """Let a feed's settler see an order of a command, for a second."""
 
     async def settle() -> None:
-        job = await core.journal.load("alpha", command_id)
-        assert job is not None
-        settler = Settler(core.dispatcher, core.journal, core.outbox, core.clock)
+        record = await core.journal.load("alpha", command_id)
+        assert record is not None
+        settler = Settler(core.dispatcher, core.journal, core.relay, core.clock)
         running = asyncio.create_task(settler.run())
-        settler.consider(Evidence(job=job, record=record))
+        settler.consider(Evidence(record=record, order=order))
         await asyncio.sleep(1.0)
         running.cancel()
 

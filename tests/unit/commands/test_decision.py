@@ -28,8 +28,8 @@ from router.commands.decision import (
     after_send,
 )
 from router.errors import DeadlinePassed, MaybeSent, NotSent, SendError
-from router.records.command import Job
-from router.venue_protocol import Absent, Accepted, Done, Look, Outcome, Refused, Retry, Sight, Unknown, Working
+from router.records.command import CommandRecord
+from router.venue_protocol import Absent, Accepted, Done, Look, LookOutcome, Outcome, Refused, Retry, Unknown, Working
 from schemas.commands import Cancel, Close
 from schemas.results import OrderState
 
@@ -44,10 +44,10 @@ CLOSE = Close(command_id="c1", venue="acme", account="main", symbol="BTC", not_a
 CANCEL = Cancel(command_id="x1", venue="acme", account="main", order_id="1", not_after=to_time(NOT_AFTER_US))
 
 
-def job(command: Close | Cancel = CLOSE, **fields: Any) -> Job:
-    """Return a job whose first attempt has just been made."""
+def record(command: Close | Cancel = CLOSE, **fields: Any) -> CommandRecord:
+    """Return a command whose first attempt has just been made."""
     known = {"tries": 1, "last_sent_us": NOW_US, "first_sent_us": NOW_US}
-    return Job(
+    return CommandRecord(
         sender="alpha",
         command_id=command.command_id,
         command=command,
@@ -57,12 +57,14 @@ def job(command: Close | Cancel = CLOSE, **fields: Any) -> Job:
     )
 
 
-def sent(seen: Outcome | SendError, *, repeatable: bool, at: Job | None = None, now_us: int = NOW_US) -> Decision:
+def sent(
+    seen: Outcome | SendError, *, repeatable: bool, at: CommandRecord | None = None, now_us: int = NOW_US
+) -> Decision:
     """Decide after an attempt; `at.attempts` does not count it."""
-    return after_send(at or job(), seen, repeatable=repeatable, not_after_us=NOT_AFTER_US, now_us=now_us)
+    return after_send(at or record(), seen, repeatable=repeatable, not_after_us=NOT_AFTER_US, now_us=now_us)
 
 
-def looked(seen: Sight, at: Job, after_s: float) -> Finding:
+def looked(seen: LookOutcome, at: CommandRecord, after_s: float) -> Finding:
     """Decide after a look that began so long after the last send."""
     times = Times(
         looked_us=NOW_US + round(after_s * S),
@@ -121,7 +123,7 @@ def test_after_an_attempt_with_time_left(
     seen: Outcome | SendError, repeatable: bool, attempts: int, expected: Decision
 ) -> None:
     """Design, section 5: what a failure means."""
-    assert sent(seen, repeatable=repeatable, at=job(attempts=attempts)) == expected
+    assert sent(seen, repeatable=repeatable, at=record(attempts=attempts)) == expected
 
 
 def test_the_table_names_every_outcome() -> None:
@@ -141,7 +143,7 @@ def test_out_of_time(seen: Outcome | SendError, code: str, repeatable: bool, lat
     assert isinstance(refused, Settle)
     assert isinstance(refused.outcome, Refused)
     assert refused.outcome.code == code
-    assert isinstance(sent(seen, repeatable=repeatable, at=job(attempts=1), now_us=late_us), Doubt)
+    assert isinstance(sent(seen, repeatable=repeatable, at=record(attempts=1), now_us=late_us), Doubt)
 
 
 @pytest.mark.parametrize("seen", [LOST, UNKNOWN])
@@ -160,46 +162,52 @@ def test_a_hint_that_ends_after_the_deadline_is_not_waited_for() -> None:
 def test_tries_are_bounded() -> None:
     """After ten of them for one reason the last cause is told."""
     few, many = {"venue_unavailable": MAX_TRIES - 2}, {"venue_unavailable": MAX_TRIES - 1}
-    assert isinstance(sent(NOT_SENT, repeatable=False, at=job(tried=few)), Again)
-    assert isinstance(sent(NOT_SENT, repeatable=False, at=job(tried=many)), Settle)
-    assert isinstance(sent(NOT_SENT, repeatable=True, at=job(tried=many, attempts=1)), Doubt)
+    assert isinstance(sent(NOT_SENT, repeatable=False, at=record(tried=few)), Again)
+    assert isinstance(sent(NOT_SENT, repeatable=False, at=record(tried=many)), Settle)
+    assert isinstance(sent(NOT_SENT, repeatable=True, at=record(tried=many, attempts=1)), Doubt)
 
 
 def test_a_hint_is_followed_until_the_deadline() -> None:
     """What the venue asks to repeat later goes on inside not_after, however often."""
-    assert isinstance(sent(Retry(code="venue_maintenance"), repeatable=False, at=job(tries=MAX_TRIES * 2)), Again)
+    assert isinstance(sent(Retry(code="venue_maintenance"), repeatable=False, at=record(tries=MAX_TRIES * 2)), Again)
 
 
 def test_a_venues_own_bound_counts_too() -> None:
     """A code that is worth only one more try gets one more, and no second."""
     once = Retry(code="auth_failed", tries=1)
-    assert isinstance(sent(once, repeatable=False, at=job()), Again)
-    assert isinstance(sent(once, repeatable=False, at=job(tried={"auth_failed": 1})), Settle)
+    assert isinstance(sent(once, repeatable=False, at=record()), Again)
+    assert isinstance(sent(once, repeatable=False, at=record(tried={"auth_failed": 1})), Settle)
 
 
 def test_tries_are_counted_for_each_reason() -> None:
     """What was tried for another reason takes none of the tries for this one."""
     before = {"rate_limited": 2, "venue_unavailable": MAX_TRIES - 2}
-    assert isinstance(sent(Retry(code="auth_failed", tries=1), repeatable=False, at=job(tries=9, tried=before)), Again)
+    assert isinstance(
+        sent(Retry(code="auth_failed", tries=1), repeatable=False, at=record(tries=9, tried=before)), Again
+    )
 
 
 def test_waits_grow_and_are_bounded() -> None:
     """Twice as long each time; a hint that is longer wins, one that is shorter does not."""
     waits = []
     for tries in range(1, MAX_TRIES):
-        again = after_send(job(tries=tries), NOT_SENT, repeatable=False, not_after_us=NOW_US + 300 * S, now_us=NOW_US)
+        again = after_send(
+            record(tries=tries), NOT_SENT, repeatable=False, not_after_us=NOW_US + 300 * S, now_us=NOW_US
+        )
         assert isinstance(again, Again)
         waits.append(again.after_s)
     assert waits[:3] == [BACKOFF_S, 2 * BACKOFF_S, 4 * BACKOFF_S]
     assert max(waits) == MAX_BACKOFF_S
-    hinted = sent(Retry(code="rate_limited", after_s=0.1), repeatable=False, at=job(tries=3))
+    hinted = sent(Retry(code="rate_limited", after_s=0.1), repeatable=False, at=record(tries=3))
     assert isinstance(hinted, Again)
     assert hinted.after_s == 4 * BACKOFF_S
 
 
 def test_expired_only_if_nothing_was_tried() -> None:
     """A deadline that passes after another cause tells that cause."""
-    told = sent(DeadlinePassed("late"), repeatable=False, at=job(code="rate_limited", venue_code="E9", message="slow"))
+    told = sent(
+        DeadlinePassed("late"), repeatable=False, at=record(code="rate_limited", venue_code="E9", message="slow")
+    )
     assert isinstance(told, Settle)
     assert isinstance(told.outcome, Refused)
     assert (told.outcome.code, told.outcome.venue_code) == ("rate_limited", "E9")
@@ -212,29 +220,29 @@ SIGHTS = [Accepted(order_id="7", order=WORKING), Done(order_id="7"), Refused(cod
 @pytest.mark.parametrize("after_s", [0.0, 59.9, 60.0, 700.0])
 @pytest.mark.parametrize("state", ["open", "in_doubt", "unresolved"])
 @pytest.mark.parametrize("seen", SIGHTS)
-def test_a_look_that_tells_settles(seen: Sight, state: Any, after_s: float) -> None:
+def test_a_look_that_tells_settles(seen: LookOutcome, state: Any, after_s: float) -> None:
     """At any time, in any state."""
-    found = looked(seen, job(state=state), after_s)
+    found = looked(seen, record(state=state), after_s)
     assert isinstance(found, Settle)
     assert type(found.outcome) is type(seen)
 
 
 def test_a_flat_position_is_believed_only_when_it_cannot_be_ours_to_come() -> None:
     """After a send without an answer one read may be stale, and the request on its way: twice, after quarantine."""
-    lost = job(unanswered=True, attempts=1)
-    assert looked(Done(), job(attempts=1), 1.0) == Settle(Done()), "every send was answered"
+    lost = record(unanswered=True, attempts=1)
+    assert looked(Done(), record(attempts=1), 1.0) == Settle(Done()), "every send was answered"
     early, first = looked(Done(), lost, 1.0), looked(Done(), lost, 60.0)
     assert isinstance(early, LookLater)
     assert isinstance(first, LookLater)
     assert (early.fresh, early.absent, first.fresh, first.absent) == (False, False, True, True)
-    assert looked(Done(), job(unanswered=True, absences=FRESH_LOOKS - 1), 61.0) == Settle(Done())
-    assert looked(Done(), job(CANCEL, unanswered=True), 1.0) == Settle(Done()), "an order that is gone stays gone"
+    assert looked(Done(), record(unanswered=True, absences=FRESH_LOOKS - 1), 61.0) == Settle(Done())
+    assert looked(Done(), record(CANCEL, unanswered=True), 1.0) == Settle(Done()), "an order that is gone stays gone"
 
 
 def test_nothing_seen_before_quarantine_proves_nothing() -> None:
     """However often: look again, at the latest when quarantine ends."""
     for after_s in (0.0, 10.0, 59.0, 59.999):
-        found = looked(Absent(), job(absences=5, looks=5), after_s)
+        found = looked(Absent(), record(absences=5, looks=5), after_s)
         assert isinstance(found, LookLater)
         assert (found.fresh, found.absent) == (False, False)
         assert NOW_US + after_s * S < found.at_us <= NOW_US + QUARANTINE_US
@@ -245,10 +253,10 @@ def test_nothing_seen_before_quarantine_proves_nothing() -> None:
 )
 def test_nothing_seen_twice_after_quarantine_is_what_happened(command: Close | Cancel, code: str) -> None:
     """The first such look only counts; the second proves it. A cancel's order is then not to be found."""
-    once = looked(Absent(), job(command), 60.0)
+    once = looked(Absent(), record(command), 60.0)
     assert isinstance(once, LookLater)
     assert (once.fresh, once.absent) == (True, True)
-    twice = looked(Absent(message="nowhere"), job(command, absences=FRESH_LOOKS - 1, looks=FRESH_LOOKS - 1), 61.0)
+    twice = looked(Absent(message="nowhere"), record(command, absences=FRESH_LOOKS - 1, looks=FRESH_LOOKS - 1), 61.0)
     assert isinstance(twice, Settle)
     assert isinstance(twice.outcome, Refused)
     assert (twice.outcome.code, twice.outcome.message) == (code, "nowhere")
@@ -256,7 +264,7 @@ def test_nothing_seen_twice_after_quarantine_is_what_happened(command: Close | C
 
 def test_an_order_seen_before_and_not_now_is_not_proof_of_anything() -> None:
     """It was there, so that it never was is no longer possible."""
-    seen_once = job(CANCEL, order=WORKING, absences=5, looks=5)
+    seen_once = record(CANCEL, order=WORKING, absences=5, looks=5)
     assert isinstance(looked(Absent(), seen_once, 61.0), LookLater)
     assert isinstance(looked(Absent(), seen_once, 600.0), GiveUp)
 
@@ -264,7 +272,7 @@ def test_an_order_seen_before_and_not_now_is_not_proof_of_anything() -> None:
 @pytest.mark.parametrize(("tries", "after_s"), [(1, 0.0), (2, 2 * BACKOFF_S), (4, 8 * BACKOFF_S)])
 def test_an_order_that_still_works_is_canceled_again(tries: int, after_s: float) -> None:
     """At once the first time, then further and further apart."""
-    found = looked(Working(order_id="1", order=WORKING), job(CANCEL, tries=tries, attempts=tries), 5.0)
+    found = looked(Working(order_id="1", order=WORKING), record(CANCEL, tries=tries, attempts=tries), 5.0)
     assert isinstance(found, Again)
     assert found.after_s == after_s
 
@@ -275,8 +283,8 @@ def test_an_order_that_still_works_is_canceled_again(tries: int, after_s: float)
 def test_an_order_that_still_works_when_nothing_may_be_sent(fields: dict[str, int], after_s: float) -> None:
     """Nothing leaves; only after quarantine does it prove that the cancel had no effect."""
     working = Working(order_id="1", order=WORKING)
-    assert isinstance(looked(working, job(CANCEL, **fields), after_s), LookLater)
-    ended = looked(working, job(CANCEL, absences=1, **fields), 60.0)
+    assert isinstance(looked(working, record(CANCEL, **fields), after_s), LookLater)
+    ended = looked(working, record(CANCEL, absences=1, **fields), 60.0)
     assert isinstance(ended, Settle)
     assert isinstance(ended.outcome, Refused)
     assert (ended.outcome.code, ended.outcome.order) == ("venue_unavailable", WORKING)
@@ -284,12 +292,12 @@ def test_an_order_that_still_works_when_nothing_may_be_sent(fields: dict[str, in
 
 def test_a_close_is_never_sent_again_because_of_what_a_look_saw() -> None:
     """`Working` is a cancel's sight; for a close it proves nothing."""
-    assert isinstance(looked(Working(order_id="1", order=WORKING), job(CLOSE, attempts=1), 5.0), LookLater)
+    assert isinstance(looked(Working(order_id="1", order=WORKING), record(CLOSE, attempts=1), 5.0), LookLater)
 
 
 def test_a_close_that_was_never_tried_goes_once_its_absence_is_proven() -> None:
     """Only what a lost journal may have sent is looked for before its first send; and only in time."""
-    untried = job(tries=0, absences=FRESH_LOOKS - 1, last_sent_us=NOW_US - QUARANTINE_US)
+    untried = record(tries=0, absences=FRESH_LOOKS - 1, last_sent_us=NOW_US - QUARANTINE_US)
     assert isinstance(looked(Absent(), untried, 5.0), Again)
     assert isinstance(looked(Absent(), untried, 31.0), Settle)
 
@@ -297,22 +305,22 @@ def test_a_close_that_was_never_tried_goes_once_its_absence_is_proven() -> None:
 def test_reads_that_fail_prove_nothing() -> None:
     """In doubt until `resolve_for`, and until two looks after quarantine have failed."""
     for after_s in (0.0, 59.0, 100.0, 599.0):
-        assert isinstance(looked(UNKNOWN, job(looks=9), after_s), LookLater)
+        assert isinstance(looked(UNKNOWN, record(looks=9), after_s), LookLater)
     for looks in range(FRESH_LOOKS):
-        assert isinstance(looked(UNKNOWN, job(looks=looks), 5000.0), LookLater)
-    given_up = looked(UNKNOWN, job(looks=FRESH_LOOKS), 600.0)
+        assert isinstance(looked(UNKNOWN, record(looks=looks), 5000.0), LookLater)
+    given_up = looked(UNKNOWN, record(looks=FRESH_LOOKS), 600.0)
     assert given_up == GiveUp("what?")
 
 
 def test_the_time_to_give_up_counts_from_the_doubt() -> None:
     """Not from the send, which may be much earlier."""
-    assert isinstance(looked(UNKNOWN, job(looks=9, doubt_us=NOW_US + 100 * S), 650.0), LookLater)
+    assert isinstance(looked(UNKNOWN, record(looks=9, doubt_us=NOW_US + 100 * S), 650.0), LookLater)
 
 
 @pytest.mark.parametrize("seen", [UNKNOWN, Absent()])
-def test_the_unresolved_are_looked_at_now_and_then(seen: Sight) -> None:
+def test_the_unresolved_are_looked_at_now_and_then(seen: LookOutcome) -> None:
     """Late evidence settles them; they are not given up twice."""
-    found = looked(seen, job(state="unresolved", looks=9, order=WORKING), 5000.0)
+    found = looked(seen, record(state="unresolved", looks=9, order=WORKING), 5000.0)
     assert found == LookLater(NOW_US + round((5000.0 + LATE_LOOK_S) * S))
 
 
@@ -320,7 +328,7 @@ def test_looks_get_rarer_but_one_comes_when_quarantine_ends() -> None:
     """Half a second at first, half a minute at most, and never past the end of quarantine without a look."""
     times = [0.0]
     while times[-1] < 200:
-        found = looked(UNKNOWN, job(doubt_us=NOW_US), times[-1])
+        found = looked(UNKNOWN, record(doubt_us=NOW_US), times[-1])
         assert isinstance(found, LookLater)
         times.append((found.at_us - NOW_US) / S)
     gaps = [later - earlier for earlier, later in pairwise(times)]

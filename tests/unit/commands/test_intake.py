@@ -14,7 +14,7 @@ from router.records.delivery import Delivery
 from router.venue_protocol import Options, Secrets
 from schemas.codec import JSON, MSGPACK
 from schemas.commands import Cancel, CancelAll, Close, CloseAll, Command
-from tests.unit.commands.fake_venue import FakeExchange
+from tests.unit.commands.fake_venue import FakeAdapter
 from tests.unit.commands.virtual_time import VirtualClock, VirtualLoop
 
 S = 1_000_000
@@ -62,13 +62,13 @@ def cancel(**fields: Any) -> Cancel:
 @pytest.fixture(scope="module")
 def venues() -> Mapping[str, Venue]:
     """One venue with one account."""
-    exchange = FakeExchange("acme")
-    account = Account("main", exchange.signer(Secrets(api_key="key", api_secret="secret")))
+    adapter = FakeAdapter("acme")
+    account = Account("main", adapter.signer(Secrets(api_key="key", api_secret="secret")))
     loop = VirtualLoop()
     limiter = Limiter((), VirtualClock(loop))
     loop.close()
     options = Options(rest_url="https://acme")
-    return {"acme": Venue(name="acme", exchange=exchange, options=options, accounts={"main": account}, limiter=limiter)}
+    return {"acme": Venue(name="acme", adapter=adapter, options=options, accounts={"main": account}, limiter=limiter)}
 
 
 def against(venues: Mapping[str, Venue], command: Command, **fields: Any) -> Objection | None:

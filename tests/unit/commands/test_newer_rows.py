@@ -43,5 +43,5 @@ def test_what_a_newer_version_added_to_a_row_is_not_dropped(tmp_path: Path) -> N
         database(core).execute("update commands set job = json_set(job, '$.held_until', 17) where command_id = 'c1'")
         world.acme.reads_fail = False
         world.run(30)
-        (job,) = database(core).execute("select job from commands where command_id = 'c1'").fetchone()
-        assert json.loads(job)["held_until"] == 17
+        (record,) = database(core).execute("select job from commands where command_id = 'c1'").fetchone()
+        assert json.loads(record)["held_until"] == 17

@@ -10,7 +10,7 @@ from router.config import Sender
 from router.venue_protocol import Limit
 from schemas.codec import MSGPACK
 from tests.unit.commands.fake_broker import PublishFault
-from tests.unit.commands.fake_venue import Answer, FakeExchange
+from tests.unit.commands.fake_venue import Answer, FakeAdapter
 from tests.unit.commands.steady_journal import JournalFault
 from tests.unit.commands.world import World, coid
 
@@ -230,7 +230,7 @@ def test_a_defect_costs_a_delivery_a_try_and_ends_with_an_answer(world: World, m
     def defect(*_: object) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(FakeExchange, "request", defect)
+    monkeypatch.setattr(FakeAdapter, "request", defect)
     message = world.publish(world.close())
     result = world.final("c1", 120)
     world.run(1)
@@ -246,7 +246,7 @@ def test_a_defect_after_the_bytes_is_not_called_refused(world: World, monkeypatc
     def defect(*_: object) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(FakeExchange, "verdict", defect)
+    monkeypatch.setattr(FakeAdapter, "verdict", defect)
     world.publish(world.close())
     result = world.final("c1", 60)
     assert (result.outcome, result.evidence, len(world.acme.arrivals)) == ("accepted", "query", 1)
@@ -260,9 +260,9 @@ def test_a_library_that_lets_a_cancellation_slip_is_a_defect(world: World, monke
         if slips:
             slips.clear()
             raise asyncio.CancelledError
-        return FakeExchange("acme")
+        return FakeAdapter("acme")
 
-    monkeypatch.setattr(FakeExchange, "position", lambda *_: slip() and "p1")
+    monkeypatch.setattr(FakeAdapter, "position", lambda *_: slip() and "p1")
     message = world.publish(world.close())
     assert world.final("c1", 5).outcome == "accepted"
     world.run(0.1)

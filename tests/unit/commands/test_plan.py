@@ -10,10 +10,10 @@ from router.access.limiter import Limiter
 from router.clock import to_time
 from router.commands.attempt import SEND_BY_US, TAKE_UP_MARGIN_US, begin
 from router.commands.plan import LEASE_US, Plan, Planner
-from router.records.command import Job
+from router.records.command import CommandRecord
 from router.venue_protocol import Limit, Options, Secrets
 from schemas.commands import Command
-from tests.unit.commands.fake_venue import FakeExchange
+from tests.unit.commands.fake_venue import FakeAdapter
 from tests.unit.commands.test_intake import cancel, close, delivery
 from tests.unit.commands.virtual_time import BEGAN_US, VirtualClock, VirtualLoop
 
@@ -50,18 +50,18 @@ def planner(clock: VirtualClock, epochs: Epochs | None = None, *limits: Limit) -
     """Return a planner of two venues."""
     venues = {}
     for name in ("acme", "echo"):
-        exchange = FakeExchange(name, recognises_repeats=name == "echo")
-        account = Account("main", exchange.signer(Secrets(api_key="key", api_secret="secret")))
+        adapter = FakeAdapter(name, recognises_repeats=name == "echo")
+        account = Account("main", adapter.signer(Secrets(api_key="key", api_secret="secret")))
         options = Options(rest_url=f"https://{name}", timeout_s=TIMEOUT_S)
         limiter = Limiter(limits, clock)
         accounts = {"main": account}
-        venues[name] = Venue(name=name, exchange=exchange, options=options, accounts=accounts, limiter=limiter)
+        venues[name] = Venue(name=name, adapter=adapter, options=options, accounts=accounts, limiter=limiter)
     return Planner(venues, epochs or Epochs(), clock, max_horizon_s=300)
 
 
-def fresh(command: Command, **fields: Any) -> Job:
-    """Return a job as the worker begins it."""
-    return Job(
+def fresh(command: Command, **fields: Any) -> CommandRecord:
+    """Return a command as the worker begins it."""
+    return CommandRecord(
         sender="alpha",
         command_id=command.command_id,
         command=command,
@@ -86,11 +86,11 @@ def test_a_close_begins_with_its_intent_on_disk(clock: VirtualClock) -> None:
     """The first attempt is admitted with it, reads as if sent at the last moment it may be, and is never sent again."""
     made = plan(planner(clock), soon(close))
     assert made.before is not None
-    assert (made.job.tries, made.job.began_us) == (1, NOW_US)
-    assert (made.result, made.job.position) == (None, "BTC")
-    assert (made.job.tries, made.job.attempts, made.job.step) == (1, 1, "look")
-    assert made.job.last_sent_us == NOW_US + SEND_BY_US
-    assert made.job.next_us == NOW_US + SEND_BY_US + round(TIMEOUT_S * S) + TAKE_UP_MARGIN_US
+    assert (made.record.tries, made.record.began_us) == (1, NOW_US)
+    assert (made.result, made.record.position) == (None, "BTC")
+    assert (made.record.tries, made.record.attempts, made.record.step) == (1, 1, "look")
+    assert made.record.last_sent_us == NOW_US + SEND_BY_US
+    assert made.record.next_us == NOW_US + SEND_BY_US + round(TIMEOUT_S * S) + TAKE_UP_MARGIN_US
     assert made.before is not None
     assert (made.before.tries, made.before.attempts, made.before.first_sent_us) == (0, 0, None)
 
@@ -98,7 +98,7 @@ def test_a_close_begins_with_its_intent_on_disk(clock: VirtualClock) -> None:
 def test_an_intent_ends_with_the_deadline(clock: VirtualClock) -> None:
     """What may not be sent after it reads as sent by then at the latest."""
     made = plan(planner(clock), soon(close, not_after=to_time(NOW_US + S)))
-    assert made.job.last_sent_us == NOW_US + S
+    assert made.record.last_sent_us == NOW_US + S
 
 
 def test_without_a_place_it_waits_and_does_not_look_sent(clock: VirtualClock) -> None:
@@ -106,8 +106,8 @@ def test_without_a_place_it_waits_and_does_not_look_sent(clock: VirtualClock) ->
     limited = planner(clock, None, Limit("act", 1, 1.0))
     plan(limited, soon(close))
     made = plan(limited, soon(close))
-    assert (made.before, made.job.attempts, made.job.tries, made.job.step) == (None, 0, 0, "send")
-    assert made.job.next_us == NOW_US + LEASE_US
+    assert (made.before, made.record.attempts, made.record.tries, made.record.step) == (None, 0, 0, "send")
+    assert made.record.next_us == NOW_US + LEASE_US
 
 
 def test_refusals_are_stored_and_take_no_place(clock: VirtualClock) -> None:
@@ -118,7 +118,7 @@ def test_refusals_are_stored_and_take_no_place(clock: VirtualClock) -> None:
     for made, code in ((expired, "expired"), (unsupported, "unsupported")):
         assert made.result is not None
         assert made.result.reason is not None
-        assert (made.result.reason.code, made.before, made.job.state) == (code, None, "final")
+        assert (made.result.reason.code, made.before, made.record.state) == (code, None, "final")
     assert plan(limited, soon(close)).before is not None
 
 
@@ -127,7 +127,7 @@ def test_a_dry_run_takes_no_place_and_no_position(clock: VirtualClock) -> None:
     limited = planner(clock, None, Limit("act", 1, 1.0))
     made = plan(limited, soon(close, dry_run=True))
     assert made.result is not None
-    assert (made.result.dry_run, made.job.position, made.before) == (True, None, None)
+    assert (made.result.dry_run, made.record.position, made.before) == (True, None, None)
     assert plan(limited, soon(close)).before is not None
 
 
@@ -135,7 +135,7 @@ def test_a_dry_run_takes_no_place_and_no_position(clock: VirtualClock) -> None:
 def test_a_cancel_by_target_begins_by_finding_it(clock: VirtualClock, dry_run: bool) -> None:
     """Due at once, nothing sent."""
     made = plan(planner(clock), soon(cancel, target_command_id="c1", dry_run=dry_run))
-    assert (made.job.step, made.job.next_us, made.before, made.result) == ("find", NOW_US, None, None)
+    assert (made.record.step, made.record.next_us, made.before, made.result) == ("find", NOW_US, None, None)
 
 
 def test_a_cancel_by_target_is_refused_at_once_for_params_that_no_venue_takes(clock: VirtualClock) -> None:
@@ -166,19 +166,21 @@ def test_a_close_that_a_lost_journal_may_have_sent_is_looked_up(
     """Whatever its delivery says, until all that the lost journal admitted has expired (design, section 5)."""
     lost = planner(clock, Epochs(NOW_US - began_s * S, first=first))
     made = plan(lost, soon(close), redelivered=redelivered, sent_us=NOW_US)
-    assert (made.job.step == "look" and made.before is None) == looks
+    assert (made.record.step == "look" and made.before is None) == looks
     if looks:
-        assert made.job.sent_ms == (NOW_US - HORIZON_US) // 1000, "it may have come with the longest deadline there is"
-        assert made.job.last_sent_us == NOW_US - began_s * S + SEND_BY_US
-        assert (made.job.next_us, made.job.attempts, made.job.unanswered) == (NOW_US, 0, True)
-        assert made.job.position == "BTC", "it holds its position from the beginning"
+        assert made.record.sent_ms == (NOW_US - HORIZON_US) // 1000, (
+            "it may have come with the longest deadline there is"
+        )
+        assert made.record.last_sent_us == NOW_US - began_s * S + SEND_BY_US
+        assert (made.record.next_us, made.record.attempts, made.record.unanswered) == (NOW_US, 0, True)
+        assert made.record.position == "BTC", "it holds its position from the beginning"
 
 
 def test_such_a_close_is_not_called_expired(clock: VirtualClock) -> None:
     """The answer is what happened, and until then its position is held."""
     lost = planner(clock, Epochs(NOW_US - S, first=False))
     made = plan(lost, soon(close, not_after=to_time(NOW_US - 1)), redelivered=True, sent_us=OLD)
-    assert (made.job.step, made.result, made.job.position) == ("look", None, "BTC")
+    assert (made.record.step, made.result, made.record.position) == ("look", None, "BTC")
 
 
 def test_a_cancel_that_comes_again_may_have_left_without_a_row(clock: VirtualClock) -> None:
@@ -186,10 +188,10 @@ def test_a_cancel_that_comes_again_may_have_left_without_a_row(clock: VirtualClo
     command = soon(cancel, order_id="1")
     made = planner(clock).plan(delivery(command, sent_us=OLD), fresh(command), again=True)
     assert made.before is not None
-    assert (made.before.attempts, made.before.unanswered, made.job.attempts) == (1, True, 2)
+    assert (made.before.attempts, made.before.unanswered, made.record.attempts) == (1, True, 2)
     late = soon(cancel, order_id="1", not_after=to_time(NOW_US))
     looked = planner(clock).plan(delivery(late, sent_us=OLD), fresh(late), again=True)
-    assert (looked.result, looked.before, looked.job.step) == (None, None, "look"), "and it is not called expired"
+    assert (looked.result, looked.before, looked.record.step) == (None, None, "look"), "and it is not called expired"
     first = plan(planner(clock), soon(cancel, order_id="1"))
     assert first.before is not None
     assert first.before.attempts == 0
@@ -205,7 +207,7 @@ def test_a_new_attempt_forgets_what_the_last_one_was_told(clock: VirtualClock) -
 
 def test_stamps_increase_and_follow_the_clock() -> None:
     """One account never uses a stamp twice; a clock set far back does not leave its stamps in the future."""
-    account = Account("main", FakeExchange("acme").signer(Secrets(api_key="key", api_secret="secret")))
+    account = Account("main", FakeAdapter("acme").signer(Secrets(api_key="key", api_secret="secret")))
     stamps = [account.stamp(NOW_US).now_ms for _ in range(3)]
     assert stamps == [NOW_US // 1000 + n for n in range(3)]
     back = account.stamp(NOW_US - 300 * S).now_ms

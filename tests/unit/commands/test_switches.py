@@ -3,18 +3,18 @@
 import pytest
 
 from schemas.commands import Command
-from tests.unit.commands.fake_venue import Answer, FakeExchange
+from tests.unit.commands.fake_venue import Answer, FakeAdapter
 from tests.unit.commands.world import World
 
 
 def test_a_close_that_may_be_repeated_no_more_is_looked_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pod died while a repeat was allowed; the next one, where it is not, never sends the close again."""
 
-    def repeatable(exchange: FakeExchange, command: Command) -> bool:
+    def repeatable(adapter: FakeAdapter, command: Command) -> bool:
         return True
 
     with monkeypatch.context() as allowed:
-        allowed.setattr(FakeExchange, "repeatable", repeatable)
+        allowed.setattr(FakeAdapter, "repeatable", repeatable)
         world.acme.script.append(Answer(kind="hang", executes=True))
         world.publish(world.close())
         world.until(lambda: world.acme.arrivals, 5)

@@ -21,13 +21,13 @@ from router.commands.dispatch import Dispatcher
 from router.commands.overdue import Overdue
 from router.commands.plan import Planner
 from router.commands.refusals import Refusals
-from router.commands.relay import Outbox
+from router.commands.relay import ResultRelay
 from router.commands.resolver import Resolver
 from router.commands.suspects import Suspects
 from router.commands.worker import Worker
 from router.config import Sender
 from router.errors import BrokerUnavailable, JournalUnavailable
-from router.records.command import Job
+from router.records.command import CommandRecord
 from router.telemetry import Metrics
 from router.venue_protocol import Accepted, Limit, Options, Secrets
 from schemas.codec import encode_command
@@ -35,7 +35,7 @@ from schemas.commands import Cancel, Close, Command
 from schemas.ids import client_order_id
 from schemas.results import Result
 from tests.unit.commands.fake_broker import Connection, FakeBroker, FakePublisher, FakeWitness, Heard, Message
-from tests.unit.commands.fake_venue import FakeExchange, FakeTransport, FakeVenue
+from tests.unit.commands.fake_venue import FakeAdapter, FakeTransport, FakeVenue
 from tests.unit.commands.steady_journal import SteadyJournal, blank
 from tests.unit.commands.virtual_time import BEGAN_US, Host, ProcessClock, VirtualClock, VirtualLoop, owner
 
@@ -87,22 +87,22 @@ class Core:
         self.venues = {name: world.configure(name, clock) for name in world.venues}
         self.transport = FakeTransport(world.venues, self.at)
         self.publisher = publisher = FakePublisher(world.broker, self.at)
-        self.outbox = Outbox(journal, publisher, clock, _metrics)
-        self.overdue = Overdue(journal, self.outbox, clock)
+        self.relay = ResultRelay(journal, publisher, clock, _metrics)
+        self.overdue = Overdue(journal, self.relay, clock)
         self.marks = Marks(journal, FakeWitness(world.broker, self.at), clock)
         self.dispatcher = Dispatcher(
             self.venues, journal, self.transport, clock, _metrics, resolve_for_s=world.resolve_for_s
         )
-        self.resolver = Resolver(self.dispatcher, journal, self.outbox, resolve_for_s=world.resolve_for_s)
+        self.resolver = Resolver(self.dispatcher, journal, self.relay, resolve_for_s=world.resolve_for_s)
         self.worker = Worker(
             planner=Planner(self.venues, journal, clock, max_horizon_s=MAX_HORIZON_S),
             dispatcher=self.dispatcher,
             journal=journal,
-            outbox=self.outbox,
+            relay=self.relay,
             overdue=self.overdue,
             suspects=Suspects(journal, clock),
             refusals=Refusals(
-                outbox=self.outbox, dead_letters=publisher, clock=clock, metrics=_metrics, senders=world.senders
+                relay=self.relay, dead_letters=publisher, clock=clock, metrics=_metrics, senders=world.senders
             ),
             clock=clock,
             metrics=_metrics,
@@ -111,7 +111,7 @@ class Core:
         )
         self.context = contextvars.copy_context()
         self.connection: Connection | None = None
-        parts = (self.resolver.run, self.outbox.run, self.overdue.run, self.marks.run, self._consume)
+        parts = (self.resolver.run, self.relay.run, self.overdue.run, self.marks.run, self._consume)
         self._parts = [asyncio.create_task(run(), name=run.__qualname__) for run in parts]
         for part in self._parts:
             part.add_done_callback(self._part_ended)
@@ -251,17 +251,17 @@ class World:
 
     def configure(self, name: str, clock: ProcessClock) -> Venue:
         """Return a venue as a worker knows it."""
-        exchange = FakeExchange(name, recognises_repeats=name in self.recognises_repeats)
+        adapter = FakeAdapter(name, recognises_repeats=name in self.recognises_repeats)
         options = Options(
             rest_url=f"https://{name}",
             timeout_s=self.timeout_s,
             timestamp_window_s=self.window_s,
             quarantine_s=self.quarantine_s,
         )
-        signer = exchange.signer(Secrets(api_key="key", api_secret="secret"))
+        signer = adapter.signer(Secrets(api_key="key", api_secret="secret"))
         accounts = {account: Account(account, signer) for account in self.accounts}
         limiter = Limiter(self._limits, clock)
-        return Venue(name=name, exchange=exchange, options=options, accounts=accounts, limiter=limiter)
+        return Venue(name=name, adapter=adapter, options=options, accounts=accounts, limiter=limiter)
 
     def start(self, *, witnessed: bool = True) -> Core:
         """Start a worker."""
@@ -403,9 +403,9 @@ class World:
         """Say whether it did within that time; by which of two clocks that are apart it was told is not asked."""
         return any(begin <= until_us and end >= min(from_us, until_us) for begin, end in self._away)
 
-    def settled(self, job: Job, at_s: float) -> None:
+    def settled(self, record: CommandRecord, at_s: float) -> None:
         """Note when a command's final result was stored at the earliest."""
-        self.settled_us.setdefault((job.sender, job.command_id), BEGAN_US + round(at_s * 1e6))
+        self.settled_us.setdefault((record.sender, record.command_id), BEGAN_US + round(at_s * 1e6))
 
     def feed(self, core: Core, command_id: str, sender: str = SENDER) -> None:
         """Tell a worker of the order that a close placed, as its account's feed would."""
@@ -423,15 +423,15 @@ class World:
     async def _feed(self, core: Core, command_id: str, sender: str) -> None:
         async def tell() -> None:
             owner.set(core)
-            job = await core.journal.load(sender, command_id)
-            if job is None:
+            record = await core.journal.load(sender, command_id)
+            if record is None:
                 return
-            order_id = self.venues[job.command.venue].order_of(job.client_order_id)
+            order_id = self.venues[record.command.venue].order_of(record.client_order_id)
             if order_id is None:
                 return
-            concluded = await core.dispatcher.settle_by_event(job, Accepted(order_id=order_id))
+            concluded = await core.dispatcher.settle_by_event(record, Accepted(order_id=order_id))
             if concluded is not None:
-                core.outbox.put(concluded.outgoing)
+                core.relay.put(concluded.outgoing)
 
         telling = asyncio.create_task(tell())
         if not (await asyncio.wait({telling}, timeout=FED_S))[0]:

@@ -12,7 +12,7 @@ from router.access.reads import Reader
 from router.clock import SystemClock
 from router.commands.evidence import Settler
 from router.errors import PublishFailed, SocketClosed
-from router.feeds import Copies, Fed, FeedParts, Feeds
+from router.feeds import Copies, FedAccount, FeedParts, Feeds
 from router.journal import open_journal
 from router.records.event import Copy, StoredEvent
 from router.telemetry import Metrics
@@ -174,11 +174,11 @@ class World:
         self.sockets = MemorySockets()
         clock, metrics = SystemClock(), Metrics()
         dispatcher: Any = None
-        outbox: Any = None
-        settler = Settler(dispatcher, journal, outbox, clock)
+        relay: Any = None
+        settler = Settler(dispatcher, journal, relay, clock)
         made = Venue(
             name="gmo_coin",
-            exchange=venue,  # type: ignore[arg-type]  # of the exchange only the feed is used
+            adapter=venue,  # type: ignore[arg-type]  # of the exchange only the feed is used
             options=Options(rest_url="http://venue"),
             accounts={"main": Account("main", lambda request, _: request)},  # type: ignore[arg-type, return-value]  # not signed
             limiter=Limiter((), clock),
@@ -191,7 +191,7 @@ class World:
             settler=settler,
             reader=Reader(transport, clock, metrics),
         )
-        fed = Fed(venue=made, account=made.accounts["main"], feed=venue, secrets=None)
+        fed = FedAccount(venue=made, account=made.accounts["main"], feed=venue, secrets=None)
         self.feeds = Feeds({("gmo_coin", "main"): fed}, parts, self.sockets, lease_s=lease_s)
         self.task = asyncio.create_task(self.feeds.run())
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from router.feeds.recorder import HOLD_US, Recorder
-from router.records.event import Lease, Recorded, Sighting
+from router.records.event import Lease, OrderReport, Recorded
 from router.telemetry import Metrics
 from tests.unit.feeds.scripted import change
 
@@ -38,7 +38,7 @@ class Holding:
     def __init__(self) -> None:
         self.asked: list[bool] = []
 
-    async def record(self, _: Lease, sightings: Sequence[Sighting], *, published_seq: int = 0) -> Recorded:
+    async def record(self, _: Lease, sightings: Sequence[OrderReport], *, published_seq: int = 0) -> Recorded:
         """Let everything wait that has not."""
         self.asked += [sighting.waited for sighting in sightings]
         return Recorded(waiting=tuple(sighting for sighting in sightings if not sighting.waited))
@@ -47,7 +47,7 @@ class Holding:
         """Keep no marks."""
 
 
-class Outflow:
+class EventRelay:
     """Nothing is published."""
 
     published_seq = 0
@@ -64,10 +64,10 @@ async def times(condition: Any) -> None:
 async def test_a_clock_that_is_set_holds_no_sighting_longer_or_shorter(step_s: int) -> None:
     """An order that may be a close's waits three seconds for it: of the clock that nobody sets."""
     clock, journal = Clock(), Holding()
-    outflow: Any = Outflow()
+    relay: Any = EventRelay()
     lease = Lease(venue="gmo_coin", account="main", owner="me", fence=1)
     store: Any = journal
-    recorder = Recorder(lease, store, outflow, clock, Metrics(), owned=lambda: True, on_recorded=lambda _: None)
+    recorder = Recorder(lease, store, relay, clock, Metrics(), owned=lambda: True, on_recorded=lambda _: None)
     task = asyncio.create_task(recorder.run())
     try:
         recorder.sight([change("1", "1")], "stream")

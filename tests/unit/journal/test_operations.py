@@ -12,12 +12,12 @@ import pytest
 from router.errors import ConfigError
 from router.journal import open_journal
 from router.journal.operations import admission, batch, commands, marks, places, results, retention, timeline
-from router.journal.operations.deferred import Later
+from router.journal.operations.deferred import Deferred
 from router.journal.operations.statements import Operation, Rows, Steps, T, storable
 from router.journal.postgres import server
 from router.journal.schema import migrations
 from router.journal.sqlite import file, filesystem
-from router.records.command import Admitted, Job, Moment
+from router.records.command import Admitted, CommandRecord, Moment
 from tests.journal_cases import T0_US, began, cancel, close, doubtful, ended, final, reply, result
 
 NOW_US = 1_790_000_000_000_000
@@ -82,15 +82,15 @@ class TestCost:
 
     def test_statements_of_a_command(self, connection: sqlite3.Connection) -> None:
         """A close that is answered on its first attempt costs four statements, and many of them no more than one."""
-        jobs = [began(close(f"a{number}", position=f"p{number}")) for number in range(50)]
-        answer, admitting = counted(connection, admission.Admit(jobs[0], reply(), "digest"))
-        assert answer == Admitted(jobs[0], (), Moment(0, NOW_US))
-        saves = [commands.Save(final(job), ended(), result(job)) for job in jobs]
+        records = [began(close(f"a{number}", position=f"p{number}")) for number in range(50)]
+        answer, admitting = counted(connection, admission.Admit(records[0], reply(), "digest"))
+        assert answer == Admitted(records[0], (), Moment(0, NOW_US))
+        saves = [commands.Save(final(record), ended(), result(record)) for record in records]
         _, saving = counted(connection, saves[0])
         assert (admitting, saving) == (1, 3)
-        admits = [admission.Admit(job, reply(), "digest") for job in jobs[1:]]
+        admits = [admission.Admit(record, reply(), "digest") for record in records[1:]]
         answers, admitting = counted(connection, lambda: batch.run(admits))
-        assert answers == [Admitted(job, (), Moment(0, NOW_US)) for job in jobs[1:]]
+        assert answers == [Admitted(record, (), Moment(0, NOW_US)) for record in records[1:]]
         _, saving = counted(connection, lambda: batch.run(saves[1:]))
         assert (admitting, saving) == (1, 3)
 
@@ -189,16 +189,16 @@ class TestMigrations:
 
 
 class TestJobs:
-    """A job is stored whole."""
+    """A command is stored whole."""
 
     def test_every_field_comes_back(self, connection: sqlite3.Connection) -> None:
-        """No field of a job is lost, whatever is added to it."""
-        job = close(
+        """No field of a command is lost, whatever is added to it."""
+        record = close(
             "a1", step="find", order_id="1", code="timeout", venue_code="E", message="m", looks=2, doubt_us=3,
             attempts=4, first_sent_us=5, last_sent_us=6, seq=1, state="in_doubt",
         )  # fmt: skip
-        drive(connection, admission.Admit(job, reply(), "digest"))
-        assert drive(connection, lambda: commands.load("alpha", "a1")) == job
+        drive(connection, admission.Admit(record, reply(), "digest"))
+        assert drive(connection, lambda: commands.load("alpha", "a1")) == record
 
     def test_an_order_id_of_any_bytes_is_stored(self) -> None:
         """Text that a database does not take is made storable, other text stays as it is."""
@@ -234,7 +234,7 @@ class TestLater:
 
     def test_what_failed_is_kept_in_order(self) -> None:
         """What could not be committed goes before what came meanwhile, and times never go back."""
-        later = Later()
+        later = Deferred()
         assert not later
         later.note("alpha", "a1", "one", "")
         taken = later.take_notes()
@@ -311,7 +311,7 @@ broken line
 
 
 def test_states_are_those_of_a_job() -> None:
-    """The schema's partial indexes name every state that a job can have."""
+    """The schema's partial indexes name every state that a command can have."""
     schema = "".join(statement for _, statements in migrations.scripts() for statement in statements)
-    states = Job.__annotations__["state"].__args__
+    states = CommandRecord.__annotations__["state"].__args__
     assert all(f"'{state}'" in schema for state in states)

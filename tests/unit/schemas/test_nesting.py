@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.journal.operations.commands import decode_job, encode_job
-from router.records.command import Job
+from router.journal.operations.commands import decode_record, encode_record
+from router.records.command import CommandRecord
 from schemas.codec import JSON, MAX_BODY_BYTES, MSGPACK, Undecodable, decode_command
 from schemas.nesting import MAX_DEPTH, json_is_deep, msgpack_is_deep
 
@@ -88,8 +88,8 @@ def test_what_is_taken_can_be_stored_and_read_again(levels: int, table: bool) ->
             decode_command(body, JSON)
         return
     command = decode_command(body, JSON)
-    job = Job(sender="a", command_id="x1", command=command, client_order_id="c", received_us=1)
-    assert decode_job(encode_job(job), "x1") == job
+    record = CommandRecord(sender="a", command_id="x1", command=command, client_order_id="c", received_us=1)
+    assert decode_record(encode_record(record), "x1") == record
 
 
 @given(st.dictionaries(st.text(), values, max_size=3), st.sampled_from([JSON, MSGPACK]))
@@ -101,8 +101,8 @@ def test_every_command_that_is_taken_comes_back(params: dict[str, Any], codec: s
         command = decode_command(body, codec)
     except Undecodable:
         return
-    job = Job(sender="a", command_id="x1", command=command, client_order_id="c", received_us=1)
-    assert decode_job(encode_job(job), "x1") == job
+    record = CommandRecord(sender="a", command_id="x1", command=command, client_order_id="c", received_us=1)
+    assert decode_record(encode_record(record), "x1") == record
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 from router.venue_protocol import (
     Attempt,
+    LookOutcome,
     Request,
     Response,
-    Sight,
     VenueAdapter,
 )
 from router.venues.btcturk import BtcTurk, BtcTurkOptions
@@ -64,7 +64,7 @@ def found(data: Any) -> Response:
 
 def look(
     answers: Sequence[Response], command: Command | None = None, after_ms: int = 10_000
-) -> tuple[Sight, list[Request]]:
+) -> tuple[LookOutcome, list[Request]]:
     """Feed a lookup these answers in order, all of them; return its sight and the reads it made."""
     reads: list[Request] = []
     sight = sighted(answers, command, reads, after_ms)
@@ -77,7 +77,7 @@ def sighted(
     command: Command | None = None,
     reads: list[Request] | None = None,
     after_ms: int = 10_000,
-) -> Sight:
+) -> LookOutcome:
     """Feed a lookup as many of these answers as it asks for; return its sight."""
     attempt = Attempt(client_order_id=ONE, sent_ms=1700000000000, now_ms=1700000000000 + after_ms)
     flow = BTCTURK.lookup(command or cancel(), attempt)
@@ -87,7 +87,7 @@ def sighted(
         for answer in answers:
             reads.append(flow.send(answer))
     except StopIteration as stop:
-        sight: Sight = stop.value
+        sight: LookOutcome = stop.value
         return sight
     raise AssertionError(f"no answer to {reads[-1].path}")
 

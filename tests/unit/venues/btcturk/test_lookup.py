@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from router.venue_protocol import (
     Done,
+    LookOutcome,
     Refused,
     Request,
     Response,
-    Sight,
     Unknown,
     Working,
 )
@@ -43,7 +43,7 @@ from tests.unit.venues.btcturk.canned import CLOSE, STOP, envelope, found, look,
         ),
     ],
 )
-def test_the_order_decides_a_cancel(fields: dict[str, Any], wanted: Sight) -> None:
+def test_the_order_decides_a_cancel(fields: dict[str, Any], wanted: LookOutcome) -> None:
     """Live: cancel again. Canceled: done. Closed: too late. What was filled is amount less leftAmount, exactly."""
     sight, reads = look([found(order(**fields))])
     assert sight == wanted

@@ -69,8 +69,8 @@ def test_the_streams_keys_are_optional_and_never_shown() -> None:
 
 def test_a_trailing_slash_of_the_address_is_dropped() -> None:
     """The URL has one slash between address and path."""
-    exchange = BtcTurk(BtcTurkOptions(rest_url="http://a/"))
-    signed = exchange.signer(BtcTurkSecrets(api_key=KEY, api_secret=SECRET))(
+    adapter = BtcTurk(BtcTurkOptions(rest_url="http://a/"))
+    signed = adapter.signer(BtcTurkSecrets(api_key=KEY, api_secret=SECRET))(
         Request(method="GET", path="/api/v1/order/1", endpoint="order"), Stamp(1, "")
     )
     assert signed.url == "http://a/api/v1/order/1"

@@ -6,9 +6,9 @@ import pytest
 
 from router.venue_protocol import (
     Done,
+    LookOutcome,
     Refused,
     Response,
-    Sight,
     Unknown,
 )
 from tests.unit.venues.btcturk.canned import BOOK, FAMILY, STOP, cancel, envelope, found, look, order, state
@@ -28,7 +28,7 @@ CHILD: dict[str, Any] = FAMILY["child"] | {"id": 200000000}
 UNTOUCHED = state("canceled", "0.0000000000000000", STOP["amount"])
 
 
-def stopped(*history: dict[str, Any], stop: dict[str, Any] = STOP, after_ms: int = 10_000) -> Sight:
+def stopped(*history: dict[str, Any], stop: dict[str, Any] = STOP, after_ms: int = 10_000) -> LookOutcome:
     """Look up a canceled stop in a pair with this history and nothing open."""
     return look([found(stop), found(BOOK), found(list(history))], after_ms=after_ms)[0]
 

@@ -8,9 +8,9 @@ from typing import Any
 from router.venue_protocol import (
     Attempt,
     Flow,
+    LookOutcome,
     Request,
     Response,
-    Sight,
     Unknown,
 )
 from router.venues.coinbase import Coinbase, CoinbaseOptions
@@ -73,7 +73,7 @@ def positions(contracts: Any = None) -> Response:
     return reply({"positions": [*rows, {"product_id": "BIP-20DEC30-CDE", "side": "LONG", "number_of_contracts": "1"}]})
 
 
-def run(flow: Flow, *answers: Response) -> tuple[Sight, list[Request]]:
+def run(flow: Flow, *answers: Response) -> tuple[LookOutcome, list[Request]]:
     """Feed a flow its canned answers; every one of them must be asked for."""
     asked: list[Request] = []
     waiting = list(answers)
@@ -83,11 +83,11 @@ def run(flow: Flow, *answers: Response) -> tuple[Sight, list[Request]]:
             asked.append(flow.send(waiting.pop(0)))
     except StopIteration as stop:
         assert not waiting, f"never asked for: {waiting}"
-        sight: Sight = stop.value
+        sight: LookOutcome = stop.value
         return sight, asked
 
 
-def look(command: Close | Cancel, *answers: Response, **attempt: Any) -> Sight:
+def look(command: Close | Cancel, *answers: Response, **attempt: Any) -> LookOutcome:
     known = Attempt(client_order_id=OURS, sent_ms=SENT_MS, now_ms=SENT_MS + 200_000, window_ms=120_000, **attempt)
     return run(COINBASE.lookup(command, known), *answers)[0]
 
@@ -103,6 +103,6 @@ def cancel_row(succeeded: bool, reason: str, order_id: str = "A-1") -> Response:
     return reply({"results": [{"success": succeeded, "failure_reason": reason, "order_id": order_id}]})
 
 
-def is_seen(sight: Sight) -> bool:
+def is_seen(sight: LookOutcome) -> bool:
     """Say whether a look saw what may be ours and decided nothing."""
     return isinstance(sight, Unknown) and sight.seen

@@ -9,9 +9,9 @@ from router.venue_protocol import (
     Accepted,
     Attempt,
     Done,
+    LookOutcome,
     Refused,
     Response,
-    Sight,
     Unknown,
     Working,
 )
@@ -76,7 +76,7 @@ def test_an_order_that_the_venue_denies_twice_is_not_found_within_seconds() -> N
     """A new order may be unreadable for seconds, not for the quarantine of a close."""
     gone = reply({"error": "NOT_FOUND"}, 404)
 
-    def sight(after_ms: int, *answers: Response, code: str | None = "UNKNOWN_CANCEL_ORDER") -> Sight:
+    def sight(after_ms: int, *answers: Response, code: str | None = "UNKNOWN_CANCEL_ORDER") -> LookOutcome:
         attempt = Attempt(client_order_id=OURS, sent_ms=SENT_MS, now_ms=SENT_MS + after_ms, venue_code=code)
         return run(COINBASE.lookup(cancel(), attempt), *answers)[0]
 

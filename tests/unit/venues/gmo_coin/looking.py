@@ -7,9 +7,9 @@ from typing import Any
 
 from router.venue_protocol import (
     Attempt,
+    LookOutcome,
     Request,
     Response,
-    Sight,
     Unknown,
     VenueAdapter,
 )
@@ -94,7 +94,7 @@ def answered(rows: Sequence[Row], page: int = 1) -> Response:
     return Response(200, {}, json.dumps({"status": 0, "data": data}).encode())
 
 
-def look(command: Command, reads: Reads, **attempt: Any) -> Sight:
+def look(command: Command, reads: Reads, **attempt: Any) -> LookOutcome:
     """Run a lookup against what each endpoint shows; `orders` answers with the ids that were asked for."""
     known = {"sent_ms": SENT_MS, "now_ms": SENT_MS + 70_000} | attempt
     flow = GMO.lookup(command, Attempt(client_order_id="x", **known))
@@ -103,7 +103,7 @@ def look(command: Command, reads: Reads, **attempt: Any) -> Sight:
         while True:
             request = flow.send(answer(request, reads))
     except StopIteration as stop:
-        sight: Sight = stop.value
+        sight: LookOutcome = stop.value
         return sight
 
 
@@ -123,7 +123,7 @@ def answer(request: Request, reads: Reads) -> Response:
     return answered(list(shown)[first : first + int(query["count"])], int(query["page"]))
 
 
-def is_seen(sight: Sight) -> bool:
+def is_seen(sight: LookOutcome) -> bool:
     """Say whether a look saw what may be ours and decided nothing."""
     return isinstance(sight, Unknown) and sight.seen
 

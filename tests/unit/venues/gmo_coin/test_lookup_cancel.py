@@ -13,9 +13,9 @@ from router.venue_protocol import (
     Accepted,
     Attempt,
     Done,
+    LookOutcome,
     Refused,
     Response,
-    Sight,
     Unknown,
     Working,
 )
@@ -61,7 +61,7 @@ CANCEL = Cancel(command_id="c", venue="gmo_coin", account="main", not_after=NOT_
     ],
 )
 def test_the_order_decides_a_cancel(
-    status: str, executed: str, wanted: Callable[[Callable[[Any], OrderState]], Sight]
+    status: str, executed: str, wanted: Callable[[Callable[[Any], OrderState]], LookOutcome]
 ) -> None:
     """Still working: cancel again. Being cancelled: accepted. Not working: done. Executed: too late."""
     sight = look(CANCEL, {"orders": [order(status=status, executedSize=executed)]})

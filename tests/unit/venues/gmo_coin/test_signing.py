@@ -68,8 +68,8 @@ def test_one_signer_signs_many_requests() -> None:
 
 def test_a_public_read_is_not_signed() -> None:
     """What needs no key must not carry one."""
-    exchange = GmoCoin(GmoCoinOptions(rest_url="http://a/private/", public_url="http://a/public/"))
-    sign = exchange.signer(Secrets(api_key="key", api_secret="testsecret"))
+    adapter = GmoCoin(GmoCoinOptions(rest_url="http://a/private/", public_url="http://a/public/"))
+    sign = adapter.signer(Secrets(api_key="key", api_secret="testsecret"))
     public = sign(Request(method="GET", path="/v1/status", endpoint="status", public=True), Stamp(1, ""))
     assert (public.url, public.headers) == ("http://a/public/v1/status", {})
     private = sign(

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from router.venue_protocol import (
     Attempt,
+    LookOutcome,
     Request,
     Response,
-    Sight,
 )
 from router.venues.nami import Nami, NamiOptions
 from schemas.commands import Cancel
@@ -68,6 +68,6 @@ def run(flow: Generator[Request, Response, T], *answers: Response) -> tuple[T, l
         return ended, asked
 
 
-def lookup(*answers: Response, venue_code: str | None = None, **fields: Any) -> tuple[Sight, list[Request]]:
+def lookup(*answers: Response, venue_code: str | None = None, **fields: Any) -> tuple[LookOutcome, list[Request]]:
     attempt = Attempt(client_order_id="unused", sent_ms=1, now_ms=1, venue_code=venue_code)
     return run(NAMI.lookup(cancel(**fields), attempt), *answers)
