@@ -8,41 +8,32 @@ always there; when too much hangs on it, everybody else moves to a new one (`rou
 
 import asyncio
 import itertools
-import re
 import time
-import uuid
-from collections.abc import Coroutine, Mapping
-from datetime import UTC, datetime
+from collections.abc import Coroutine
 from typing import Any, Final
 
 import structlog
-from msgspec.structs import replace
 from pamqp.commands import Basic
-from pamqp.encode import field_table
 
 from router.broker.connection import CALL_S, connect_screened
 from router.broker.line import Content, Line
-from router.broker.screen import MAX_TABLE
+from router.broker.messages import Messages, symbol_word
 from router.broker.topology import DIRECT, Names
 from router.config import Broker
 from router.errors import BrokerUnavailable, PublishFailed, Unroutable
 from router.records.command import Reply
 from router.records.delivery import Delivery
 from router.records.event import Copy, StoredEvent
-from schemas.codec import JSON, encode_event, encode_result
+from schemas.codec import JSON
 from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
 
-MAX_SYMBOL: Final = 64
 KEEP_S: Final = 0.5
-PERSISTENT: Final = 2
 LATE: Final = 64
 """So many publishes that hang are enough: the others move to a connection of their own."""
 OLD_LINES: Final = 4
 REFUSED_S: Final = 60.0
 """How long a missing permission counts when nothing more is published there."""
-_NO_WORD = re.compile(r"[^A-Za-z0-9_:/-]")
-BROKERS_OWN = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-damaged")
 
 _log = structlog.get_logger(__name__)
 
@@ -58,9 +49,7 @@ class Publisher:
         self._refused_at: dict[str, float] = {}
         self._config = config
         self._names = Names(config.prefix)
-        # A random id for each message would cost more than encoding it.
-        self._process = uuid.uuid4().hex
-        self._numbers = itertools.count(1)
+        self._messages = Messages()
         self._line: Line | None = None
         self._exchanges: dict[str, Line] = {}
         self._connecting = asyncio.Lock()
@@ -90,13 +79,13 @@ class Publisher:
         """Publish a result to its reply queue. See `router.ports.Publisher`."""
         # With `mandatory` a direct reply is delivered and returned (RabbitMQ 3.10 to 4.3, from another connection).
         mandatory = not reply.reply_to.startswith(DIRECT)
-        message = self._result(reply, result, sender)
+        message = self._messages.result(reply, result, sender)
         await self._send(f"to {reply.reply_to}", reply.reply_to, message, mandatory=mandatory)
 
     async def divert(self, reply: Reply, result: Result, sender: str) -> None:
         """Publish a result to the results queue. See `router.ports.Publisher`."""
         key = f"{result.venue or '_'}.{result.account or '_'}.{result.outcome}"
-        await self._limited(self._names.results, key, self._result(reply, result, sender))
+        await self._limited(self._names.results, key, self._messages.result(reply, result, sender))
 
     def abandon(self, reply_to: str) -> None:
         """Give a reply queue up. See `router.ports.Publisher`."""
@@ -108,23 +97,14 @@ class Publisher:
 
     async def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> None:
         """Publish poison unchanged, with the reason in its headers. Raises `PublishFailed`."""
-        why = {"x-dead-reason": reason, "x-dead-detail": detail[:300]}
-        # What the broker wrote about earlier deaths stays out: only what it dead-letters itself carries x-death.
-        kept = {name: value for name, value in delivery.headers.items() if not name.startswith(BROKERS_OWN)}
-        message = self._message(
-            delivery.body,
-            {**kept, **why} if _fits(kept) else why,
-            content_type=delivery.content_type,
-            correlation_id=delivery.correlation_id,
-            reply_to=delivery.reply_to,
-        )
+        message = self._messages.dead_letter(delivery, reason, detail)
         await self._limited(self._names.dead, delivery.routing_key or "_", message)
 
     async def publish_event(self, stored: StoredEvent) -> None:
         """Publish an event to the topic exchange. See `router.ports.EventPublisher`."""
         event = stored.event
         key = f"{event.venue}.{event.account}.{symbol_word(event.symbol)}.{event.status}"
-        message = self._event(event, JSON)
+        message = self._messages.event(event, JSON)
         await self._limited(self._names.events, key, message, mandatory=False)
 
     async def publish_copy(self, event: OrderEvent, copy: Copy) -> None:
@@ -132,7 +112,7 @@ class Publisher:
         reply = copy.reply
         if not reply.reply_to or self._names.ours(reply.reply_to):
             return
-        message = self._event(replace(event, command_id=copy.command_id), reply.content_type, reply)
+        message = self._messages.copy(event, copy)
         # A lane of its own: events are many, and an answer must not wait behind them.
         mandatory = not reply.reply_to.startswith(DIRECT)
         await self._send(f"events to {reply.reply_to}", reply.reply_to, message, mandatory=mandatory)
@@ -140,10 +120,7 @@ class Publisher:
     async def publish_status(self, status: FeedStatus) -> None:
         """Publish whether an account's events are complete."""
         key = f"{status.venue}.{status.account}._feed.{status.status}"
-        message = self._message(
-            encode_event(status), _about(status.venue, status.account, status.status), type_="feed.status"
-        )
-        await self._limited(self._names.events, key, message, mandatory=False)
+        await self._limited(self._names.events, key, self._messages.status(status), mandatory=False)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -155,60 +132,6 @@ class Publisher:
         lines = [line for line in (self._line, *self._old, *self._exchanges.values()) if line is not None]
         self._line, self._old, self._exchanges = None, [], {}
         await asyncio.gather(*(line.close() for line in lines))
-
-    def _result(self, reply: Reply, result: Result, sender: str) -> Content:
-        headers: dict[str, Any] = {
-            "x-sender": sender,
-            "x-venue": result.venue or "",
-            "x-account": result.account or "",
-            "x-outcome": result.outcome,
-        }
-        if reply.traceparent:
-            headers["traceparent"] = reply.traceparent
-        body = encode_result(result, reply.content_type)
-        return self._message(
-            body,
-            headers,
-            content_type=reply.content_type,
-            correlation_id=reply.correlation_id,
-            type_="order.result",
-        )
-
-    def _event(self, event: OrderEvent, content_type: str, reply: Reply | None = None) -> Content:
-        headers = _about(event.venue, event.account, event.status)
-        if reply is not None and reply.traceparent:
-            headers["traceparent"] = reply.traceparent
-        return self._message(
-            encode_event(event, content_type),
-            headers,
-            content_type=content_type,
-            correlation_id=reply.correlation_id if reply is not None else "",
-            type_="order.event",
-        )
-
-    def _message(
-        self,
-        body: bytes,
-        headers: dict[str, Any],
-        *,
-        content_type: str = JSON,
-        correlation_id: str = "",
-        reply_to: str = "",
-        type_: str = "",
-    ) -> Content:
-        properties = Basic.Properties(
-            content_type=content_type,
-            headers=headers,
-            delivery_mode=PERSISTENT,
-            correlation_id=correlation_id or None,
-            reply_to=reply_to or None,
-            # Returns are matched by message id: a shared one would confirm the wrong publish.
-            message_id=f"{self._process}-{next(self._numbers):x}",
-            timestamp=datetime.fromtimestamp(int(time.time()), UTC),
-            message_type=type_ or None,
-            app_id="order-router",
-        )
-        return Content(body, properties)
 
     async def _limited(self, exchange: str, key: str, message: Content, *, mandatory: bool = True) -> None:
         """Publish to an exchange, within some seconds. Raises `PublishFailed`."""
@@ -329,24 +252,3 @@ async def _unheard(line: Line) -> None:
         await line.publish("nobody", "", "nobody", Content(b"", Basic.Properties()), mandatory=False)
     except (PublishFailed, Unroutable) as error:
         _log.info("a new connection took nothing", error=str(error))
-
-
-def _fits(headers: Mapping[str, Any]) -> bool:
-    """Say whether headers can be written again, with room for the reason."""
-    try:
-        return len(field_table(dict(headers))) < MAX_TABLE
-    except (Exception, RecursionError):  # what can be read from a table and not be written into one
-        return False
-
-
-def symbol_word(symbol: str | None) -> str:
-    """Return the word of a routing key that stands for a symbol.
-
-    A word holds no dot, and `*` and `#` mean something to whoever binds: what is not a letter, a digit or one of
-    `_ - : /` becomes `_`, and so does a symbol that nobody has said.
-    """
-    return _NO_WORD.sub("_", (symbol or "")[:MAX_SYMBOL]) or "_"
-
-
-def _about(venue: str, account: str, status: str) -> dict[str, Any]:
-    return {"x-venue": venue, "x-account": account, "x-status": status}

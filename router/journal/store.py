@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -11,8 +11,9 @@ from typing import Final, Self
 import structlog
 
 from router.errors import JournalUnavailable
+from router.journal.feed_store import FeedStore, Key
 from router.journal.machine import Machine
-from router.journal.operations import admission, commands, feeds, marks, results, retention, slots, timeline
+from router.journal.operations import admission, commands, marks, orders, results, retention, slots, timeline
 from router.journal.operations import places as claims
 from router.journal.operations.deferred import FLUSH_S, Deferred
 from router.journal.operations.statements import Operation, T
@@ -30,19 +31,14 @@ from router.records.command import (
     Saved,
     State,
 )
-from router.records.event import Copy, Holder, Lease, OrderReport, Position, Recorded, StoredEvent
-from router.venue_protocol.stream import Change, Known
 from schemas.commands import Close
 from schemas.results import Result
-
-Key = tuple[str, str]
-"""Sender and command id."""
 
 _log = structlog.get_logger(__name__)
 _DAY_US: Final = 24 * 3600 * 1_000_000
 
 
-class Store(ABC):
+class Store(FeedStore):
     """What both back ends share: `router.ports.Journal`, and the operator's views."""
 
     def __init__(self, machine: Machine, *, witnessed: bool) -> None:
@@ -66,10 +62,6 @@ class Store(ABC):
 
         `key` names the command it is about. Raises `JournalUnavailable`.
         """
-
-    @abstractmethod
-    async def _read(self, operation: Operation[T], *, key: Key | None = None) -> T:
-        """Run without writing. Sees whatever this process has committed. Raises `JournalUnavailable`."""
 
     @abstractmethod
     def _flush_later(self) -> None:
@@ -314,60 +306,10 @@ class Store(ABC):
         retired = 0
         while count := await self._change(partial(retention.retire, int(days * _DAY_US))):
             retired += count
-        while await self._change(partial(feeds.retire, int(days * _DAY_US))):
+        while await self._change(partial(orders.retire, int(days * _DAY_US))):
             pass
         await self._change(marks.retire)
         return retired
-
-    async def take_lease(self, venue: str, account: str, owner: str, valid_us: int) -> Lease | None:
-        """Take an account's feed if nobody holds it. See `router.ports.EventJournal`."""
-        return await self._change(partial(feeds.take, venue, account, owner, valid_us))
-
-    async def renew_leases(self, owner: str, valid_us: int) -> tuple[Lease, ...]:
-        """Renew everything an owner still holds, and return that."""
-        return await self._change(partial(feeds.renew, owner, valid_us))
-
-    async def release_lease(self, lease: Lease) -> None:
-        """Let go of a lease, if it is still held."""
-        await self._change(partial(feeds.release, lease))
-
-    async def lease_holders(self) -> tuple[Holder, ...]:
-        """Return who holds what, by the database's clock."""
-        return await self._read(feeds.holders)
-
-    async def pace(self, venue: str, pace_us: int) -> int:
-        """Take the next turn to send a paced frame to a venue; return in how many microseconds it is."""
-        return await self._change(partial(feeds.pace, venue, pace_us))
-
-    async def record(self, lease: Lease, sightings: Sequence[OrderReport], *, published_seq: int = 0) -> Recorded:
-        """Number and store what is news in some sightings. See `router.ports.EventJournal`."""
-        return await self._change(partial(feeds.record, lease, sightings, published_seq=published_seq))
-
-    async def feed_progress(self, lease: Lease, *, published_seq: int = 0, complete_us: int = 0) -> Position:
-        """Move an account's marks ahead and return where it stands. Raises `LeaseLost`."""
-        return await self._change(partial(feeds.progress, lease, published_seq=published_seq, complete_us=complete_us))
-
-    async def stored_events(self, venue: str, account: str, after_seq: int, limit: int) -> tuple[StoredEvent, ...]:
-        """Return stored events after a number, in order."""
-        return await self._read(partial(feeds.stored, venue, account, after_seq, limit))
-
-    async def copies_for(
-        self, venue: str, account: str, orders: Sequence[tuple[str, str | None]]
-    ) -> dict[str, tuple[Copy, ...]]:
-        """Return who hears of each of some orders, for those that anybody does."""
-        return await self._read(partial(feeds.copies_for, venue, account, orders))
-
-    async def news(self, venue: str, account: str, changes: Sequence[Change]) -> tuple[Change, ...]:
-        """Return those changes that would be events if they were recorded now."""
-        return await self._read(partial(feeds.news, venue, account, changes))
-
-    async def known_orders(self, venue: str, account: str, since_us: int) -> Known:
-        """Return what a reconciliation starts from."""
-        return await self._read(partial(feeds.known, venue, account, since_us))
-
-    async def busy(self, venue: str, account: str) -> bool:
-        """Say whether a command is open, or was settled a moment ago and the end of its order is not recorded."""
-        return await self._read(partial(feeds.busy, venue, account))
 
     def _remember(self) -> None:
         if self._flush is None:

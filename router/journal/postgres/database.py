@@ -16,12 +16,13 @@ import structlog
 
 from router.errors import ConfigError, JournalUnavailable
 from router.journal.bounds import STEP_US, Bounds
+from router.journal.feed_store import Key
 from router.journal.machine import Machine, ThisMachine
 from router.journal.operations import batch
 from router.journal.operations.statements import Operation, T
 from router.journal.postgres import server
 from router.journal.schema.migrations import Epoch, identify, migrate, open_epoch, read_clock, set_clock
-from router.journal.store import Key, Store
+from router.journal.store import Store
 from router.records.command import AttemptEnd, CommandRecord, Moment, Outgoing, Saved
 from schemas.results import Result
 

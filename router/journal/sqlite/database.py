@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from router.errors import ConfigError, JournalUnavailable
+from router.journal.feed_store import Key
 from router.journal.machine import Machine, ThisMachine
 from router.journal.operations.statements import Operation, T
 from router.journal.schema.migrations import Epoch
 from router.journal.sqlite.checkpoints import Checkpoints
 from router.journal.sqlite.file import connect, drive
 from router.journal.sqlite.filesystem import refuse_network
-from router.journal.sqlite.writer import Signal, Waiting, Writer
-from router.journal.store import Key, Store
+from router.journal.sqlite.handover import Signal, Waiting
+from router.journal.sqlite.writer import Writer
+from router.journal.store import Store
 from router.records.command import Moment
 
 BUSY_S: Final = 5.0

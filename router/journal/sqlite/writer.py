@@ -13,10 +13,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 
@@ -36,6 +35,7 @@ from router.journal.schema.migrations import (
     set_clock,
 )
 from router.journal.sqlite import file
+from router.journal.sqlite.handover import Signal, Verdict, Waiting, settle
 from router.journal.sqlite.last_seen import EVERY_S, LastSeen
 
 _log = structlog.get_logger(__name__)
@@ -46,34 +46,6 @@ STUCK_S: Final = 2.0
 """A transaction that takes longer than that makes the journal not writable while it lasts: the disk hangs."""
 WRONG_US: Final = 1_000_000
 """A wall clock that is further off than this is worth a word: deadlines are judged by another one."""
-
-
-class Signal(Enum):
-    """What else the queue carries."""
-
-    FLUSH = "flush"
-    STOP = "stop"
-
-
-class Waiting:
-    """An operation and whoever waits for its verdict."""
-
-    __slots__ = ("operation", "taken", "verdict", "withdrawn")
-
-    def __init__(self, operation: Operation[Any], verdict: "asyncio.Future[Any]") -> None:
-        self.operation = operation
-        self.verdict = verdict
-        self.taken = False
-        """Whether the writer has begun with it; from then on it cannot be taken back."""
-        self.withdrawn = False
-
-
-class Verdict(NamedTuple):
-    """A verdict on its way back to the loop."""
-
-    verdict: "asyncio.Future[Any]"
-    value: Any = None
-    error: BaseException | None = None
 
 
 class Writer:
@@ -331,19 +303,9 @@ class Writer:
     def _deliver(self, answers: list[Verdict]) -> None:
         if answers:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                self._loop.call_soon_threadsafe(_settle, answers)
+                self._loop.call_soon_threadsafe(settle, answers)
 
 
 def _one(sql: str) -> Steps[Any]:
     """Run one statement without parameters and return its rows."""
     return (yield sql, ())
-
-
-def _settle(answers: list[Verdict]) -> None:
-    for answer in answers:
-        if answer.verdict.done():
-            continue
-        if answer.error is None:
-            answer.verdict.set_result(answer.value)
-        else:
-            answer.verdict.set_exception(answer.error)

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from router.errors import JournalUnavailable
+from router.journal.feed_store import Key
 from router.journal.operations.commands import Save
 from router.journal.operations.statements import Operation, T
 from router.journal.schema.migrations import migrate
 from router.journal.sqlite import file
 from router.journal.sqlite.database import SqliteJournal
-from router.journal.sqlite.writer import STUCK_S, Signal, Verdict, Waiting, Writer
-from router.journal.store import Key, Store
+from router.journal.sqlite.handover import Signal, Verdict, Waiting
+from router.journal.sqlite.writer import STUCK_S, Writer
+from router.journal.store import Store
 from router.records.command import CommandRecord
 from tests.unit.commands.virtual_time import BEGAN_US, ProcessClock
 

@@ -6,7 +6,8 @@ import contextlib
 import pytest
 
 from router.errors import MaybeSent
-from router.transport.http import MAX_ANSWER_BYTES, HttpTransport
+from router.transport.http import HttpTransport
+from router.transport.link import MAX_ANSWER_BYTES
 from router.venue_protocol import SignedRequest
 from tests.unit.transport.bench import Bench
 from tests.unit.transport.raw_peer import OK, Behaviour, Peer, answer, flood, hang, reset

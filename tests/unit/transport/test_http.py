@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from router.errors import DeadlinePassed, MaybeSent, NotSent
-from router.transport.http import MAX_ANSWER_BYTES, HttpTransport
+from router.transport.http import HttpTransport
+from router.transport.link import MAX_ANSWER_BYTES
 from tests.unit.transport.bench import METHODS, SECRET, Bench, hang_up, open_bench
 from tests.unit.transport.raw_peer import OK, Behaviour, Peer, answer, drip, flood, hang, reset
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from router.errors import DeadlinePassed, MaybeSent, NotSent
-from router.transport.http import _Link
+from router.transport.link import Link
 from tests.unit.transport.bench import METHODS, Bench, hang_up
 from tests.unit.transport.raw_peer import OK, Behaviour, answer, hang, reset
 
@@ -104,13 +104,13 @@ async def test_a_request_cancelled_as_its_answer_arrives_takes_it_too(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the same turn of the loop."""
-    receive = _Link.data_received
+    receive = Link.data_received
 
-    def receive_and_cancel(link: _Link, data: bytes) -> None:
+    def receive_and_cancel(link: Link, data: bytes) -> None:
         receive(link, data)
         sending.cancel()
 
-    monkeypatch.setattr(_Link, "data_received", receive_and_cancel)
+    monkeypatch.setattr(Link, "data_received", receive_and_cancel)
     sending = asyncio.ensure_future(bench.send())
     with pytest.raises(asyncio.CancelledError):
         await sending
@@ -121,13 +121,13 @@ async def test_a_request_cancelled_as_its_answer_arrives_takes_it_too(
 
 async def test_what_comes_before_the_answer_was_taken_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket may be read several times in one turn of the loop."""
-    receive = _Link.data_received
+    receive = Link.data_received
 
-    def receive_more(link: _Link, data: bytes) -> None:
+    def receive_more(link: Link, data: bytes) -> None:
         receive(link, data)
         receive(link, OTHERS)
 
-    monkeypatch.setattr(_Link, "data_received", receive_more)
+    monkeypatch.setattr(Link, "data_received", receive_more)
     assert (await bench.send()).body == b"ok"
     monkeypatch.undo()
     bench.peer.script.append(answer(MINE))

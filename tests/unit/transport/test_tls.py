@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from router.errors import DeadlinePassed, MaybeSent, NotSent
-from router.transport.http import _Link
+from router.transport.link import Link
 from tests.unit.transport.bench import METHODS, Bench, open_bench
 from tests.unit.transport.raw_peer import OK, answer, hang
 from tests.unit.transport.test_reuse import MINE, OTHERS
@@ -95,13 +95,13 @@ async def test_a_goodbye_behind_an_answer_is_heard(venue: Bench) -> None:
 
 async def test_a_goodbye_to_an_idle_connection_is_heard(venue: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same."""
-    request, said, listen = venue.request(scheme="https"), asyncio.Event(), _Link.eof_received
+    request, said, listen = venue.request(scheme="https"), asyncio.Event(), Link.eof_received
 
-    def listen_and_tell(link: _Link) -> None:
+    def listen_and_tell(link: Link) -> None:
         listen(link)
         said.set()
 
-    monkeypatch.setattr(_Link, "eof_received", listen_and_tell)
+    monkeypatch.setattr(Link, "eof_received", listen_and_tell)
     await venue.send(request)
     venue.peer.writers[0].close()
     async with asyncio.timeout(2):
