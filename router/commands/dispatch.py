@@ -5,11 +5,10 @@ and every end of a turn is stored behind a compare-and-set on the command's vers
 and answers nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import structlog
 import tenacity
-from msgspec import Struct
 from msgspec.structs import replace
 
 from router import crash_points
@@ -18,42 +17,31 @@ from router.access.reads import Reader
 from router.clock import to_us
 from router.commands import answers
 from router.commands.attempt import PARK_S, SEND_BY_US, Decided, Parked, Sending, TakenOver
+from router.commands.conclude import Concluded, Concluder, owes_doubt
 from router.commands.decision import MAX_TRIES, Again, Doubt, GiveUp, LookLater, LookNow, Settle, Times, after_look
 from router.commands.lookup import Sweep
-from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, CommandJournal, Transport
-from router.records.command import AttemptEnd, CommandRecord, Moment, Outgoing, effective
+from router.records.command import CommandRecord, Moment, effective
 from router.telemetry import Metrics
 from router.venue_protocol import Accepted, Done, LookOutcome, Refused, Request, Working
-from schemas.commands import Cancel, Close
-from schemas.results import Evidence, Result
+from schemas.commands import Close
+from schemas.results import Evidence
 
 FIRST_LOOK_US = 500_000
 LOOK_LEASE_US = 25_000_000
 """A command being looked at inline is left alone by others for this long."""
 UNRESOLVED_LOOK_US = 300_000_000
-WATCH_US = 1_000_000
 AGAIN_US = 1_000_000
 """How long an accepted cancel may leave its order working before it goes again; twice as long each time."""
-JOURNAL_RETRY_S = 0.5
 BUSY = "another close of this position is not settled"
 
 _log = structlog.get_logger(__name__)
 
 
-class Concluded(Struct, frozen=True):
-    """What a turn stored. `outgoing` is empty when the command was parked."""
-
-    record: CommandRecord
-    outgoing: tuple[Outgoing, ...] = ()
-    result: Result | None = None
-
-
-class Dispatcher:
+class Dispatcher(Concluder):
     """Runs commands at their venues. Holds no truth of its own: that is the journal's.
 
-    `on_parked` hears when a command is due again, `on_answered` that a command has a result on disk. `sending` are the
-    commands that are being sent in this process now: nobody else in it may take them up.
+    `sending` are the commands that are being sent in this process now: nobody else in it may take them up.
     """
 
     def __init__(
@@ -67,13 +55,9 @@ class Dispatcher:
         resolve_for_s: float,
     ) -> None:
         self.venues = venues
-        self.on_parked: Callable[[int], None] = lambda _: None
-        self.on_answered: Callable[[CommandRecord], None] = lambda _: None
         self.sending: set[tuple[str, str]] = set()
-        self._journal = journal
+        super().__init__(journal, clock, metrics)
         self._transport = transport
-        self._clock = clock
-        self._metrics = metrics
         self._resolve_for_us = int(resolve_for_s * 1e6)
 
     def on(self, journal: CommandJournal) -> "Dispatcher":
@@ -118,10 +102,10 @@ class Dispatcher:
         if before is None and self.is_older(record):
             record = self._maybe_sent(record)
         if isinstance(record.command, Close) and record.position is None:
-            return await self._settle(record, Refused(code="busy", message=BUSY), "router")
+            return await self.settle(record, Refused(code="busy", message=BUSY), "router")
         request = planned or venue.adapter.request(effective(record), record.client_order_id)
         if not isinstance(request, Request):
-            return await self._settle(record, request, "router")
+            return await self.settle(record, request, "router")
         turn = Sending(record, venue, request, self._journal, self._transport, self._clock, self._metrics, before, at)
         with self._metrics.in_flight(venue.name):
             decided = await turn.attempt()
@@ -180,13 +164,13 @@ class Dispatcher:
                 return await self.store(record, end=turn.end)
             case Settle(outcome):
                 evidence: Evidence = "response" if turn.answered else "router"
-                concluded = await self._settle(record, outcome, evidence, end=turn.end)
-                return concluded or (await self._settle_late(record, outcome) if turn.answered else None)
+                concluded = await self.settle(record, outcome, evidence, end=turn.end)
+                return concluded or (await self.settle_late(record, outcome) if turn.answered else None)
             case Doubt(venue_code, message):
                 record = replace(
                     record, venue_code=venue_code, message=message, step="look", next_us=now + FIRST_LOOK_US
                 )
-                if not _owes_doubt(record, now):
+                if not owes_doubt(record, now):
                     return await self.store(record, end=turn.end)
                 record, result = answers.doubted(record, now)
                 return await self.store(record, end=turn.end, result=result)
@@ -194,46 +178,6 @@ class Dispatcher:
                 record = replace(record, venue_code=venue_code, message=message, step="look")
                 stored = await self.store(replace(record, next_us=now + LOOK_LEASE_US), end=turn.end)
                 return stored and await self.look(stored.record, self.sweep())
-
-    async def _settle_late(self, record: CommandRecord, outcome: Accepted | Done | Refused) -> Concluded | None:
-        """Use an answer that came after somebody else took the command up, if the command is still in doubt.
-
-        A refusal is used only if no other attempt was begun since: it speaks of its own request alone.
-        """
-        while True:
-            known = await self._known(record)
-            if known is None or (isinstance(outcome, Refused) and known.tries != record.tries):
-                return None
-            if known.state == "final":
-                return await self.contradicted(known, outcome)
-            sent = {"attempts": max(known.attempts, record.attempts), "first_sent_us": record.first_sent_us}
-            concluded = await self._settle(replace(known, **sent), outcome, "response")
-            if concluded is not None:
-                return concluded
-
-    async def contradicted(self, record: CommandRecord, outcome: Accepted | Done | Refused) -> Concluded | None:
-        """Tell what contradicts a final answer: it was executed, and its sender heard `rejected`.
-
-        One more result follows. `None`: there is no contradiction, or somebody else has told of it.
-        """
-        if record.state != "final" or record.outcome != "rejected" or not record.tries or isinstance(outcome, Refused):
-            return None
-        venue, account = record.command.venue, record.command.account
-        _log.error("contradiction", venue=venue, account=account, command_id=record.command_id, sender=record.sender)
-        record, result = answers.settled(record, outcome, "stream", self._journal.latest_us())
-        concluded = await self.store(record, result=result)
-        if concluded is not None:
-            self._metrics.contradiction(venue)
-        return concluded
-
-    async def _known(self, record: CommandRecord) -> CommandRecord | None:
-        while True:
-            try:
-                return await self._journal.load(record.sender, record.command_id)
-            except UnreadableRow:
-                return None
-            except JournalUnavailable:
-                await self._clock.sleep(JOURNAL_RETRY_S)
 
     async def look(self, record: CommandRecord, sweep: Sweep) -> Concluded | None:
         """Look once, and store what follows. Returns `None` when somebody else was first."""
@@ -259,7 +203,7 @@ class Dispatcher:
             record = replace(record, order=seen.order)
         match finding:
             case Settle(outcome):
-                return await self._settle(record, outcome, "query")
+                return await self.settle(record, outcome, "query")
             case Again(after_s):
                 # Not later than the deadline: then its sender is to hear where it stands.
                 next_us = min(now + int(after_s * 1e6), max(now, to_us(record.command.not_after)))
@@ -277,7 +221,7 @@ class Dispatcher:
                     record, step="look", next_us=at_us, looks=record.looks + fresh, seen=record.seen or saw
                 )
                 record = replace(record, absences=record.absences + 1 if absent else 0)
-                if not _owes_doubt(record, now):
+                if not owes_doubt(record, now):
                     return await self.store(record)
                 record, result = answers.doubted(record, now)
                 return await self.store(record, result=result)
@@ -293,75 +237,13 @@ class Dispatcher:
         seen = await sweep.look(venue, venue.accounts[record.command.account], record)
         self._noticed(record, seen)
         if isinstance(seen, Done | Refused):
-            return await self._settle(record, seen, "query")
+            return await self.settle(record, seen, "query")
         record = replace(record, order=getattr(seen, "order", None) or record.order)
         now, not_after = self._journal.latest_us(), to_us(record.command.not_after)
         idle = now - (record.last_sent_us or 0) > AGAIN_US * 2**record.tries
         if isinstance(seen, Working) and idle and record.tries < MAX_TRIES and now < not_after:
             return await self.store(replace(record, step="send", next_us=now))
-        return await self._settle(record, Accepted(), "query")
-
-    async def settle_by_event(self, record: CommandRecord, outcome: Accepted | Done | Refused) -> Concluded | None:
-        """Settle a command in doubt, or a cancel that watches its order, by what the venue's feed told of the order.
-
-        `None`: it is being sent, or somebody else was first; nothing was stored.
-        """
-        if record.state == "final":
-            return await self.contradicted(record, outcome)
-        if record.state == "open" and record.step != "await":
-            return None
-        return await self._settle(record, outcome, "stream")
-
-    async def _settle(
-        self,
-        record: CommandRecord,
-        outcome: Accepted | Done | Refused,
-        evidence: Evidence,
-        *,
-        end: AttemptEnd | None = None,
-    ) -> Concluded | None:
-        """Answer for good; or, for a cancel that waits for proof, go on watching its order."""
-        now = self._journal.latest_us()
-        command = record.command
-        awaits = isinstance(command, Cancel) and command.await_final and isinstance(outcome, Accepted)
-        if awaits and now < to_us(command.not_after):
-            record = replace(record, order=outcome.order or record.order, step="await")
-            return await self.store(replace(record, next_us=min(now + WATCH_US, to_us(command.not_after))), end=end)
-        if isinstance(outcome, Refused) and outcome.alert:
-            _log.error("needs an operator", venue=command.venue, account=command.account, code=outcome.venue_code)
-        record, result = answers.settled(record, outcome, evidence, now)
-        return await self.store(record, end=end, result=result)
-
-    async def store(
-        self, record: CommandRecord, *, end: AttemptEnd | None = None, result: Result | None = None
-    ) -> Concluded | None:
-        """Store the end of a turn, however long the journal takes to come back. `None`: somebody else was first."""
-        while True:
-            try:
-                saved = await self._journal.save(record, end=end, result=result)
-                break
-            except JournalUnavailable as error:
-                _log.warning("an answer waits for the journal", command_id=record.command_id, error=str(error))
-                await self._clock.sleep(JOURNAL_RETRY_S)
-        if saved is None:
-            return None
-        stored = saved.record
-        if stored.next_us is not None:
-            self.on_parked(stored.next_us)
-            if result is None and stored.step == "send":
-                self._journal.note(record.sender, record.command_id, "parked", f"because of {stored.code or 'a limit'}")
-        if result is not None:
-            self.on_answered(stored)
-            if result.final:
-                self._metrics.command_final(result)
-        return Concluded(stored, saved.outgoing, result)
-
-
-def _owes_doubt(record: CommandRecord, now: int) -> bool:
-    """Return true if `in_doubt` must be published now: once, and not while the sender awaits the end."""
-    command = record.command
-    awaits = isinstance(command, Cancel) and command.await_final and now < to_us(command.not_after)
-    return record.state == "open" and not awaits
+        return await self.settle(record, Accepted(), "query")
 
 
 def _at_once(decided: Decided) -> bool:

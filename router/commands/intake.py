@@ -8,9 +8,10 @@ from msgspec import Struct
 from router.access.configured import Venue
 from router.clock import to_us
 from router.config import Sender
-from router.records.command import action
+from router.records.command import CommandRecord, action
 from router.records.delivery import Delivery
 from schemas.commands import Cancel, Close, CloseAll, Command
+from schemas.ids import client_order_id
 from schemas.results import ReasonCode
 
 FUTURE_US = 2_000_000
@@ -84,3 +85,15 @@ def _against_fields(command: Command) -> Objection | None:
             return None
         case CloseAll() | _:
             return Objection("unsupported", f"{action(command)} is not offered by this version")
+
+
+def fresh_record(sender: str, command: Command, received_us: int) -> CommandRecord:
+    """Return what is known of a command that has just come."""
+    return CommandRecord(
+        sender=sender,
+        command_id=command.command_id,
+        command=command,
+        client_order_id=client_order_id(sender, command.command_id),
+        received_us=received_us,
+        order_id=command.order_id if isinstance(command, Cancel) else None,
+    )

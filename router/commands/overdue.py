@@ -22,6 +22,7 @@ from schemas.results import Result
 
 GRACE_US: Final = 300_000
 """How long after its deadline a command is left to the ordinary way: that may be just about to answer."""
+JOURNAL_AWAY: Final = "the journal is away; the recorded answer follows"
 TICK_S: Final = 0.25
 TICK_US: Final = 250_000
 WATCHED_US: Final = 30_000_000
@@ -96,8 +97,7 @@ class Overdue:
                     self._open.pop(key, None)
 
     def _tell(self, record: CommandRecord, reply: Reply, message_id: str) -> None:
-        message = "the journal is away; the recorded answer follows"
-        _, result = answers.doubted(replace(record, message=message), self._journal.latest_us())
+        _, result = answers.doubted(replace(record, message=JOURNAL_AWAY), self._journal.latest_us())
         result = unrecorded(result, record.sender, message_id)
         _log.warning("answered without the journal", command_id=record.command_id, venue=record.command.venue)
         task = asyncio.create_task(

@@ -41,6 +41,23 @@ def refuse(fresh: CommandRecord, code: ReasonCode, message: str, now_us: int) ->
     return Plan(record=record, result=result)
 
 
+def as_lost(plan: Plan, now_us: int) -> Plan:
+    """Return the plan of a command that was sent, and whose row is gone: it begins with a look."""
+    record = replace(
+        plan.record,
+        step="look",
+        next_us=now_us,
+        began_us=None,
+        tries=max(plan.record.tries, 1),
+        attempts=max(plan.record.attempts, 1),
+        first_sent_us=plan.record.first_sent_us or now_us,
+        last_sent_us=now_us,
+        unanswered=True,
+        admitted_us=now_us,
+    )
+    return Plan(record=record)
+
+
 class Planner:
     """Plans by the venues as configured."""
 

@@ -9,13 +9,14 @@ minutes its answers go to the results queue. Nobody else waits for any of this.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 
 import structlog
 
 from router import crash_points
+from router.commands.reply_queue import STUCK_US, UNCONFIRMED, WAITING, ReplyQueue
+from router.commands.rowless import Rowless
 from router.errors import JournalUnavailable, PublishFailed, Unroutable
 from router.ports import Clock, Publisher, ResultJournal
 from router.records.command import Outgoing, Reply
@@ -25,12 +26,6 @@ from schemas.results import Result
 SWEEP_US: Final = 1_000_000
 TICK_S: Final = 0.25
 RETRY_S: Final = 0.5
-UNCONFIRMED: Final = 16
-"""How many results may be under way to one reply queue."""
-WAITING: Final = 512
-"""How many more wait in memory for a queue that confirms; the rest waits in the journal."""
-STUCK_US: Final = 1_000_000
-"""A queue that has confirmed nothing for that long, while something is under way to it, is stuck."""
 MAX_PAUSES: Final = 6
 DIVERT_US: Final = 600_000_000
 DIVERTING_US: Final = 60_000_000
@@ -40,64 +35,8 @@ IDLE_US: Final = 10_000_000
 CLAIM: Final = 256
 CONGESTED: Final = 256
 """So many answers wait, no more than `UNCONFIRMED` of each queue counted: the broker does not keep up."""
-CROWD: Final = 32
-"""How many answers without a row may be at one reply queue: each keeps its delivery from being acknowledged."""
-PATIENT: Final = 16
-PATIENT_HERE: Final = 8
-"""How many of these, in all and of one queue, wait longer than a moment for a queue that does not confirm."""
-PATIENCE_US: Final = 10_000_000
 
 _log = structlog.get_logger(__name__)
-
-
-class _Queue:
-    """What one reply queue is owed by this process. Times are microseconds of the boot clock."""
-
-    __slots__ = (
-        "check_us",
-        "confirms",
-        "crowd",
-        "diverting_us",
-        "heard_us",
-        "patient",
-        "pauses",
-        "stuck",
-        "under_way",
-        "used_us",
-        "waiting",
-    )
-
-    def __init__(self, now_us: int) -> None:
-        self.waiting: deque[Outgoing] = deque()
-        self.under_way: dict[str, asyncio.Task[Any]] = {}
-        self.confirms = False
-        """Whether it has confirmed the latest: until then one result at a time goes out."""
-        self.stuck = False
-        self.pauses = self.crowd = self.patient = 0
-        self.check_us = 0
-        self.heard_us = self.used_us = now_us
-        self.diverting_us = 0
-
-    @property
-    def held(self) -> int:
-        return len(self.waiting) + len(self.under_way)
-
-    @property
-    def width(self) -> int:
-        """How many may be under way now."""
-        if self.stuck and not self.diverting_us:
-            return 0
-        return UNCONFIRMED if self.confirms or self.diverting_us else 1
-
-
-class _Wait:
-    """An answer without a row that waits for its queue. `patient`: it has one of the places for a longer wait."""
-
-    __slots__ = ("patient", "since_us")
-
-    def __init__(self, since_us: int) -> None:
-        self.since_us = since_us
-        self.patient = False
 
 
 class ResultRelay:
@@ -108,14 +47,14 @@ class ResultRelay:
         self._publisher = publisher
         self._clock = clock
         self._metrics = metrics
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, ReplyQueue] = {}
         self._held: set[str] = set()
         """The rows that this process has claimed and not got out."""
         self._left_over: set[str] = set()
         """The rows that it has stored without room for them: nobody has them for some seconds."""
-        self._waiting = self._patient = 0
-        self._numbers = 0
+        self._waiting = 0
         self._more = False
+        self._rowless = Rowless(self, publisher, clock)
         self._renewed_us = self._swept_us = 0
         self._side: set[asyncio.Task[Any]] = set()
         self._moved = asyncio.Event()
@@ -144,7 +83,7 @@ class ResultRelay:
         cause: str | None = None
         while True:
             try:
-                cause = cause or await self._answer(reply, result, sender)
+                cause = cause or self._elsewhere(reply.reply_to) or await self._rowless.publish(reply, result, sender)
                 if cause is not None:
                     await self._divert(reply, result, sender, cause)
                 return
@@ -217,16 +156,25 @@ class ResultRelay:
         except TimeoutError:
             return
 
-    def _queue(self, name: str) -> _Queue:
+    async def a_moment(self) -> None:
+        """Wait until some queue has confirmed something, or a moment at most."""
+        self._held_up += 1
+        try:
+            await self._next_move()
+        finally:
+            self._held_up -= 1
+
+    def queue(self, name: str) -> ReplyQueue:
+        """Return what a reply queue is owed."""
         now = self._clock.boot_us()
         queue = self._queues.get(name)
         if queue is None:
-            queue = self._queues[name] = _Queue(now)
+            queue = self._queues[name] = ReplyQueue(now)
         queue.used_us = now
         return queue
 
     def _take(self, item: Outgoing) -> bool:
-        queue = self._queue(item.reply.reply_to)
+        queue = self.queue(item.reply.reply_to)
         room = WAITING if queue.confirms or queue.diverting_us else UNCONFIRMED
         if item.outbox_id in self._held or len(queue.waiting) >= room or (queue.stuck and not queue.diverting_us):
             return False  # its row waits in the journal
@@ -236,28 +184,29 @@ class ResultRelay:
         self._go_on(queue)
         return True
 
-    def _go_on(self, queue: _Queue) -> None:
+    def _go_on(self, queue: ReplyQueue) -> None:
         """Publish what waits, as far as the queue may have it."""
         while queue.waiting and len(queue.under_way) < queue.width:
             item = queue.waiting.popleft()
             self._waiting -= len(queue.waiting) < UNCONFIRMED
-            self._begin(queue, item.outbox_id, self._publish(queue, item))
+            self.begin(queue, item.outbox_id, self._publish(queue, item))
         self._ease(CONGESTED // 2)
         if self._more and not queue.waiting:
             self._moved.set()
 
-    def _begin(self, queue: _Queue, key: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+    def begin(self, queue: ReplyQueue, key: str, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Have something under way to a queue."""
         if not queue.under_way:
             queue.heard_us = self._clock.boot_us()
         task = queue.under_way[key] = asyncio.create_task(work, name=f"publish {key}")
         return task
 
-    async def _publish(self, queue: _Queue, item: Outgoing) -> None:
+    async def _publish(self, queue: ReplyQueue, item: Outgoing) -> None:
         """Get one stored result out, to its queue or to the results queue; else leave it to the sweep."""
         try:
             cause = self._elsewhere(item.reply.reply_to) or ("stuck" if queue.diverting_us else None)
             if cause is None:
-                cause = await self._to_queue(item.reply, item.result, item.sender)
+                cause = await self.to_queue(item.reply, item.result, item.sender)
             if cause is not None:
                 await self._divert(item.reply, item.result, item.sender, cause)
             crash_points.at("after_confirm")
@@ -273,9 +222,9 @@ class ResultRelay:
         self._journal.published([item.outbox_id])
         if item.result.final and not item.result.duplicate:
             self._metrics.command_confirmed(item.result)
-        self._heard(queue, item.reply.reply_to, confirms=cause is None)
+        self.heard(queue, item.reply.reply_to, confirms=cause is None)
 
-    async def _to_queue(self, reply: Reply, result: Result, sender: str) -> str | None:
+    async def to_queue(self, reply: Reply, result: Result, sender: str) -> str | None:
         """Publish to the reply queue. Returns why the answer has to go elsewhere, if it has."""
         try:
             await self._publisher.publish(reply, result, sender)
@@ -290,7 +239,7 @@ class ResultRelay:
         if cause != "none":
             _log.warning("a result went to the results queue", command_id=result.command_id, cause=cause)
 
-    def _heard(self, queue: _Queue, name: str, *, confirms: bool) -> None:
+    def heard(self, queue: ReplyQueue, name: str, *, confirms: bool) -> None:
         """Go on with a queue that has just been done with one."""
         queue.heard_us = queue.used_us = self._clock.boot_us()
         if confirms:
@@ -302,14 +251,14 @@ class ResultRelay:
         if self._held_up:
             self._moved.set()
 
-    def _leave(self, queue: _Queue, item: Outgoing) -> None:
+    def _leave(self, queue: ReplyQueue, item: Outgoing) -> None:
         """Leave a result to the sweep, and what stands behind it, which must not overtake it."""
         queue.under_way.pop(item.outbox_id, None)
         self._held.discard(item.outbox_id)
         queue.confirms = False
         self._empty(queue)
 
-    def _empty(self, queue: _Queue) -> None:
+    def _empty(self, queue: ReplyQueue) -> None:
         self._waiting -= min(len(queue.waiting), UNCONFIRMED)
         self._held.difference_update(item.outbox_id for item in queue.waiting)
         queue.waiting.clear()
@@ -319,62 +268,6 @@ class ResultRelay:
         """Let those go on that wait for room, once no more than so many answers wait."""
         if self._waiting <= left:
             self._eased.set()
-
-    async def _answer(self, reply: Reply, result: Result, sender: str) -> str | None:
-        """Publish to the reply queue; return why it has to go elsewhere, if it has. Raises `PublishFailed`."""
-        cause = self._elsewhere(reply.reply_to)
-        if cause is not None:
-            return cause
-        queue = self._queue(reply.reply_to)
-        if queue.crowd >= CROWD:
-            return "stuck"
-        wait = _Wait(self._clock.boot_us())
-        queue.crowd += 1
-        try:
-            while queue.stuck or len(queue.under_way) >= UNCONFIRMED:
-                if not self._waits_on(queue, wait):
-                    return "stuck"
-                await self._a_moment()
-            return await self._unrecorded(queue, reply, result, sender, wait)
-        finally:
-            queue.crowd -= 1
-            if wait.patient:
-                queue.patient -= 1
-                self._patient -= 1
-
-    async def _unrecorded(self, queue: _Queue, reply: Reply, result: Result, sender: str, wait: _Wait) -> str | None:
-        self._numbers += 1
-        key = f"no row {self._numbers}"
-        publish = self._begin(queue, key, self._to_queue(reply, result, sender))
-        publish.add_done_callback(lambda task: self._done(queue, reply.reply_to, key, task))
-        while not publish.done():
-            await asyncio.wait({publish}, timeout=TICK_S)
-            if not publish.done() and not self._waits_on(queue, wait):
-                return "stuck"
-        return publish.result()  # type: ignore[no-any-return]  # it is `_to_queue`'s
-
-    async def _a_moment(self) -> None:
-        self._held_up += 1
-        try:
-            await self._next_move()
-        finally:
-            self._held_up -= 1
-
-    def _waits_on(self, queue: _Queue, wait: _Wait) -> bool:
-        """Say whether an answer without a row waits on. Only a few do for longer than a moment."""
-        waited_us = self._clock.boot_us() - wait.since_us
-        if self._publisher.blocked or (waited_us < STUCK_US and not queue.stuck):
-            return True
-        if not wait.patient and queue.patient < PATIENT_HERE and self._patient < PATIENT:
-            wait.patient = True
-            queue.patient += 1
-            self._patient += 1
-        return wait.patient and waited_us < PATIENCE_US
-
-    def _done(self, queue: _Queue, name: str, key: str, task: "asyncio.Task[Any]") -> None:
-        queue.under_way.pop(key, None)
-        if not task.cancelled() and task.exception() is None:
-            self._heard(queue, name, confirms=task.result() is None)
 
     def _elsewhere(self, name: str) -> str | None:
         """Return why no result may go to a queue of that name, if none may."""
@@ -402,7 +295,7 @@ class ResultRelay:
             self._renewed_us = now
             await self._journal.renew(tuple(self._held))
 
-    async def _stuck(self, name: str, queue: _Queue, now: int) -> None:
+    async def _stuck(self, name: str, queue: ReplyQueue, now: int) -> None:
         """Keep a queue's results back, for longer each time; after ten minutes send them elsewhere."""
         queue.stuck, queue.confirms = True, False
         self._empty(queue)

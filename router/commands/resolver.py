@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from router.clock import to_us
 from router.commands import answers
-from router.commands.dispatch import UNRESOLVED_LOOK_US, Concluded, Dispatcher
+from router.commands.conclude import Concluded
+from router.commands.dispatch import UNRESOLVED_LOOK_US, Dispatcher
 from router.commands.lookup import Sweep
 from router.commands.relay import ResultRelay
 from router.errors import JournalUnavailable, UnreadableRow

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from router.clock import to_us
 from router.commands import answers
-from router.commands.dispatch import Concluded, Dispatcher
+from router.commands.conclude import Concluded
+from router.commands.dispatch import Dispatcher
 from router.commands.late_journal import LateJournal, Superseded
 from router.commands.plan import Plan
 from router.errors import JournalUnavailable, UnreadableRow

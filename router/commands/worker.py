@@ -7,8 +7,7 @@ Nothing here decides what happened at a venue (`router.commands.decision`) or re
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -18,63 +17,31 @@ from router import crash_points
 from router.clock import to_us
 from router.commands import answers
 from router.commands.dispatch import BUSY, Dispatcher
-from router.commands.intake import may_reply, unauthorized
+from router.commands.intake import fresh_record, may_reply, unauthorized
 from router.commands.late_journal import Superseded
-from router.commands.overdue import Overdue, unrecorded
-from router.commands.plan import Plan, Planner, refuse
+from router.commands.overdue import Overdue
+from router.commands.plan import Plan, Planner, as_lost, refuse
 from router.commands.refusals import Refusals, echo, quietly
 from router.commands.relay import ResultRelay
-from router.commands.suspects import Suspects, Suspicion
+from router.commands.running import Running
+from router.commands.suspects import Suspects
 from router.commands.unrecorded import Unrecorded
+from router.commands.without_journal import ANSWER_BY_US, WithoutJournal
 from router.config import Sender
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, Journal
-from router.records.command import Admission, Admitted, Busy, CommandRecord, Joined, Repeat, Reply, Reused, TooLate
+from router.records.command import Admission, Admitted, Busy, CommandRecord, Joined, Repeat, Reused, TooLate
 from router.records.delivery import Delivery
 from router.telemetry import Metrics
 from schemas.codec import Undecodable, decode_command, digest
-from schemas.commands import Cancel, Command
-from schemas.ids import client_order_id
-from schemas.results import Result
 
 DEFECTS: Final = 3
 """So often a message is tried whose handling raises; then it is refused and dead-lettered (contract, section 4)."""
 DEFECTIVE: Final = "the router failed over this message too often"
-JOURNAL_AWAY: Final = "the journal is away; the recorded answer follows"
 RETRY_S: Final = 0.5
-READ_S: Final = 0.3
 CANCELS: Final = (".cancel", ".cancel_all")
-ANSWER_BY_US: Final = 300_000
-"""How long after its deadline a command that waits for the journal is answered without it."""
 
 _log = structlog.get_logger(__name__)
-
-
-class _Running:
-    """A delivery at work in this process, and the redeliveries of its message since: all are settled together.
-
-    `uncertain`: a row may have been stored for it, here or by another process; then nothing may be said for good
-    without the journal.
-    """
-
-    __slots__ = ("deliveries", "delivery", "reply", "suspicion", "told", "uncertain")
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.deliveries = [delivery]
-        self.reply = delivery.reply(None)
-        self.uncertain = delivery.redelivered
-        self.told = False
-        self.suspicion: Suspicion | None = None
-
-    def unsuspect(self) -> None:
-        """Let others be handled: this message ended nobody so far, and from here on the journal knows of it."""
-        if self.suspicion is not None:
-            self.suspicion.leave()
-
-    def is_again(self, delivery: Delivery, reply: Reply) -> bool:
-        """Say whether a delivery is the same message once more."""
-        return delivery.redelivered and reply == self.reply and delivery.body == self.delivery.body
 
 
 class Worker:
@@ -106,13 +73,14 @@ class Worker:
         self._metrics = metrics
         self._senders = senders
         self._unrecorded = Unrecorded(dispatcher, journal, clock) if cancel_without_journal else None
-        self._running: dict[tuple[str, str], _Running] = {}
+        self._without_journal = WithoutJournal(journal, planner, relay, metrics)
+        self._running: dict[tuple[str, str], Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         dispatcher.on_answered = overdue.answered
 
     def take(self, delivery: Delivery) -> None:
         """Start on a delivery, in a task of our own."""
-        task = asyncio.create_task(self._guard(_Running(delivery)))
+        task = asyncio.create_task(self._guard(Running(delivery)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -120,13 +88,13 @@ class Worker:
         """Finish what has begun and return how many were left unfinished; the journal knows where they stand."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
-        left = list(self._tasks)
+        left = [*self._tasks, *self._without_journal.tasks]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         return len(left)
 
-    async def _guard(self, running: _Running) -> None:
+    async def _guard(self, running: Running) -> None:
         """Keep the worker alive: a defect costs this message one of its tries, and nobody else anything."""
         for number in range(1, DEFECTS + 1):
             try:
@@ -143,7 +111,7 @@ class Worker:
             await quietly(delivery.reject)
         return None
 
-    async def _deliver(self, mine: _Running, *, refused: bool) -> None:
+    async def _deliver(self, mine: Running, *, refused: bool) -> None:
         if mine.delivery.damaged:
             return await self._refusals.damaged(mine.delivery)
         if not mine.delivery.routing_key.endswith(CANCELS):
@@ -155,7 +123,7 @@ class Worker:
         finally:
             mine.unsuspect()
 
-    async def _read(self, mine: _Running, *, refused: bool) -> None:
+    async def _read(self, mine: Running, *, refused: bool) -> None:
         delivery = mine.delivery
         received_us = self._clock.now_us()
         crash_points.at("after_delivery")
@@ -181,23 +149,12 @@ class Worker:
             return running.deliveries.append(delivery)
         self._running.setdefault(key, mine)
         try:
-            await self._process(mine, self._fresh(mine, command, received_us), refused=refused)
+            await self._process(mine, fresh_record(delivery.sender, command, received_us), refused=refused)
         finally:
             if self._running.get(key) is mine:
                 del self._running[key]
 
-    def _fresh(self, running: _Running, command: Command, received_us: int) -> CommandRecord:
-        sender = running.delivery.sender
-        return CommandRecord(
-            sender=sender,
-            command_id=command.command_id,
-            command=command,
-            client_order_id=client_order_id(sender, command.command_id),
-            received_us=received_us,
-            order_id=command.order_id if isinstance(command, Cancel) else None,
-        )
-
-    async def _process(self, running: _Running, fresh: CommandRecord, *, refused: bool) -> None:
+    async def _process(self, running: Running, fresh: CommandRecord, *, refused: bool) -> None:
         """Bring a command to an answer or a parked wait, then acknowledge it."""
         if self._unrecorded is not None and not refused and self._unrecorded.suits(fresh.command):
             await self._cancel(running, fresh, self._unrecorded)
@@ -207,7 +164,7 @@ class Worker:
         for delivered in running.deliveries:  # one more may be appended while an ack is written
             await quietly(delivered.ack)
 
-    async def _with_journal(self, running: _Running, fresh: CommandRecord, *, refused: bool) -> None:
+    async def _with_journal(self, running: Running, fresh: CommandRecord, *, refused: bool) -> None:
         """Bring a command as far as it goes here; while the journal is away wait, and answer at the deadline."""
         answer_by_us = to_us(fresh.command.not_after) + ANSWER_BY_US
         while True:
@@ -219,45 +176,11 @@ class Worker:
                     running.uncertain = True
                     _log.warning("a command waits for the journal", command_id=fresh.command_id, error=str(error))
             left_us = answer_by_us - self._journal.latest_us()
-            if left_us <= 0 and await self._tell_late(running, fresh):
+            if left_us <= 0 and await self._without_journal.tell_late(running, fresh):
                 return None
             await self._clock.sleep(min(RETRY_S, left_us / 1e6) if left_us > 0 else RETRY_S)
 
-    async def _tell_late(self, running: _Running, fresh: CommandRecord) -> bool:
-        """Answer once without the journal's writing. Returns whether for good: nothing was sent, or will be."""
-        if running.told:
-            return False
-        running.told = True
-        now = self._journal.latest_us()
-        if running.uncertain or not await self._was_never_sent(fresh):
-            _, result = answers.doubted(replace(fresh, message=JOURNAL_AWAY), now)
-        else:
-            _, result = answers.refused(fresh, "expired", "not_after passed while the journal was away", now)
-            self._metrics.command_final(result)
-        await self._tell_unrecorded(running, fresh, result)
-        if not result.final:  # who stands behind it has a deadline, too
-            running.delivery.hold()
-        return result.final
-
-    async def _was_never_sent(self, fresh: CommandRecord) -> bool:
-        """Say whether the journal can still be read, and shows no row: without one nothing has left, here or anywhere.
-
-        The same command may have been published before, and handled by any process.
-        """
-        if not self._journal.certified or self._planner.may_be_lost():
-            return False
-        try:
-            async with asyncio.timeout(READ_S):
-                return await self._journal.load(fresh.sender, fresh.command_id) is None
-        except (JournalUnavailable, UnreadableRow, TimeoutError):
-            return False
-
-    async def _tell_unrecorded(self, running: _Running, fresh: CommandRecord, result: Result) -> None:
-        _log.warning("answered without the journal", command_id=fresh.command_id, outcome=result.outcome)
-        result = unrecorded(result, fresh.sender, running.delivery.message_id)
-        await self._relay.answer(running.reply, result, fresh.sender)
-
-    async def _cancel(self, running: _Running, fresh: CommandRecord, way: Unrecorded) -> None:
+    async def _cancel(self, running: Running, fresh: CommandRecord, way: Unrecorded) -> None:
         """Bring a plain cancel to its answer. It waits a moment for its commit, then leaves (contract, section 2)."""
         plan = self._planner.plan(running.delivery, fresh, again=way.may_have_sent(fresh, running.delivery))
         admitting: asyncio.Task[Admission] | None = None
@@ -283,11 +206,11 @@ class Worker:
             self._metrics.command_final(plan.result)
         if concluded.result is not None and not concluded.outgoing:
             self._overdue.answered(concluded.record)
-            await self._tell_unrecorded(running, fresh, concluded.result)
+            await self._without_journal.tell(running, fresh, concluded.result)
             way.remember(concluded)
         return None
 
-    async def _taken_over(self, running: _Running, fresh: CommandRecord, plan: Plan) -> None:
+    async def _taken_over(self, running: Running, fresh: CommandRecord, plan: Plan) -> None:
         """Leave a command to whoever goes on with its row; without a row it goes on as one that may have been sent.
 
         A row that is gone was lost when the journal was put back, and with it where the answer goes.
@@ -296,7 +219,7 @@ class Worker:
             try:
                 if await self._journal.load(fresh.sender, fresh.command_id) is not None:
                     return None
-                admission, again = await self._admit(running, fresh, self._as_lost(plan))
+                admission, again = await self._admit(running, fresh, as_lost(plan, self._journal.latest_us()))
                 break
             except UnreadableRow:
                 return None
@@ -305,31 +228,14 @@ class Worker:
         _log.error("a row was gone: the journal was put back", command_id=fresh.command_id, sender=fresh.sender)
         return await self._admitted(running, fresh, admission, again)
 
-    def _as_lost(self, plan: Plan) -> Plan:
-        """Return the plan of a command that was sent, and whose row is gone: it begins with a look."""
-        now = self._journal.latest_us()
-        record = replace(
-            plan.record,
-            step="look",
-            next_us=now,
-            began_us=None,
-            tries=max(plan.record.tries, 1),
-            attempts=max(plan.record.attempts, 1),
-            first_sent_us=plan.record.first_sent_us or now,
-            last_sent_us=now,
-            unanswered=True,
-            admitted_us=now,
-        )
-        return Plan(record=record)
-
-    async def _begin(self, running: _Running, fresh: CommandRecord, *, refused: bool) -> None:
+    async def _begin(self, running: Running, fresh: CommandRecord, *, refused: bool) -> None:
         """Admit a command and bring it to an answer or a parked wait."""
         if refused:
             # Nothing of the ordinary way is tried: it may be what fails.
             plan = refuse(fresh, "internal_error", DEFECTIVE, self._journal.latest_us())
         else:
             plan = self._planner.plan(running.delivery, fresh)
-        with self._answered_in_time(running, fresh):
+        with self._without_journal.in_time(running, fresh):
             admission, plan = await self._admit(running, fresh, plan)
         running.unsuspect()
         crash_points.at("after_admit")
@@ -337,27 +243,7 @@ class Worker:
             await self._bury(running, fresh, admission)
         await self._admitted(running, fresh, admission, plan)
 
-    @contextmanager
-    def _answered_in_time(self, running: _Running, fresh: CommandRecord) -> Iterator[None]:
-        """Tell the sender by its deadline that nothing is known, should the journal hang so long."""
-        loop = asyncio.get_running_loop()
-        left_us = to_us(fresh.command.not_after) + ANSWER_BY_US - self._journal.latest_us()
-        timer = loop.call_later(max(left_us, ANSWER_BY_US) / 1e6, self._tell_meanwhile, running, fresh)
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _tell_meanwhile(self, running: _Running, fresh: CommandRecord) -> None:
-        running.uncertain = True  # its row may be stored yet
-        task = asyncio.create_task(self._told(running, fresh), name=f"overdue {fresh.command_id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _told(self, running: _Running, fresh: CommandRecord) -> None:
-        await self._tell_late(running, fresh)
-
-    async def _admit(self, running: _Running, fresh: CommandRecord, plan: Plan) -> tuple[Admission, Plan]:
+    async def _admit(self, running: Running, fresh: CommandRecord, plan: Plan) -> tuple[Admission, Plan]:
         """Admit as planned; what only the journal can object to is admitted as a refusal."""
         key = digest(fresh.command)
         admission = await self._journal.admit(plan.record, running.reply, key, result=plan.result)
@@ -376,7 +262,7 @@ class Worker:
             return admission, plan
         return await self._journal.admit(plan.record, running.reply, key, result=plan.result), plan
 
-    async def _admitted(self, running: _Running, fresh: CommandRecord, admission: Admission, plan: Plan) -> None:
+    async def _admitted(self, running: Running, fresh: CommandRecord, admission: Admission, plan: Plan) -> None:
         match admission:
             case Admitted(record, outgoing, at) if plan.result is not None:
                 self._metrics.command_final(plan.result)
@@ -402,7 +288,7 @@ class Worker:
                 self._overdue.watch(fresh, running.reply, running.delivery.message_id)
         return None
 
-    async def _bury(self, running: _Running, fresh: CommandRecord, admission: Admission) -> None:
+    async def _bury(self, running: Running, fresh: CommandRecord, admission: Admission) -> None:
         """Dead-letter what cannot be handled, unless something was sent for it: that the resolver answers."""
         if isinstance(admission, Joined):
             try:
