@@ -13,7 +13,7 @@ import sys
 import threading
 
 from router.journal import Store, open_journal
-from router.journal.postgres.database import PostgresJournal
+from router.journal.postgres.transactions import Transactions
 from router.journal.sqlite.writer import Writer
 from router.records.command import Admitted
 from tests.journal_cases import began, close, reply
@@ -43,19 +43,19 @@ async def _count(journal: Store, commands: int) -> int:
 
 
 def _before_commit(number: signal.Signals) -> None:
-    end, commit = Writer._end, PostgresJournal._commit
+    end, commit = Writer._end, Transactions.commit
 
     def struck_end(self: Writer) -> None:
         # At this very thread: one that hits the process lets this thread go on for a moment, long enough to commit.
         signal.pthread_kill(threading.get_ident(), number)
         end(self)
 
-    async def struck_commit(self: PostgresJournal, connection: object, transaction: object) -> None:
+    async def struck_commit(self: Transactions, connection: object, transaction: object) -> None:
         signal.pthread_kill(threading.get_ident(), number)
         await commit(self, connection, transaction)
 
     Writer._end = struck_end  # type: ignore[method-assign]  # the process is about to die here
-    PostgresJournal._commit = struck_commit  # type: ignore[method-assign]  # the same
+    Transactions.commit = struck_commit  # type: ignore[method-assign]  # the same
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from router.errors import ConfigError, JournalUnavailable
 from router.journal import Store, open_journal
 from router.journal.operations.statements import Steps
 from router.journal.postgres.database import PostgresJournal
+from router.journal.postgres.transactions import Transactions
 from router.journal.sqlite.database import SqliteJournal
 from router.journal.sqlite.writer import Writer
 from router.records.command import Admitted, Joined
@@ -166,18 +167,18 @@ class TestCommits:
     async def gate(self, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
         """What commits have to pass."""
         gate = Gate()
-        end, commit = Writer._end, PostgresJournal._commit
+        end, commit = Writer._end, Transactions.commit
 
         def held_end(writer: Writer) -> None:
             gate.thread.wait(20)
             end(writer)
 
-        async def held_commit(postgres: PostgresJournal, connection: Any, transaction: Any) -> None:
+        async def held_commit(postgres: Transactions, connection: Any, transaction: Any) -> None:
             await gate.loop.wait()
             await commit(postgres, connection, transaction)
 
         monkeypatch.setattr(Writer, "_end", held_end)
-        monkeypatch.setattr(PostgresJournal, "_commit", held_commit)
+        monkeypatch.setattr(Transactions, "commit", held_commit)
         yield gate
         gate.open()
 

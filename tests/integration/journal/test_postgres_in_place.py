@@ -12,7 +12,8 @@ from deploy.ensure import postgresql as find_programs
 from router.app.marks import Marks
 from router.clock import SystemClock
 from router.journal import open_journal
-from router.journal.postgres.database import ALONE, CONNECTIONS, PostgresJournal
+from router.journal.postgres.database import PostgresJournal
+from router.journal.postgres.transactions import ALONE, CONNECTIONS
 from router.ports import Mark
 from router.records.command import Admitted
 from tests.integration.journal.conftest import until
@@ -86,7 +87,7 @@ async def test_rows_that_somebody_has_locked_hold_nobody_else(shared_place: Plac
         saves = [asyncio.create_task(journal.save(record)) for record in records]
         assert isinstance(journal, PostgresJournal)
         async with asyncio.timeout(30):
-            while not journal._patient.locked():
+            while not journal._run.patient.locked():
                 await asyncio.sleep(0.01)
         for number in range(5):
             assert isinstance(
@@ -136,5 +137,5 @@ async def test_hours_out_of_reach_do_not_set_the_clock(shared_place: Place) -> N
             return journal.writable
 
         await until(back, 60)
-        assert journal._offset_us == 0
+        assert journal._run.offset_us == 0
         assert abs(journal.latest_us() / 1e6 - time.time() - ahead_s) < 5
