@@ -14,25 +14,20 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from msgspec import Struct
-from msgspec.structs import replace
 
-from router.access.configured import Account, Venue
-from router.access.reads import Reader, Reads
 from router.clock import to_time
-from router.errors import JournalUnavailable, LeaseLost, SendError
+from router.errors import LeaseLost
 from router.feeds.connection import Connection, ConnectionParts
-from router.feeds.copies import Copies
 from router.feeds.late_copies import LateCopies
+from router.feeds.reconciliation import FedAccount, FeedParts, Reconciliation
 from router.feeds.recorder import Recorder
 from router.feeds.relay import EventRelay
-from router.ports import EventJournal, EventPublisher, Settler
 from router.records.event import Lease, Recorded
 from router.records.order import FINAL
-from router.venue_protocol.stream import Change, Feed, Missed
+from router.venue_protocol.stream import Change
 from schemas.events import FeedState, FeedStatus, Source
 
 WATCH_S: Final = 60.0
@@ -41,13 +36,7 @@ WATCH_BUSY_S: Final = 10.0
 STALL_S: Final = 5.0
 DOUBT_S: Final = 2.0
 READY_S: Final = 120.0
-PLACE_S: Final = 60.0
-"""How long a reconciliation's read waits for its place: a venue may list more symbols than its limit reads a minute."""
 DOWN_AFTER_US: Final = 60_000_000
-OVERLAP_US: Final = 30_000_000
-"""A reconciliation looks this much further back than what was complete: clocks differ, and reads lag behind."""
-SHOWN_US: Final = 86_100_000_000
-"""Just under a day. GMO Coin's latestExecutions, for one, shows no more (https://api.coin.z.com/docs/)."""
 FAREWELL_S: Final = 3.0
 MAX_PAUSE_S: Final = 30.0
 READ_AGAIN_S: Final = 10.0
@@ -55,25 +44,6 @@ MOST_ORDERS: Final = 1_000
 """So many open orders a status names at most."""
 
 _log = structlog.get_logger(__name__)
-
-
-class FedAccount(Struct, frozen=True, kw_only=True):
-    """An account that can be fed."""
-
-    venue: Venue
-    account: Account
-    feed: Feed
-    secrets: Any
-
-
-class FeedParts(Struct, frozen=True, kw_only=True):
-    """What the feeds of all accounts share."""
-
-    journal: EventJournal
-    publisher: EventPublisher
-    copies: Copies
-    settler: Settler
-    reader: Reader
 
 
 class AccountFeed:
@@ -96,7 +66,7 @@ class AccountFeed:
         self._status: FeedState | None = None
         self._since_us = 0
         self._announced_us = 0
-        self._complete_us = 0
+        self._rest = Reconciliation(lease, fed, parts)
         self._doubtful: set[str] = set()
         self._open: dict[str, None] = {}
         """The orders that are open as far as is known, oldest news first."""
@@ -111,7 +81,7 @@ class AccountFeed:
         """Feed until cancelled. Raises `LeaseLost` when the account has another owner."""
         parts = self._parts
         position = await parts.journal.feed_progress(self._lease)
-        self._complete_us = position.complete_us
+        self._rest.complete_us = position.complete_us
         known = await parts.journal.known_orders(*self._place, position.complete_us)
         self._open = dict.fromkeys(order_id for order_id, _ in known.open_orders)
         self._relay = EventRelay(
@@ -239,73 +209,43 @@ class AccountFeed:
                 nap_s = busy_s * random.uniform(0.9, 1.1)
                 await self._clock.sleep(nap_s)
                 waited_s += nap_s
-                if waited_s >= idle_s or self._look_soon.is_set() or await self._busy():
+                if waited_s >= idle_s or self._look_soon.is_set() or await self._rest.busy():
                     break
             self._look_soon.clear()
 
     async def _reconcile(self, source: Source) -> bool:
         """Read what may have been missed, and record and publish it. `False`: not everything could be read."""
         began_us = self._parts.journal.earliest_us()
-        missed = await self._missed(everywhere=True)
+        missed = await self._rest.missed(everywhere=True)
         if missed is None:
             return False
         self._recorder.sight(missed.changes, source)
         if missed.complete:
             await self._recorder.settled()
-            await self._complete(began_us)
+            await self._rest.complete(began_us)
         return missed.complete
 
     async def _watch(self) -> str:
         """Ask REST whether the stream has kept something back. Returns the reason to begin again, else nothing."""
         began_us = self._parts.journal.earliest_us()
         # The stream tells of every symbol; only those in use are worth the reads (BtcTurk lists hundreds of pairs).
-        missed = await self._missed(everywhere=False)
+        missed = await self._rest.missed(everywhere=False)
         if missed is None:
             return ""
         doubtful, self._doubtful = self._doubtful, set()
         # Of these the stream is known not to tell all.
         self._recorder.sight([change for change in missed.changes if change.order_id in doubtful], "reconcile")
         others = [change for change in missed.changes if change.order_id not in doubtful]
-        if others and await self._news(others):
+        if others and await self._rest.news(others):
             await self._clock.sleep(STALL_S)
-            kept_back = await self._news(others)
+            kept_back = await self._rest.news(others)
             if kept_back:
-                self._announce("gap", self._complete_us, "REST shows what the stream has not told")
+                self._announce("gap", self._rest.complete_us, "REST shows what the stream has not told")
                 self._recorder.sight(kept_back, "reconcile")
                 return "REST showed what the stream had not told"
         if missed.complete:
-            await self._complete(began_us)
+            await self._rest.complete(began_us)
         return ""
-
-    async def _missed(self, *, everywhere: bool) -> Missed | None:
-        now_us = self._parts.journal.earliest_us()
-        # A venue whose clock is behind dates what happens by it.
-        behind_us = max(now_us - self._venue.earliest_ms(now_us, self._clock) * 1000, 0)
-        since_us = max(self._complete_us - OVERLAP_US, now_us - SHOWN_US) - behind_us
-        try:
-            known = await self._parts.journal.known_orders(*self._place, since_us)
-            flow = self._feed.reconcile(replace(known, everywhere=everywhere))
-            return await Reads(self._parts.reader).run(self._venue, self._account, flow, wait_s=PLACE_S)
-        except (SendError, JournalUnavailable) as error:
-            _log.info("a reconciliation has failed", venue=self._place[0], account=self._place[1], error=str(error))
-            return None
-
-    async def _news(self, changes: Sequence[Change]) -> tuple[Change, ...]:
-        try:
-            return await self._parts.journal.news(*self._place, changes)
-        except JournalUnavailable:
-            return ()
-
-    async def _complete(self, at_us: int) -> None:
-        with suppress(JournalUnavailable):
-            await self._parts.journal.feed_progress(self._lease, complete_us=at_us)
-        self._complete_us = at_us
-
-    async def _busy(self) -> bool:
-        try:
-            return await self._parts.journal.busy(*self._place)
-        except JournalUnavailable:
-            return False
 
     async def _until_next_watch(self) -> None:
         over_s = WATCH_S * random.uniform(0.8, 1.2)
@@ -318,7 +258,7 @@ class AccountFeed:
                 self._look_soon.clear()
                 return await self._clock.sleep(DOUBT_S)
             except TimeoutError:
-                if await self._busy():
+                if await self._rest.busy():
                     return None
         return None
 

@@ -15,9 +15,10 @@ from typing import Final
 import structlog
 
 from router.errors import JournalUnavailable, LeaseLost
-from router.feeds.account import AccountFeed, FedAccount, FeedParts
+from router.feeds.account import AccountFeed
 from router.feeds.connection import ConnectionParts
 from router.feeds.pacer import Pacer
+from router.feeds.reconciliation import FedAccount, FeedParts
 from router.ports import Sockets
 from router.records.event import Lease
 
