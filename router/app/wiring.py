@@ -128,19 +128,18 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
         await slots.take()
         stack.push_async_callback(slots.release)
         venues = build_venues(config, clock, slots)
+        reader = Reader(transport, clock, metrics)
         yield Wired(
             config=config,
             readiness=readiness,
             clock=clock,
             metrics=metrics,
             journal=journal,
-            reader=Reader(transport, clock, metrics),
+            reader=reader,
             publisher=publisher,
             slots=slots,
             relay=ResultRelay(journal, publisher, clock, metrics),
-            dispatcher=Dispatcher(
-                venues, journal, transport, clock, metrics, resolve_for_s=config.worker.resolve_for_s
-            ),
+            dispatcher=Dispatcher(venues, journal, reader, resolve_for_s=config.worker.resolve_for_s),
         )
 
 

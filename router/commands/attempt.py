@@ -111,6 +111,14 @@ def abandoned(record: CommandRecord, now_us: int) -> AttemptEnd | None:
     return AttemptEnd(number=record.tries, began_us=record.began_us, at_us=now_us, outcome=ABANDONED)
 
 
+class Intent(Struct, frozen=True):
+    """An attempt that is stored before it is made: what it sends, the command without it, and when it was stored."""
+
+    before: CommandRecord
+    request: Request
+    at: Moment | None = None
+
+
 class Sending:
     """The attempts of one command in this process, until something other than trying again at once is decided.
 
@@ -123,12 +131,12 @@ class Sending:
         record: CommandRecord,
         venue: Venue,
         request: Request,
+        intent: Intent | None,
+        *,
         journal: CommandJournal,
         transport: Transport,
         clock: Clock,
         metrics: Metrics,
-        before: CommandRecord | None = None,
-        at: Moment | None = None,
     ) -> None:
         self.record = record
         self.venue = venue
@@ -136,9 +144,9 @@ class Sending:
         self.end: AttemptEnd | None = None
         self.answered = False
         """Whether the venue has answered any attempt of this turn."""
-        self._before = before
+        self._before = intent.before if intent is not None else None
         """The command before the attempt that is stored but not sent yet."""
-        self._at = at
+        self._at = intent.at if intent is not None else None
         self._request = request
         self._journal = journal
         self._transport = transport

@@ -16,13 +16,12 @@ from router.access.configured import Venue
 from router.access.reads import Reader
 from router.clock import to_us
 from router.commands import answers
-from router.commands.attempt import PARK_S, SEND_BY_US, Decided, Parked, Sending, TakenOver
+from router.commands.attempt import PARK_S, SEND_BY_US, Decided, Intent, Parked, Sending, TakenOver
 from router.commands.conclude import Concluded, Concluder, owes_doubt
 from router.commands.decision import MAX_TRIES, Again, Doubt, GiveUp, LookLater, LookNow, Settle, Times, after_look
 from router.commands.lookup import Sweep
-from router.ports import Clock, CommandJournal, Transport
-from router.records.command import CommandRecord, Moment, effective
-from router.telemetry import Metrics
+from router.ports import CommandJournal
+from router.records.command import CommandRecord, effective
 from router.venue_protocol import Accepted, Done, LookOutcome, Refused, Request, Working
 from schemas.commands import Close
 from schemas.results import Evidence
@@ -48,65 +47,67 @@ class Dispatcher(Concluder):
         self,
         venues: Mapping[str, Venue],
         journal: CommandJournal,
-        transport: Transport,
-        clock: Clock,
-        metrics: Metrics,
+        reader: Reader,
         *,
         resolve_for_s: float,
     ) -> None:
         self.venues = venues
         self.sending: set[tuple[str, str]] = set()
-        super().__init__(journal, clock, metrics)
-        self._transport = transport
+        super().__init__(journal, reader.clock, reader.metrics)
+        self._reader = reader
         self._resolve_for_us = int(resolve_for_s * 1e6)
 
     def on(self, journal: CommandJournal) -> "Dispatcher":
         """Return a dispatcher to the same venues that stores elsewhere."""
-        other = Dispatcher(
-            self.venues, journal, self._transport, self._clock, self._metrics, resolve_for_s=self._resolve_for_us / 1e6
-        )
+        other = Dispatcher(self.venues, journal, self._reader, resolve_for_s=self._resolve_for_us / 1e6)
         other.sending, other.on_parked, other.on_answered = self.sending, self.on_parked, self.on_answered
         return other
 
     def sweep(self) -> Sweep:
         """Begin a round of looks."""
-        return Sweep(self._journal, Reader(self._transport, self._clock, self._metrics))
+        return Sweep(self._journal, self._reader)
 
     async def send(
         self,
         record: CommandRecord,
-        before: CommandRecord | None = None,
-        planned: Request | None = None,
-        at: Moment | None = None,
+        intent: Intent | None = None,
     ) -> Concluded | None:
         """Send until there is an answer, a doubt, or a wait that is parked.
 
-        `before` is the command as it was when its first attempt is stored already, `at` when that was, `planned` what
-        it sends. Returns `None` when somebody else took the command up meanwhile.
+        `intent`: a first attempt that is stored with the command already. Returns `None` when somebody else took the
+        command up meanwhile.
         """
         key = (record.sender, record.command_id)
         self.sending.add(key)
         try:
-            return await self._send(record, before, planned, at)
+            return await self._send(record, intent)
         finally:
             self.sending.discard(key)
 
-    async def _send(
-        self, record: CommandRecord, before: CommandRecord | None, planned: Request | None, at: Moment | None
-    ) -> Concluded | None:
+    async def _send(self, record: CommandRecord, intent: Intent | None) -> Concluded | None:
         venue = self.venues[record.command.venue]
-        if not venue.adapter.repeatable(record.command) and ((before or record).attempts or self.is_older(record)):
+        before = intent.before if intent is not None else record
+        if not venue.adapter.repeatable(record.command) and (before.attempts or self.is_older(record)):
             # Whatever the stored step says: the switch that allowed a repeat may have been turned since, and a journal
             # that was put back does not know what was sent.
             return await self.look(record, self.sweep())
-        if before is None and self.is_older(record):
+        if intent is None and self.is_older(record):
             record = self._maybe_sent(record)
         if isinstance(record.command, Close) and record.position is None:
             return await self.settle(record, Refused(code="busy", message=BUSY), "router")
-        request = planned or venue.adapter.request(effective(record), record.client_order_id)
+        request = intent.request if intent else venue.adapter.request(effective(record), record.client_order_id)
         if not isinstance(request, Request):
             return await self.settle(record, request, "router")
-        turn = Sending(record, venue, request, self._journal, self._transport, self._clock, self._metrics, before, at)
+        turn = Sending(
+            record,
+            venue,
+            request,
+            intent,
+            journal=self._journal,
+            transport=self._reader.transport,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
         with self._metrics.in_flight(venue.name):
             decided = await turn.attempt()
             if _at_once(decided):

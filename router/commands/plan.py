@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from router.access.configured import Venue
 from router.clock import to_us
 from router.commands import answers
-from router.commands.attempt import SEND_BY_US, begin, priority
+from router.commands.attempt import SEND_BY_US, Intent, begin, priority
 from router.commands.intake import objection
 from router.ports import Clock, JournalClock
 from router.records.command import CommandRecord
 from router.records.delivery import Delivery
-from router.venue_protocol import NoParams, Refused, Request
+from router.venue_protocol import NoParams, Refused
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 
@@ -24,14 +24,10 @@ LEASE_US: Final = 5_000_000
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The command to admit. With `result` it is answered already; with `before` its first attempt is admitted with it.
-
-    `before` is the command as it was before that attempt, `request` what it sends.
-    """
+    """The command to admit. With `result` it is answered already, with `intent` its first attempt goes with it."""
 
     record: CommandRecord
-    before: CommandRecord | None = None
-    request: Request | None = None
+    intent: Intent | None = None
     result: Result | None = None
 
 
@@ -107,7 +103,7 @@ class Planner:
         if not venue.limiter.take(command.account, request.scopes, priority(command)):
             return Plan(record=replace(fresh, step="send", next_us=now + LEASE_US))
         record = begin(fresh, venue, now, venue.earliest_ms(now, self._clock))
-        return Plan(record=record, before=fresh, request=request)
+        return Plan(record=record, intent=Intent(fresh, request))
 
     def may_be_lost(self) -> bool:
         """Say whether a close without a row may have been sent all the same (design, section 5).

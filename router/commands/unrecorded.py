@@ -102,11 +102,11 @@ class Unrecorded:
         concluded: Concluded | None
         if plan.result is not None:
             concluded = await self._refuse(plan.record, plan.result, late)
-        elif plan.before is None and plan.record.step == "look":
+        elif plan.intent is None and plan.record.step == "look":
             concluded = await dispatcher.look(plan.record, dispatcher.sweep())
         else:
             at = Moment(self._clock.boot_us(), self._journal.latest_us())
-            concluded = await dispatcher.send(plan.record, plan.before, plan.request, at)
+            concluded = await dispatcher.send(plan.record, plan.intent and replace(plan.intent, at=at))
         while concluded is not None and not late.recorded:
             if _is_unproven(concluded, plan):
                 concluded = await self._look(dispatcher, concluded.record)

@@ -191,7 +191,7 @@ class Worker:
                 running.unsuspect()
                 crash_points.at("after_admit")
                 admission = admitting.result()
-                if plan.before is None or not isinstance(admission, Admitted):
+                if plan.intent is None or not isinstance(admission, Admitted):
                     return await self._admitted(running, fresh, admission, plan)
         running.unsuspect()
         self._overdue.watch(plan.record, running.reply, running.delivery.message_id)
@@ -247,7 +247,7 @@ class Worker:
         """Admit as planned; what only the journal can object to is admitted as a refusal."""
         key = digest(fresh.command)
         admission = await self._journal.admit(plan.record, running.reply, key, result=plan.result)
-        looks = plan.before is None and plan.record.step == "look"
+        looks = plan.intent is None and plan.record.step == "look"
         if isinstance(admission, Busy) and looks:
             # It may have been executed, so it cannot be refused: it is looked up, and refused if that finds nothing.
             plan = Plan(record=replace(plan.record, position=None))
@@ -269,9 +269,9 @@ class Worker:
                 self._relay.put(outgoing)
             case Admitted(record, _, at):
                 self._overdue.watch(record, running.reply, running.delivery.message_id)
-                if record.step in {"find", "look"} and plan.before is None:
+                if record.step in {"find", "look"} and plan.intent is None:
                     return self._dispatcher.on_parked(self._journal.earliest_us())
-                concluded = await self._dispatcher.send(record, plan.before, plan.request, at)
+                concluded = await self._dispatcher.send(record, plan.intent and replace(plan.intent, at=at))
                 if concluded is None:
                     return await self._taken_over(running, fresh, plan)
                 self._relay.put(concluded.outgoing)

@@ -89,7 +89,7 @@ class AccountFeed:
             parts.journal,
             parts.publisher,
             parts.copies,
-            self._clock,
+            clock=self._clock,
             seq=position.seq,
             published_seq=position.published_seq,
             owned=self._owned,
@@ -99,7 +99,7 @@ class AccountFeed:
             parts.journal,
             self._relay,
             self._clock,
-            self._metrics,
+            metrics=self._metrics,
             owned=self._owned,
             on_recorded=self._note_recorded,
         )

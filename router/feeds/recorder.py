@@ -53,8 +53,8 @@ class Recorder:
         journal: EventJournal,
         relay: EventRelay,
         clock: Clock,
-        metrics: Metrics,
         *,
+        metrics: Metrics,
         owned: Callable[[], bool],
         on_recorded: Callable[[Recorded], None],
     ) -> None:

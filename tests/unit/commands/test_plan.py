@@ -85,14 +85,14 @@ def soon(command: Any, **fields: Any) -> Any:
 def test_a_close_begins_with_its_intent_on_disk(clock: VirtualClock) -> None:
     """The first attempt is admitted with it, reads as if sent at the last moment it may be, and is never sent again."""
     made = plan(planner(clock), soon(close))
-    assert made.before is not None
+    assert made.intent is not None
     assert (made.record.tries, made.record.began_us) == (1, NOW_US)
     assert (made.result, made.record.position) == (None, "BTC")
     assert (made.record.tries, made.record.attempts, made.record.step) == (1, 1, "look")
     assert made.record.last_sent_us == NOW_US + SEND_BY_US
     assert made.record.next_us == NOW_US + SEND_BY_US + round(TIMEOUT_S * S) + TAKE_UP_MARGIN_US
-    assert made.before is not None
-    assert (made.before.tries, made.before.attempts, made.before.first_sent_us) == (0, 0, None)
+    assert made.intent is not None
+    assert (made.intent.before.tries, made.intent.before.attempts, made.intent.before.first_sent_us) == (0, 0, None)
 
 
 def test_an_intent_ends_with_the_deadline(clock: VirtualClock) -> None:
@@ -106,7 +106,7 @@ def test_without_a_place_it_waits_and_does_not_look_sent(clock: VirtualClock) ->
     limited = planner(clock, None, Limit("act", 1, 1.0))
     plan(limited, soon(close))
     made = plan(limited, soon(close))
-    assert (made.before, made.record.attempts, made.record.tries, made.record.step) == (None, 0, 0, "send")
+    assert (made.intent, made.record.attempts, made.record.tries, made.record.step) == (None, 0, 0, "send")
     assert made.record.next_us == NOW_US + LEASE_US
 
 
@@ -118,8 +118,8 @@ def test_refusals_are_stored_and_take_no_place(clock: VirtualClock) -> None:
     for made, code in ((expired, "expired"), (unsupported, "unsupported")):
         assert made.result is not None
         assert made.result.reason is not None
-        assert (made.result.reason.code, made.before, made.record.state) == (code, None, "final")
-    assert plan(limited, soon(close)).before is not None
+        assert (made.result.reason.code, made.intent, made.record.state) == (code, None, "final")
+    assert plan(limited, soon(close)).intent is not None
 
 
 def test_a_dry_run_takes_no_place_and_no_position(clock: VirtualClock) -> None:
@@ -127,15 +127,15 @@ def test_a_dry_run_takes_no_place_and_no_position(clock: VirtualClock) -> None:
     limited = planner(clock, None, Limit("act", 1, 1.0))
     made = plan(limited, soon(close, dry_run=True))
     assert made.result is not None
-    assert (made.result.dry_run, made.record.position, made.before) == (True, None, None)
-    assert plan(limited, soon(close)).before is not None
+    assert (made.result.dry_run, made.record.position, made.intent) == (True, None, None)
+    assert plan(limited, soon(close)).intent is not None
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_cancel_by_target_begins_by_finding_it(clock: VirtualClock, dry_run: bool) -> None:
     """Due at once, nothing sent."""
     made = plan(planner(clock), soon(cancel, target_command_id="c1", dry_run=dry_run))
-    assert (made.record.step, made.record.next_us, made.before, made.result) == ("find", NOW_US, None, None)
+    assert (made.record.step, made.record.next_us, made.intent, made.result) == ("find", NOW_US, None, None)
 
 
 def test_a_cancel_by_target_is_refused_at_once_for_params_that_no_venue_takes(clock: VirtualClock) -> None:
@@ -166,7 +166,7 @@ def test_a_close_that_a_lost_journal_may_have_sent_is_looked_up(
     """Whatever its delivery says, until all that the lost journal admitted has expired (design, section 5)."""
     lost = planner(clock, Epochs(NOW_US - began_s * S, first=first))
     made = plan(lost, soon(close), redelivered=redelivered, sent_us=NOW_US)
-    assert (made.record.step == "look" and made.before is None) == looks
+    assert (made.record.step == "look" and made.intent is None) == looks
     if looks:
         assert made.record.sent_ms == (NOW_US - HORIZON_US) // 1000, (
             "it may have come with the longest deadline there is"
@@ -187,14 +187,14 @@ def test_a_cancel_that_comes_again_may_have_left_without_a_row(clock: VirtualClo
     """Its repeat is harmless; but a refusal of the repeat proves nothing."""
     command = soon(cancel, order_id="1")
     made = planner(clock).plan(delivery(command, sent_us=OLD), fresh(command), again=True)
-    assert made.before is not None
-    assert (made.before.attempts, made.before.unanswered, made.record.attempts) == (1, True, 2)
+    assert made.intent is not None
+    assert (made.intent.before.attempts, made.intent.before.unanswered, made.record.attempts) == (1, True, 2)
     late = soon(cancel, order_id="1", not_after=to_time(NOW_US))
     looked = planner(clock).plan(delivery(late, sent_us=OLD), fresh(late), again=True)
-    assert (looked.result, looked.before, looked.record.step) == (None, None, "look"), "and it is not called expired"
+    assert (looked.result, looked.intent, looked.record.step) == (None, None, "look"), "and it is not called expired"
     first = plan(planner(clock), soon(cancel, order_id="1"))
-    assert first.before is not None
-    assert first.before.attempts == 0
+    assert first.intent is not None
+    assert first.intent.before.attempts == 0
 
 
 def test_a_new_attempt_forgets_what_the_last_one_was_told(clock: VirtualClock) -> None:

@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from router.access.configured import Account, Venue
 from router.access.limiter import Limiter
+from router.access.reads import Reader
 from router.app.marks import Marks
 from router.clock import to_time
 from router.commands.dispatch import Dispatcher
@@ -90,9 +91,8 @@ class Core:
         self.relay = ResultRelay(journal, publisher, clock, _metrics)
         self.overdue = Overdue(journal, self.relay, clock)
         self.marks = Marks(journal, FakeWitness(world.broker, self.at), clock)
-        self.dispatcher = Dispatcher(
-            self.venues, journal, self.transport, clock, _metrics, resolve_for_s=world.resolve_for_s
-        )
+        reader = Reader(self.transport, clock, _metrics)
+        self.dispatcher = Dispatcher(self.venues, journal, reader, resolve_for_s=world.resolve_for_s)
         self.resolver = Resolver(self.dispatcher, journal, self.relay, resolve_for_s=world.resolve_for_s)
         self.worker = Worker(
             planner=Planner(self.venues, journal, clock, max_horizon_s=MAX_HORIZON_S),

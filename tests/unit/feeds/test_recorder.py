@@ -67,7 +67,7 @@ async def test_a_clock_that_is_set_holds_no_sighting_longer_or_shorter(step_s: i
     relay: Any = EventRelay()
     lease = Lease(venue="gmo_coin", account="main", owner="me", fence=1)
     store: Any = journal
-    recorder = Recorder(lease, store, relay, clock, Metrics(), owned=lambda: True, on_recorded=lambda _: None)
+    recorder = Recorder(lease, store, relay, clock, metrics=Metrics(), owned=lambda: True, on_recorded=lambda _: None)
     task = asyncio.create_task(recorder.run())
     try:
         recorder.sight([change("1", "1")], "stream")
