@@ -11,7 +11,7 @@ from router.app import upkeep
 from router.app.marks import Marks
 from router.app.supervision import Supervision
 from router.app.wiring import Wired, wired
-from router.broker import Consumer, Witness
+from router.broker import Consumer, MarkStream
 from router.commands.overdue import Overdue
 from router.commands.plan import Planner
 from router.commands.refusals import Refusals
@@ -36,7 +36,7 @@ async def run_worker(
         if shared is None:
             return
         shared.publisher.open()
-        witness = Witness(config.broker)
+        witness = MarkStream(config.broker)
         stack.push_async_callback(witness.close)
         marks = Marks(shared.journal, witness, shared.clock)
         overdue = Overdue(shared.journal, shared.relay, shared.clock)

@@ -3,16 +3,16 @@
 from router.broker.client import CommandClient
 from router.broker.connection import close, connect, open_channel
 from router.broker.consumer import Consumer
+from router.broker.mark_stream import MarkStream
 from router.broker.publisher import Publisher
 from router.broker.topology import Names, declare, find
-from router.broker.witness import Witness
 
 __all__ = [
     "CommandClient",
     "Consumer",
+    "MarkStream",
     "Names",
     "Publisher",
-    "Witness",
     "close",
     "connect",
     "declare",

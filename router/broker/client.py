@@ -12,7 +12,7 @@ from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 
 from router.broker.connection import connect, open_channel
 from router.broker.topology import Names
-from router.config import Broker
+from router.config import BrokerSettings
 from router.errors import BrokerUnavailable, PublishFailed
 from schemas.codec import JSON, decode_event, decode_result, encode_command
 from schemas.commands import Command
@@ -23,7 +23,7 @@ from schemas.results import Result
 class CommandClient:
     """A connection with a reply queue of its own, which goes with it."""
 
-    def __init__(self, config: Broker) -> None:
+    def __init__(self, config: BrokerSettings) -> None:
         self._config = config
         self._names = Names(config.prefix)
         self._connection: AbstractConnection | None = None

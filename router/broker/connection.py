@@ -15,8 +15,8 @@ import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
-from router.broker.screen import Screen, Socket
-from router.config import Broker, masked
+from router.broker.screen import Screen, ScreenedTransport
+from router.config import BrokerSettings, masked
 from router.errors import BrokerUnavailable, RouterError
 
 CALL_S: Final = 10.0
@@ -50,7 +50,7 @@ def text(error: BaseException) -> str:
     return type(error).__name__ if not words or words.startswith("<") else words
 
 
-async def connect(config: Broker, name: str) -> AbstractConnection:
+async def connect(config: BrokerSettings, name: str) -> AbstractConnection:
     """Open one connection, not a self-healing one: who uses it decides what a loss means.
 
     Raises `BrokerUnavailable` with a sentence that holds no password.
@@ -58,9 +58,9 @@ async def connect(config: Broker, name: str) -> AbstractConnection:
     return (await connect_screened(config, name))[0]
 
 
-async def connect_screened(config: Broker, name: str) -> tuple[AbstractConnection, Screen]:
+async def connect_screened(config: BrokerSettings, name: str) -> tuple[AbstractConnection, Screen]:
     """Open one connection as `connect` does, and return what its frames pass through."""
-    socket = Socket()
+    socket = ScreenedTransport()
     connection = aio_pika.Connection(
         URL(config.url).update_query(heartbeat=str(config.heartbeat_s)),
         ssl_context=_tls(config) if config.url.startswith("amqps") else None,
@@ -102,7 +102,7 @@ async def close(connection: AbstractConnection | None) -> None:
                 await connection.close()
 
 
-def _tls(config: Broker) -> ssl.SSLContext:
+def _tls(config: BrokerSettings) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=config.ca_file or None)
     if config.cert_file:
         context.load_cert_chain(config.cert_file, config.key_file or None)

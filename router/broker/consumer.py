@@ -21,7 +21,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from router.broker.connection import CALL_S, close, connect, named, open_channel, open_underlay
 from router.broker.screen import DAMAGED
 from router.broker.topology import Names, consumed, declare
-from router.config import Broker
+from router.config import BrokerSettings
 from router.errors import BrokerUnavailable, JournalUnavailable
 from router.records.delivery import Delivery
 
@@ -42,7 +42,7 @@ class Consumer:
 
     def __init__(
         self,
-        config: Broker,
+        config: BrokerSettings,
         lanes: Sequence[tuple[str, str]],
         handle: Callable[[Delivery], None],
         certify: Callable[[], Awaitable[None]],

@@ -19,7 +19,7 @@ from router.broker.connection import CALL_S, connect_screened
 from router.broker.line import Content, Line
 from router.broker.messages import Messages, symbol_word
 from router.broker.topology import DIRECT, Names
-from router.config import Broker
+from router.config import BrokerSettings
 from router.errors import BrokerUnavailable, PublishFailed, Unroutable
 from router.records.command import Reply
 from router.records.delivery import Delivery
@@ -44,7 +44,7 @@ class Publisher:
     `refused` tells what may not be written to, and why.
     """
 
-    def __init__(self, config: Broker) -> None:
+    def __init__(self, config: BrokerSettings) -> None:
         self.refused: dict[str, str] = {}
         self._refused_at: dict[str, float] = {}
         self._config = config

@@ -110,7 +110,7 @@ class Screen(asyncio.StreamReaderProtocol):
         return None
 
 
-class Socket(TransportFactory):
+class ScreenedTransport(TransportFactory):
     """Opens one connection's socket for aiormq. `screen` is there once it is connected."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import typer
 from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, on_signal, run
 
 if TYPE_CHECKING:
-    from router.config import Broker
+    from router.config import BrokerSettings
     from router.demo.observer import Exchanged
     from router.demo.stage import Stage
     from schemas.events import OrderEvent
@@ -137,7 +137,7 @@ def demo(
     raise typer.Exit(0 if right else EXIT_FAILED)
 
 
-async def _demo(broker: "Broker", tell: Callable[[str], None], *, stay: bool, json: bool) -> bool:
+async def _demo(broker: "BrokerSettings", tell: Callable[[str], None], *, stay: bool, json: bool) -> bool:
     from router.demo.stage import staged
 
     async with staged(broker, tell) as stage:
@@ -161,7 +161,7 @@ async def _play(step: Step, stage: "Stage") -> Row:
     from schemas.events import OrderEvent
 
     command = build(step.action, {"account": "main", **step.fields})
-    seen = stage.witness.seen[step.fields["venue"]]
+    seen = stage.observer.seen[step.fields["venue"]]
     before, began = len(seen), time.perf_counter()
     await stage.caller.publish(command)
     result, answered, ends = None, began, began + ANSWER_S

@@ -90,7 +90,7 @@ def adopt(config: ConfigFile = None) -> None:
 async def _adopt(config: "Config") -> str:
     import secrets
 
-    from router.broker import Names, Witness, close, connect, declare, open_channel
+    from router.broker import MarkStream, Names, close, connect, declare, open_channel
     from router.journal import open_journal
     from router.ports import Mark
 
@@ -101,7 +101,7 @@ async def _adopt(config: "Config") -> str:
                 await declare(await open_channel(connection), Names(config.broker.prefix), ())
             finally:
                 await close(connection)
-        witness = Witness(config.broker)
+        witness = MarkStream(config.broker)
         try:
             await witness.write(Mark(journal.journal_id, secrets.token_hex(12), adopts=True))
         finally:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from router.access.configured import Venue
 from router.clock import to_us
-from router.config import Sender
+from router.config import SenderPolicy
 from router.records.command import CommandRecord, action
 from router.records.delivery import Delivery
 from schemas.commands import Cancel, Close, CloseAll, Command
@@ -25,7 +25,7 @@ class Objection(Struct, frozen=True):
     message: str
 
 
-def unauthorized(delivery: Delivery, command: Command, senders: Mapping[str, Sender]) -> str | None:
+def unauthorized(delivery: Delivery, command: Command, senders: Mapping[str, SenderPolicy]) -> str | None:
     """Say what the sender may not do. Without any sender configured everyone may do everything."""
     if not senders:
         return None
@@ -41,7 +41,7 @@ def unauthorized(delivery: Delivery, command: Command, senders: Mapping[str, Sen
     return None
 
 
-def may_reply(delivery: Delivery, senders: Mapping[str, Sender]) -> bool:
+def may_reply(delivery: Delivery, senders: Mapping[str, SenderPolicy]) -> bool:
     """Say whether an answer may go to the delivery's reply queue. Where nothing is said of the sender, it may."""
     sender = senders.get(delivery.sender)
     return sender is None or not delivery.reply_to or re.search(sender.reply_to, delivery.reply_to) is not None

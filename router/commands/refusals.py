@@ -13,7 +13,7 @@ import structlog
 from router.commands import answers
 from router.commands.intake import may_reply
 from router.commands.relay import ResultRelay
-from router.config import Sender
+from router.config import SenderPolicy
 from router.errors import PublishFailed
 from router.ports import Clock, DeadLetters
 from router.records.command import Reply, action
@@ -39,7 +39,7 @@ class Refusals:
         dead_letters: DeadLetters,
         clock: Clock,
         metrics: Metrics,
-        senders: Mapping[str, Sender],
+        senders: Mapping[str, SenderPolicy],
     ) -> None:
         self._relay = relay
         self._dead_letters = dead_letters

@@ -27,7 +27,7 @@ from router.commands.running import Running
 from router.commands.suspects import Suspects
 from router.commands.unrecorded import Unrecorded
 from router.commands.without_journal import ANSWER_BY_US, WithoutJournal
-from router.config import Sender
+from router.config import SenderPolicy
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, Journal
 from router.records.command import Admission, Admitted, Busy, CommandRecord, Joined, Repeat, Reused, TooLate
@@ -59,7 +59,7 @@ class Worker:
         refusals: Refusals,
         clock: Clock,
         metrics: Metrics,
-        senders: Mapping[str, Sender],
+        senders: Mapping[str, SenderPolicy],
         cancel_without_journal: bool = True,
     ) -> None:
         self._planner = planner

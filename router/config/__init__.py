@@ -5,6 +5,27 @@
 """
 
 from router.config.loading import load
-from router.config.settings import Broker, Config, Http, Journal, Lane, Sender, Worker, masked, parse_rate
+from router.config.settings import (
+    BrokerSettings,
+    Config,
+    HttpSettings,
+    JournalSettings,
+    Lane,
+    SenderPolicy,
+    WorkerSettings,
+    masked,
+    parse_rate,
+)
 
-__all__ = ["Broker", "Config", "Http", "Journal", "Lane", "Sender", "Worker", "load", "masked", "parse_rate"]
+__all__ = [
+    "BrokerSettings",
+    "Config",
+    "HttpSettings",
+    "JournalSettings",
+    "Lane",
+    "SenderPolicy",
+    "WorkerSettings",
+    "load",
+    "masked",
+    "parse_rate",
+]

@@ -12,7 +12,16 @@ from msgspec import Struct
 
 from router import venues
 from router.config.proxy import Proxies
-from router.config.settings import LANES, Broker, Config, Http, Journal, Sender, Worker, parse_rate
+from router.config.settings import (
+    LANES,
+    BrokerSettings,
+    Config,
+    HttpSettings,
+    JournalSettings,
+    SenderPolicy,
+    WorkerSettings,
+    parse_rate,
+)
 from router.config.source import Given, Names, Source, nearest, read_text
 from router.errors import ConfigError
 from router.venue_protocol import Options, Secrets, VenueAdapter
@@ -66,13 +75,15 @@ class _Loading:
     def config(self, file: str) -> Config:
         venues, accounts = self._venues(), self._accounts()
         config = Config(
-            broker=self._table(("broker",), Broker, secret={"url"}) or Broker(),
-            journal=self._table(("journal",), Journal, secret={"url"}) or Journal(),
-            worker=self._table(("worker",), Worker) or Worker(),
-            http=self._table(("http",), Http) or Http(),
+            broker=self._table(("broker",), BrokerSettings, secret={"url"}) or BrokerSettings(),
+            journal=self._table(("journal",), JournalSettings, secret={"url"}) or JournalSettings(),
+            worker=self._table(("worker",), WorkerSettings) or WorkerSettings(),
+            http=self._table(("http",), HttpSettings) or HttpSettings(),
             venues=venues,
             accounts=accounts,
-            senders={names[1]: sender for names in self._under("senders") if (sender := self._table(names, Sender))},
+            senders={
+                names[1]: sender for names in self._under("senders") if (sender := self._table(names, SenderPolicy))
+            },
             proxies=self._proxies(),
             file=file,
         )
@@ -293,7 +304,7 @@ class _Loading:
             elif not any(names[1] == venue for names in self._under("accounts")):
                 self.source.fault(("worker", "lanes"), f"{venue} has no account")
 
-    def _check_sender(self, name: str, sender: Sender) -> None:
+    def _check_sender(self, name: str, sender: SenderPolicy) -> None:
         known = ["/".join(names[1:]) for names in self._under("accounts")]
         for account in sender.accounts:
             if account not in known:

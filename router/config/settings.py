@@ -26,7 +26,7 @@ _PASSWORD_PARAMETER: Final = re.compile(r"[?&]password=([^&#]+)")
 _UNIT_S: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class Broker(Struct, frozen=True, kw_only=True):
+class BrokerSettings(Struct, frozen=True, kw_only=True):
     """`[broker]`. `prefetch` counts per lane. The three files are for `amqps://` only; empty means not given."""
 
     url: str = "amqp://guest:guest@127.0.0.1:5672/"
@@ -42,7 +42,7 @@ class Broker(Struct, frozen=True, kw_only=True):
         return f"Broker(url={masked(self.url)!r}, prefix={self.prefix!r}, …)"
 
 
-class Journal(Struct, frozen=True, kw_only=True):
+class JournalSettings(Struct, frozen=True, kw_only=True):
     """`[journal]`. `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…`."""
 
     url: str = "sqlite:///order-router.db"
@@ -52,7 +52,7 @@ class Journal(Struct, frozen=True, kw_only=True):
         return f"Journal(url={masked(self.url)!r}, retention_days={self.retention_days})"
 
 
-class Worker(Struct, frozen=True, kw_only=True):
+class WorkerSettings(Struct, frozen=True, kw_only=True):
     """`[worker]`. `lanes` holds `<venue>` for both lanes or `<venue>.cancel`, `<venue>.close`; see `Config.lanes`."""
 
     lanes: tuple[str, ...] = ()
@@ -63,14 +63,14 @@ class Worker(Struct, frozen=True, kw_only=True):
     cancel_without_journal: bool = True
 
 
-class Http(Struct, frozen=True, kw_only=True):
+class HttpSettings(Struct, frozen=True, kw_only=True):
     """`[http]`. Port 0 takes a free one."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 9464
 
 
-class Sender(Struct, frozen=True, kw_only=True):
+class SenderPolicy(Struct, frozen=True, kw_only=True):
     """`[senders.<user>]`: what one publisher may ask for, and where it may be answered.
 
     `accounts` holds `<venue>/<account>`. `commands` left out allows all four. `reply_to` is searched in the reply
@@ -88,13 +88,13 @@ class Config(Struct, frozen=True, kw_only=True):
     An empty `senders` means that everyone may send; otherwise whoever is not listed is refused.
     """
 
-    broker: Broker = Broker()
-    journal: Journal = Journal()
-    worker: Worker = Worker()
-    http: Http = Http()
+    broker: BrokerSettings = BrokerSettings()
+    journal: JournalSettings = JournalSettings()
+    worker: WorkerSettings = WorkerSettings()
+    http: HttpSettings = HttpSettings()
     venues: dict[str, Options] = field(default_factory=dict)
     accounts: dict[str, dict[str, Secrets]] = field(default_factory=dict)
-    senders: dict[str, Sender] = field(default_factory=dict)
+    senders: dict[str, SenderPolicy] = field(default_factory=dict)
     proxies: Proxies = Proxies()
     """What the environment says of proxies, for the redaction: whoever connects reads it there as well."""
     file: str = ""

@@ -39,7 +39,7 @@ class Exchanged(Struct, frozen=True, kw_only=True):
         return f"{self.status} {self.code}".rstrip()
 
 
-class Witness:
+class Observer:
     """Notes every close and cancel that the simulators answer. Make it before they start."""
 
     def __init__(self, simulators: Simulators) -> None:

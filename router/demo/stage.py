@@ -20,8 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from router.app.worker import run_worker
 from router.broker import CommandClient, Names, connect, open_channel
-from router.config import Broker, Config, load
-from router.demo.observer import Witness
+from router.config import BrokerSettings, Config, load
+from router.demo.observer import Observer
 from router.demo.rabbitmq_node import RabbitMQNode
 from router.errors import UserError
 from router.simulator import Simulators
@@ -45,7 +45,7 @@ class Stage(Struct, frozen=True, kw_only=True):
 
     config: Config
     simulators: Simulators
-    witness: Witness
+    observer: Observer
     caller: CommandClient
     live: frozenset[str]
 
@@ -61,7 +61,7 @@ class Stage(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def broker_for(file: Path | None, tell: Tell) -> Iterator[Broker]:
+def broker_for(file: Path | None, tell: Tell) -> Iterator[BrokerSettings]:
     """Give the broker that is configured, or a node of our own. Enter it outside of any event loop.
 
     Starting and stopping a node blocks, and must not be cut in the middle: while it starts, SIGINT and SIGTERM are
@@ -86,7 +86,7 @@ def broker_for(file: Path | None, tell: Tell) -> Iterator[Broker]:
         for number in SIGNALS:
             signal.signal(number, signal.default_int_handler)
         sleep(0)
-        yield Broker(url=node.url)
+        yield BrokerSettings(url=node.url)
     finally:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
@@ -94,26 +94,26 @@ def broker_for(file: Path | None, tell: Tell) -> Iterator[Broker]:
 
 
 @asynccontextmanager
-async def staged(broker: Broker, tell: Tell) -> AsyncIterator[Stage]:
+async def staged(broker: BrokerSettings, tell: Tell) -> AsyncIterator[Stage]:
     """Put up simulators and a worker on a broker."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="order-router-demo-")))
         tell("starting the simulators")
         simulators = Simulators()
-        witness = Witness(simulators)
+        observer = Observer(simulators)
         await stack.enter_async_context(simulators)
         config = _config(folder, simulators, broker)
         configure_logging(config.secret_values(), level=logging.WARNING)
-        if broker.prefix != Broker().prefix:
+        if broker.prefix != BrokerSettings().prefix:
             stack.push_async_callback(_remove, config)
         tell("starting the worker")
         await stack.enter_async_context(_working(config))
         live = await _feeds_live(config, tell)
         caller = await stack.enter_async_context(CommandClient(broker))
-        yield Stage(config=config, simulators=simulators, witness=witness, caller=caller, live=live)
+        yield Stage(config=config, simulators=simulators, observer=observer, caller=caller, live=live)
 
 
-def _shared_broker(file: Path | None) -> Broker | None:
+def _shared_broker(file: Path | None) -> BrokerSettings | None:
     """Return the broker that is configured, under a prefix of our own; `None` when none is."""
     environ = {
         name: value
@@ -127,7 +127,7 @@ def _shared_broker(file: Path | None) -> Broker | None:
     return msgspec.structs.replace(broker, prefix=f"demo-{uuid.uuid4().hex[:8]}", declare=True)
 
 
-def _config(folder: Path, simulators: Simulators, broker: Broker) -> Config:
+def _config(folder: Path, simulators: Simulators, broker: BrokerSettings) -> Config:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     tables: dict[str, Any] = {

@@ -17,7 +17,7 @@ from router.venue_protocol.outcome import Outcome, Refused, Retry, Unknown, with
 from router.venue_protocol.request import Response, retry_after_s
 
 
-class Line(Struct, frozen=True, kw_only=True):
+class StatusRule(Struct, frozen=True, kw_only=True):
     """What one status means with a readable body and without, and why."""
 
     readable: Outcome
@@ -34,23 +34,23 @@ _NOBODYS: Final = (
     "the venue's own refusal; a page without its words may be a proxy's, in front of an answer that was lost"
 )
 
-DEFAULTS: Final[Mapping[int, Line]] = {
-    401: Line(
+DEFAULTS: Final[Mapping[int, StatusRule]] = {
+    401: StatusRule(
         readable=_UNAUTHORIZED,
         unreadable=_UNAUTHORIZED,
         why="decided before the order is looked at, by the venue or in front of it; sporadic at every venue, so a few"
         " tries are worth it. More would get the address blocked",
     ),
-    403: Line(
+    403: StatusRule(
         readable=_FORBIDDEN,
         unreadable=_FORBIDDEN,
         why="this key or this address may not: the request went no further",
     ),
-    404: Line(readable=_NO_ROUTE, unreadable=Unknown(), why=_NOBODYS),
-    405: Line(readable=_NO_ROUTE, unreadable=Unknown(), why=_NOBODYS),
-    415: Line(readable=_NO_ROUTE, unreadable=Unknown(), why=_NOBODYS),
-    422: Line(readable=_BAD, unreadable=Unknown(), why=_NOBODYS),
-    429: Line(readable=_THROTTLED, unreadable=_THROTTLED, why="a throttle stands in front of what executes"),
+    404: StatusRule(readable=_NO_ROUTE, unreadable=Unknown(), why=_NOBODYS),
+    405: StatusRule(readable=_NO_ROUTE, unreadable=Unknown(), why=_NOBODYS),
+    415: StatusRule(readable=_NO_ROUTE, unreadable=Unknown(), why=_NOBODYS),
+    422: StatusRule(readable=_BAD, unreadable=Unknown(), why=_NOBODYS),
+    429: StatusRule(readable=_THROTTLED, unreadable=_THROTTLED, why="a throttle stands in front of what executes"),
 }
 
 _ABOUT_TIME: Final = re.compile(
@@ -66,7 +66,7 @@ def by_status(
     readable: bool,
     code: str | None = None,
     text: str = "",
-    lines: Mapping[int, Line] = {},
+    lines: Mapping[int, StatusRule] = {},
     status: int | None = None,
 ) -> Outcome:
     """Return what the status means, in the venue's words where it had any.

@@ -5,7 +5,7 @@ import uuid
 
 import aio_pika
 
-from router.config import Broker
+from router.config import BrokerSettings
 from router.demo.rabbitmq_node import RabbitMQNode
 from tests.faults.proxy import Proxy
 from tests.integration.broker.case import Case
@@ -38,7 +38,7 @@ async def _consumes(node: RabbitMQNode, proxy: Proxy, limit_s: float) -> int:
     """Connect by the proxy, have a message delivered, and return how many answers it took until a lane was consumed."""
     url = f"amqp://guest:guest@127.0.0.1:{proxy.port}/"
     async with await aio_pika.connect(node.url) as connection:
-        config = Broker(url=url, prefix=f"t{uuid.uuid4().hex[:8]}")
+        config = BrokerSettings(url=url, prefix=f"t{uuid.uuid4().hex[:8]}")
         made = Case(config, await connection.channel())
         running = asyncio.create_task(made.consumer.run())
         try:

@@ -45,7 +45,7 @@ def scripts() -> tuple[tuple[int, tuple[str, ...]], ...]:
     return tuple((int(file.name.partition(".")[0]), _statements(file.read_text("utf-8"))) for file in files)
 
 
-class Clock(Struct, frozen=True):
+class StoredClock(Struct, frozen=True):
     """The journal's clock as it is stored.
 
     `offset_us` is added to the clock below it, which is that of `boot_id`. `seen_us` is the highest time on disk,
@@ -58,12 +58,12 @@ class Clock(Struct, frozen=True):
     since_us: int
 
 
-def read_clock() -> Steps[Clock]:
+def read_clock() -> Steps[StoredClock]:
     """Return the clock. Before it was ever set nothing is known of it. The schema must be up to date."""
     rows = yield _CLOCK, ()
     highest = (yield _HIGHEST, ())[0][0] or 0
     boot_id, offset_us, since_us = rows[0] if rows else ("", 0, 0)
-    return Clock(boot_id, offset_us, highest, since_us)
+    return StoredClock(boot_id, offset_us, highest, since_us)
 
 
 def set_clock(boot_id: str, offset_us: int, now_us: int) -> Steps[None]:

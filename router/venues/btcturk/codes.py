@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from router.venue_protocol import Look, Outcome, Refused, Retry, Unknown
-from router.venue_protocol.statuses import Line
+from router.venue_protocol.statuses import StatusRule
 from schemas.fields import OrderType, Side
 from schemas.results import OrderStatus
 
@@ -33,11 +33,11 @@ UNAUTHORIZED: Final[Mapping[str, Outcome]] = {
 
 _WRONG_ADDRESS: Final = Refused(code="venue_rejected", alert=True)
 _WHY: Final = "an unknown order is 400, so this is a wrong address, whoever says so (Errors: JSON and HTML alike)"
-LINES: Final[Mapping[int, Line]] = {
-    404: Line(readable=_WRONG_ADDRESS, unreadable=_WRONG_ADDRESS, why=_WHY),
-    405: Line(readable=_WRONG_ADDRESS, unreadable=_WRONG_ADDRESS, why=_WHY),
-    415: Line(readable=_WRONG_ADDRESS, unreadable=_WRONG_ADDRESS, why=_WHY),
-    422: Line(readable=Unknown(), unreadable=Unknown(), why="only in the README of 2019, without a meaning"),
+LINES: Final[Mapping[int, StatusRule]] = {
+    404: StatusRule(readable=_WRONG_ADDRESS, unreadable=_WRONG_ADDRESS, why=_WHY),
+    405: StatusRule(readable=_WRONG_ADDRESS, unreadable=_WRONG_ADDRESS, why=_WHY),
+    415: StatusRule(readable=_WRONG_ADDRESS, unreadable=_WRONG_ADDRESS, why=_WHY),
+    422: StatusRule(readable=Unknown(), unreadable=Unknown(), why="only in the README of 2019, without a meaning"),
 }
 """Where this venue differs from `statuses.DEFAULTS`."""
 

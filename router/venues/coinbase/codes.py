@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping
 from typing import Final
 
 from router.venue_protocol import Done, Look, Outcome, Refused, Retry, Unknown
-from router.venue_protocol.statuses import Line
+from router.venue_protocol.statuses import StatusRule
 from schemas.fields import OrderType, Side, TimeInForce
 from schemas.results import OrderStatus
 
@@ -124,8 +124,8 @@ CANCEL_REASONS: Final[Mapping[str, Outcome]] = {
 }
 
 _BAD: Final = Refused(code="invalid_command")
-LINES: Final[Mapping[int, Line]] = {
-    400: Line(readable=_BAD, unreadable=Unknown(), why="the generic error body is this API's own; a page is not"),
+LINES: Final[Mapping[int, StatusRule]] = {
+    400: StatusRule(readable=_BAD, unreadable=Unknown(), why="the generic error body is this API's own; a page is not"),
 }
 """Where this venue differs from `statuses.DEFAULTS`."""
 

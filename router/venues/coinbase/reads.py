@@ -14,7 +14,7 @@ from router.venue_protocol.statuses import by_status, probed
 from router.venues.coinbase import requests
 from router.venues.coinbase.codes import LINES
 from router.venues.coinbase.requests import is_path_segment
-from router.venues.coinbase.rows import OrderRow, PositionRow, Row
+from router.venues.coinbase.rows import CancelRow, OrderRow, PositionRow, Row
 
 _MAX_PAGES: Final = 20
 _NOBODYS: Final = "00000000-0000-0000-0000-000000000000"
@@ -39,14 +39,6 @@ class ErrorBody(Struct, frozen=True, kw_only=True):
     def reasons(self) -> tuple[str, ...]:
         """Return what it names, the most authoritative first; the last two are deprecated."""
         return tuple(filter(None, (self.new_order_failure_reason, self.error, self.preview_failure_reason)))
-
-
-class CancelRow(Struct, frozen=True, kw_only=True):
-    """A row of `results`: what became of one cancel."""
-
-    order_id: str | None = None
-    success: bool | None = None
-    failure_reason: str | None = None
 
 
 class Body(Struct, frozen=True, kw_only=True):

@@ -132,3 +132,11 @@ def sum_of(first: str, second: str) -> str:
     """Add two sizes exactly."""
     with localcontext(EXACT):
         return plain(Decimal(first) + Decimal(second))
+
+
+class CancelRow(Struct, frozen=True, kw_only=True):
+    """A row of `results`: what became of one cancel."""
+
+    order_id: str | None = None
+    success: bool | None = None
+    failure_reason: str | None = None

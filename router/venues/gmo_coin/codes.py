@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from router.venue_protocol import Look, Outcome, Refused, Retry, Unknown
-from router.venue_protocol.statuses import Line
+from router.venue_protocol.statuses import StatusRule
 from schemas.fields import OrderType, Side, TimeInForce
 from schemas.results import OrderStatus
 
@@ -59,8 +59,8 @@ CANCEL: Final[Mapping[str, Outcome]] = {
 NO_POSITION: Final = frozenset({"ERR-254", "ERR-422"})
 NO_ORDER: Final = frozenset({"ERR-151"})
 
-LINES: Final[Mapping[int, Line]] = {
-    429: Line(readable=Unknown(), unreadable=Unknown(), why="not documented: the throttle is ERR-5003 in a 200"),
+LINES: Final[Mapping[int, StatusRule]] = {
+    429: StatusRule(readable=Unknown(), unreadable=Unknown(), why="not documented: the throttle is ERR-5003 in a 200"),
 }
 """Where this venue differs from `statuses.DEFAULTS`."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from router.venue_protocol import Look, Outcome, Refused, Retry, Unknown
-from router.venue_protocol.statuses import Line
+from router.venue_protocol.statuses import StatusRule
 from schemas.fields import OrderType, Side
 from schemas.results import OrderStatus
 
@@ -48,12 +48,16 @@ _BANNED: Final = Refused(code="account_restricted", alert=True, pause_s=3600.0)
 _THROTTLED: Final = Retry(code="rate_limited", after_s=60.0)
 _MAINTENANCE: Final = Retry(code="venue_maintenance", after_s=30.0)
 
-LINES: Final[Mapping[int, Line]] = {
-    400: Line(readable=_BAD, unreadable=Unknown(), why="the framework's own, before anything is processed"),
-    401: Line(readable=_ONCE_MORE, unreadable=_ONCE_MORE, why="few calls a minute, and a ban for who goes on: one try"),
-    418: Line(readable=_BANNED, unreadable=_BANNED, why="v1 documents it as a ban of the address for an hour"),
-    429: Line(readable=_THROTTLED, unreadable=_THROTTLED, why="the count starts again with the minute"),
-    503: Line(readable=_MAINTENANCE, unreadable=Unknown(), why="v1 documents it; without JSON it is some gateway's"),
+LINES: Final[Mapping[int, StatusRule]] = {
+    400: StatusRule(readable=_BAD, unreadable=Unknown(), why="the framework's own, before anything is processed"),
+    401: StatusRule(
+        readable=_ONCE_MORE, unreadable=_ONCE_MORE, why="few calls a minute, and a ban for who goes on: one try"
+    ),
+    418: StatusRule(readable=_BANNED, unreadable=_BANNED, why="v1 documents it as a ban of the address for an hour"),
+    429: StatusRule(readable=_THROTTLED, unreadable=_THROTTLED, why="the count starts again with the minute"),
+    503: StatusRule(
+        readable=_MAINTENANCE, unreadable=Unknown(), why="v1 documents it; without JSON it is some gateway's"
+    ),
 }
 """Where this venue differs from `statuses.DEFAULTS`."""
 

@@ -11,7 +11,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from router.broker import Consumer, Names, Publisher
-from router.config import Broker
+from router.config import BrokerSettings
 from router.records.command import Reply
 from router.records.delivery import Delivery
 from router.records.event import Copy, StoredEvent
@@ -29,7 +29,7 @@ LONG = bytes(range(256)) * 1200
 class Case:
     """A prefix of its own on the broker, a channel of a sender's, and the router's two ends."""
 
-    def __init__(self, config: Broker, channel: AbstractChannel) -> None:
+    def __init__(self, config: BrokerSettings, channel: AbstractChannel) -> None:
         self.config = config
         self.channel = channel
         self.names = Names(config.prefix)
@@ -98,7 +98,7 @@ async def case(url: str, **config: Any) -> AsyncIterator[Case]:
     """Make a case that consumes."""
     async with await aio_pika.connect(url) as connection:
         fields = {"url": url, "prefix": f"t{uuid.uuid4().hex[:8]}", "prefetch": 500, **config}
-        made = Case(Broker(**fields), await connection.channel())
+        made = Case(BrokerSettings(**fields), await connection.channel())
         try:
             await made.consume()
             yield made

@@ -13,7 +13,7 @@ import pytest
 from aio_pika.exceptions import MessageProcessError
 from yarl import URL
 
-from router.config import Broker
+from router.config import BrokerSettings
 from router.demo.rabbitmq_node import RabbitMQNode
 from schemas.codec import JSON
 from tests.integration.broker.case import LONG, NOW, Case, case, reply, result
@@ -150,7 +150,7 @@ async def test_over_tls_all_of_it_is_the_same(rabbitmq: Any, tmp_path: Path) -> 
     """`amqps` is the same frames on another socket."""
     async with case(rabbitmq.url) as plain, behind_tls(rabbitmq.url, tmp_path) as (url, ca_file):
         await plain.end()
-        made = Case(Broker(url=url, prefix=plain.config.prefix, ca_file=ca_file), plain.channel)
+        made = Case(BrokerSettings(url=url, prefix=plain.config.prefix, ca_file=ca_file), plain.channel)
         await made.consume()
         await made.send(aio_pika.Message(LONG))
         assert made.got[0].body == LONG

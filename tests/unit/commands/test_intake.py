@@ -9,7 +9,7 @@ from router.access.configured import Account, Venue
 from router.access.limiter import Limiter
 from router.clock import to_time
 from router.commands.intake import FUTURE_US, Objection, may_reply, objection, unauthorized
-from router.config import Sender
+from router.config import SenderPolicy
 from router.records.delivery import Delivery
 from router.venue_protocol import Options, Secrets
 from schemas.codec import JSON, MSGPACK
@@ -155,8 +155,8 @@ def test_whole_accounts_are_answered(venues: Mapping[str, Venue], kind: type[Clo
 
 
 SENDERS = {
-    "alpha": Sender(accounts=("acme/main",), commands=("close",), reply_to=r"^alpha\."),
-    "beta": Sender(accounts=("acme/main", "acme/other")),
+    "alpha": SenderPolicy(accounts=("acme/main",), commands=("close",), reply_to=r"^alpha\."),
+    "beta": SenderPolicy(accounts=("acme/main", "acme/other")),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from router.config import Sender
+from router.config import SenderPolicy
 from router.venue_protocol import Limit
 from schemas.codec import MSGPACK
 from tests.unit.commands.fake_broker import PublishFault
@@ -356,8 +356,8 @@ def test_what_was_sent_is_left_to_the_resolver_however_often_it_comes(world: Wor
 
 
 SENDERS = {
-    "alpha": Sender(accounts=("acme/main",), commands=("close",), reply_to=r"^alpha\."),
-    "beta": Sender(accounts=("acme/other",)),
+    "alpha": SenderPolicy(accounts=("acme/main",), commands=("close",), reply_to=r"^alpha\."),
+    "beta": SenderPolicy(accounts=("acme/other",)),
 }
 
 

@@ -26,7 +26,7 @@ from router.commands.relay import ResultRelay
 from router.commands.resolver import Resolver
 from router.commands.suspects import Suspects
 from router.commands.worker import Worker
-from router.config import Sender
+from router.config import SenderPolicy
 from router.errors import BrokerUnavailable, JournalUnavailable
 from router.records.command import CommandRecord
 from router.telemetry import Metrics
@@ -197,7 +197,7 @@ class World:
         directory: Path,
         *,
         limits: tuple[Limit, ...] = (),
-        senders: Mapping[str, Sender] | None = None,
+        senders: Mapping[str, SenderPolicy] | None = None,
         resolve_for_s: float = RESOLVE_FOR_S,
         timeout_s: float = TIMEOUT_S,
         window_s: float = WINDOW_S,

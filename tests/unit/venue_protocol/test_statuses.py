@@ -3,7 +3,7 @@
 import pytest
 
 from router.venue_protocol import Outcome, Refused, Response, Retry, Unknown
-from router.venue_protocol.statuses import DEFAULTS, Line, by_status, is_about_time
+from router.venue_protocol.statuses import DEFAULTS, StatusRule, by_status, is_about_time
 from router.venues.btcturk.codes import LINES as BTCTURK
 from router.venues.coinbase.codes import LINES as COINBASE
 from router.venues.gmo_coin.codes import LINES as GMO_COIN
@@ -46,7 +46,7 @@ def test_a_401_is_tried_twice_more_and_then_an_operator_hears() -> None:
 
 
 @pytest.mark.parametrize("lines", [BTCTURK, COINBASE, GMO_COIN, NAMI, DEFAULTS])
-def test_every_line_says_why(lines: dict[int, Line]) -> None:
+def test_every_line_says_why(lines: dict[int, StatusRule]) -> None:
     """A venue that differs has a reason; a 5xx without a body of the venue's own is a doubt everywhere."""
     for status, line in lines.items():
         assert len(line.why) > 20
@@ -55,7 +55,7 @@ def test_every_line_says_why(lines: dict[int, Line]) -> None:
 
 def test_a_venues_line_replaces_the_default() -> None:
     """Line by line: the others stay."""
-    lines = {429: Line(readable=Unknown(), unreadable=Unknown(), why="not documented")}
+    lines = {429: StatusRule(readable=Unknown(), unreadable=Unknown(), why="not documented")}
     assert isinstance(by_status(Response(429, {}, b""), readable=True, lines=lines), Unknown)
     assert isinstance(by_status(Response(401, {}, b""), readable=True, lines=lines), Retry)
 

@@ -16,7 +16,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 
 from router.broker.connection import CALL_S, close, connect, named, open_channel
 from router.broker.topology import Names
-from router.config import Broker
+from router.config import BrokerSettings
 from router.errors import BrokerUnavailable
 from router.ports import Mark
 
@@ -26,10 +26,10 @@ READ_S: Final = 20.0
 _decode: msgspec.json.Decoder[Mark] = msgspec.json.Decoder(Mark)
 
 
-class Witness:
+class MarkStream:
     """Reads and writes the stream. See `router.ports.Witness`."""
 
-    def __init__(self, config: Broker) -> None:
+    def __init__(self, config: BrokerSettings) -> None:
         self._config = config
         self._queue = Names(config.prefix).journal
         self._connection: AbstractConnection | None = None
