@@ -100,3 +100,21 @@ def test_files_are_read_in_one_sitting() -> None:
         if (lines := len(path.read_text().splitlines())) > bounds.get(path.relative_to(ROUTER).parts[0], 340)
     }
     assert long == {}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "router/README.md", "tests/README.md"])
+def test_the_files_that_a_page_names_are_there(page: str) -> None:
+    """A map that leads nowhere is worse than none. `<venue>` stands for any of them."""
+    root = ROUTER.parent
+    text = (root / page).read_text()
+    named = re.findall(r"`((?:[\w<>]+/)+[\w<>]+\.(?:py|md|toml))`", text) + [
+        link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith(("http", "#"))
+    ]
+    bases = ((root / page).parent, root, ROUTER)
+    missing = [name for name in named if not any(list(_found(base, name)) for base in bases)]
+    assert missing == []
+
+
+def _found(base: Path, name: str) -> Iterator[Path]:
+    path = (base / name.replace("<venue>", "*")).as_posix()
+    return iter(Path("/").glob(str(Path(path).resolve()).removeprefix("/")))
