@@ -41,7 +41,9 @@ class Slots:
         try:
             number = await self._journal.take_slot(self._process, SHARED_SLOT, HOLD_US)
         except JournalUnavailable as error:
-            _log.info("no number for stamps", error=str(error))
+            _log.info("the number for stamps is kept without the journal", error=str(error))
+            if self.number != SHARED_SLOT:  # as others keep theirs
+                self._until_us = asked_us + HOLD_US
             return
         if number is None and self.number == SHARED_SLOT:
             _log.warning("more processes than numbers for stamps", numbers=SHARED_SLOT)
@@ -55,7 +57,7 @@ class Slots:
             await self.take()
 
     async def release(self) -> None:
-        """Let another process have the number at once."""
+        """Let another process have the number, in some seconds."""
         self._until_us = 0
         try:
             await self._journal.release_slot(self._process)

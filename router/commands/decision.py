@@ -21,6 +21,8 @@ from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode
 
 MAX_TRIES = 10
+STILL_WORKING = "still_working"
+"""The reason of a cancel's tries that were taken and changed nothing."""
 MAX_BLIND_SENDS = 3
 """A repeatable request goes out this often without an answer before a look is worth more than another send."""
 
@@ -186,16 +188,20 @@ def after_look(record: CommandRecord, seen: LookOutcome, times: Times) -> Findin
             # Unknown; or an order that was seen before and is not now: that it never was is no longer possible.
             if record.state == "unresolved":
                 return LookLater(times.looked_us + int(LATE_LOOK_S * 1e6), seen=_saw(seen))
-            if times.looked_us >= _doubted_us(record) + times.resolve_for_us and record.looks >= FRESH_LOOKS:
+            denied = isinstance(seen, Unknown) and seen.denied
+            over = times.looked_us >= _doubted_us(record) + times.resolve_for_us
+            if over and (denied or record.looks >= FRESH_LOOKS):
                 return GiveUp(getattr(seen, "message", "") or "the venue cannot tell")
-            if isinstance(seen, Unknown) and seen.denied:
+            if denied:
                 # The key is refused: asking again changes nothing before somebody mends it.
                 return replace(later, at_us=max(later.at_us, times.looked_us + int(DENIED_LOOK_S * 1e6)))
             return later
 
 
 def _may_cancel_again(record: CommandRecord, times: Times) -> bool:
-    return isinstance(record.command, Cancel) and times.looked_us < times.not_after_us and record.tries < MAX_TRIES
+    """Tries that other reasons have cost do not count."""
+    in_time = isinstance(record.command, Cancel) and times.looked_us < times.not_after_us
+    return in_time and record.tried.get(STILL_WORKING, 0) < MAX_TRIES - 1
 
 
 def _saw(seen: LookOutcome) -> bool:

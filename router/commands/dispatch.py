@@ -18,11 +18,23 @@ from router.clock import to_us
 from router.commands import answers
 from router.commands.attempt import PARK_S, SEND_BY_US, Decided, Intent, Parked, Sending, TakenOver
 from router.commands.conclude import Concluded, Concluder, owes_doubt
-from router.commands.decision import MAX_TRIES, Again, Doubt, GiveUp, LookLater, LookNow, Settle, Times, after_look
+from router.commands.decision import (
+    DENIED_LOOK_S,
+    MAX_TRIES,
+    STILL_WORKING,
+    Again,
+    Doubt,
+    GiveUp,
+    LookLater,
+    LookNow,
+    Settle,
+    Times,
+    after_look,
+)
 from router.commands.lookup import Sweep
 from router.ports import CommandJournal
 from router.records.command import CommandRecord, effective
-from router.venue_protocol import Accepted, Done, LookOutcome, Refused, Request, Working
+from router.venue_protocol import Accepted, Done, LookOutcome, Refused, Request, Unknown, Working
 from schemas.commands import Close
 from schemas.results import Evidence
 
@@ -209,6 +221,8 @@ class Dispatcher(Concluder):
                 # Not later than the deadline: then its sender is to hear where it stands.
                 next_us = min(now + int(after_s * 1e6), max(now, to_us(record.command.not_after)))
                 record = replace(record, step="send", next_us=next_us, admitted_us=now)
+                if isinstance(seen, Working):
+                    record = _still_working(record)
                 if not record.tries:  # proven: nothing was ever sent for it
                     record = replace(
                         record, attempts=0, sent_ms=None, first_sent_us=None, last_sent_us=None, unanswered=False
@@ -241,10 +255,19 @@ class Dispatcher(Concluder):
             return await self.settle(record, seen, "query")
         record = replace(record, order=getattr(seen, "order", None) or record.order)
         now, not_after = self._journal.latest_us(), to_us(record.command.not_after)
-        idle = now - (record.last_sent_us or 0) > AGAIN_US * 2**record.tries
-        if isinstance(seen, Working) and idle and record.tries < MAX_TRIES and now < not_after:
-            return await self.store(replace(record, step="send", next_us=now))
+        sent = record.tried.get(STILL_WORKING, 0) + 1
+        idle = now - (record.last_sent_us or 0) > AGAIN_US * 2**sent
+        if isinstance(seen, Working) and idle and sent < MAX_TRIES and now < not_after:
+            return await self.store(replace(_still_working(record), step="send", next_us=now))
+        if isinstance(seen, Unknown) and seen.denied and now < not_after:
+            next_us = min(now + int(DENIED_LOOK_S * 1e6), not_after)
+            return await self.store(replace(record, step="await", next_us=next_us))
         return await self.settle(record, Accepted(), "query")
+
+
+def _still_working(record: CommandRecord) -> CommandRecord:
+    """Count one more try of a cancel that was taken and changed nothing."""
+    return replace(record, tried={**record.tried, STILL_WORKING: record.tried.get(STILL_WORKING, 0) + 1})
 
 
 def _at_once(decided: Decided) -> bool:

@@ -40,6 +40,7 @@ DOWN_AFTER_US: Final = 60_000_000
 FAREWELL_S: Final = 3.0
 MAX_PAUSE_S: Final = 30.0
 READ_AGAIN_S: Final = 10.0
+DENIED_S: Final = 300.0
 MOST_ORDERS: Final = 1_000
 """So many open orders a status names at most."""
 
@@ -67,6 +68,7 @@ class AccountFeed:
         self._since_us = 0
         self._announced_us = 0
         self._rest = Reconciliation(lease, fed, parts)
+        self._denied = False
         self._doubtful: set[str] = set()
         self._open: dict[str, None] = {}
         """The orders that are open as far as is known, oldest news first."""
@@ -184,8 +186,9 @@ class AccountFeed:
             return "the stream did not become ready"
         pause_s = 1.0
         while not await self._reconcile("reconcile"):
+            # A key that is refused stays so until somebody mends it, and who goes on asking may be banned.
             await self._clock.sleep(pause_s)
-            pause_s = min(pause_s * 2, READ_AGAIN_S)
+            pause_s = min(pause_s * 2, DENIED_S if self._denied else READ_AGAIN_S)
         self._connected = True
         self._go_live()
         while True:
@@ -205,6 +208,8 @@ class AccountFeed:
             elif self._clock.boot_us() - heard_boot_us > 3 * idle_s * 1e6:
                 self._announce("gap" if self._status == "live" else "down", heard_us, "the polls get no answer")
             waited_s = 0.0
+            if self._denied:
+                await self._clock.sleep(DENIED_S)
             while True:
                 nap_s = busy_s * random.uniform(0.9, 1.1)
                 await self._clock.sleep(nap_s)
@@ -217,6 +222,7 @@ class AccountFeed:
         """Read what may have been missed, and record and publish it. `False`: not everything could be read."""
         began_us = self._parts.journal.earliest_us()
         missed = await self._rest.missed(everywhere=True)
+        self._denied = missed is not None and missed.denied
         if missed is None:
             return False
         self._recorder.sight(missed.changes, source)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from router.venue_protocol.outcome import Unknown
 from router.venue_protocol.request import Request, Response
@@ -63,12 +64,16 @@ def read_all(
     *,
     most_pages: int,
     enough: Callable[[T], bool] | None = None,
+    key: Callable[[T], object] | None = None,
 ) -> Listing[T]:
     """Read page after page until one has no successor. `page_of` reads an answer, or says why it cannot.
 
-    `enough`: a row that ends the reading, because it is what was sought. The list is torn then, if it goes on.
+    `enough`: a row that ends the reading, because it is what was sought. The list is torn then, if it goes on. `key`:
+    rows may leave the list meanwhile, and what then moves up a page stands on none that is read; so every page but the
+    last is read again, and a list that has changed is torn.
     """
     rows: list[T] = []
+    pages: list[tuple[Request, tuple[T, ...]]] = []
     request, asked = first, {first}
     for _ in range(most_pages):
         response = yield request
@@ -79,7 +84,9 @@ def read_all(
         if page.torn:
             return Torn(_not_whole(request, page.torn), tuple(rows))
         if page.more is None:
-            return Whole(tuple(rows))
+            moved = (yield from _moved(pages, page_of, key)) if key is not None else None
+            return Whole(tuple(rows)) if moved is None else Torn(moved, tuple(rows))
+        pages.append((request, page.rows))
         if enough is not None and any(map(enough, page.rows)):
             return Torn(_not_whole(request, "read no further than what was sought"), tuple(rows))
         if page.more in asked:
@@ -87,6 +94,22 @@ def read_all(
         request = page.more
         asked.add(request)
     return Torn(_not_whole(first, f"more than {most_pages} pages"), tuple(rows))
+
+
+def _moved(
+    pages: list[tuple[Request, tuple[T, ...]]],
+    page_of: Callable[[Request, Response], Page[T] | Unknown],
+    key: Callable[[T], object],
+) -> Generator[Request, Response, Unknown | None]:
+    """Read pages again, and say what has changed. Under another name, or the first answers would be shared."""
+    for request, rows in pages:
+        again = replace(request, endpoint=f"{request.endpoint}_again")
+        page = page_of(again, (yield again))
+        if isinstance(page, Unknown):
+            return page
+        if page.torn or [key(row) for row in page.rows] != [key(row) for row in rows]:
+            return _not_whole(request, "the list changed while it was read")
+    return None
 
 
 def glimpse(listed: Whole[T] | Torn[T]) -> tuple[T, ...]:

@@ -12,7 +12,9 @@ _TAKE: Final = """update slots set process = $1, until_us = now_us() + $2
 _ADD: Final = """insert into slots (number, process, until_us)
     select count(*), $1, now_us() + $2 from slots having count(*) < $3
     on conflict do nothing returning number"""
-_RELEASE: Final = """update slots set until_us = 0, process = '' where process = $1 returning number"""
+_RELEASE: Final = """update slots set until_us = now_us() + $2, process = '' where process = $1 returning number"""
+REST_US: Final = 5_000_000
+"""How long a number rests after its process: the next one's clock may be behind what its stamps were made by."""
 
 
 def take(process: str, count: int, hold_us: int) -> Steps[int | None]:
@@ -25,4 +27,4 @@ def take(process: str, count: int, hold_us: int) -> Steps[int | None]:
 
 def release(process: str) -> Steps[None]:
     """Run `router.ports.SlotJournal.release_slot`."""
-    yield _RELEASE, (process,)
+    yield _RELEASE, (process, REST_US)

@@ -10,7 +10,7 @@ from msgspec.json import Decoder
 
 from router.venue_protocol import Outcome, Refused, Request, Response, Unknown
 from router.venue_protocol.pages import Listing, Page, read_all, unread
-from router.venue_protocol.reading import EXACT, MAX_ID, UNREADABLE, converted
+from router.venue_protocol.reading import EXACT, MAX_ID, UNREADABLE, converted, decimal, is_id
 from router.venue_protocol.statuses import by_status, probed
 from router.venues.btcturk import requests
 from router.venues.btcturk.codes import LINES, MESSAGES, NOT_FOUND, ORDER_STATUSES, SUCCESS, UNAUTHORIZED
@@ -107,7 +107,11 @@ def order_of(data: Any) -> OrderRow | Unknown:
     """Read an order whatever the capitalisation of its keys."""
     if isinstance(data, Unknown):
         return data
-    row = {key.lower(): value for key, value in data.items()} | {" raw": data} if isinstance(data, dict) else None
+    fields = data.items() if isinstance(data, dict) else ()
+    row = {key.lower(): value for key, value in fields if value is not None} | {" raw": data}
+    for name in {"amount", "leftamount"} & row.keys():  # a sum that is nothing has come as 0E-16
+        row[name] = decimal(row[name]) or row[name]
+    row |= {"id": int(row["id"])} if is_id(str(row.get("id"))) else {}
     return converted(row, OrderRow) or Unknown(message="an order that cannot be read", whole=False)
 
 
@@ -160,7 +164,8 @@ def read_history(pair: str) -> Listing[OrderRow]:
             return page
         fresh = {order.id for order in page.rows} - seen
         seen.update(fresh)
-        return page if len(data) >= _DEFAULT_ROWS and fresh else msgspec.structs.replace(page, more=None)
+        goes_on = len(data) >= _DEFAULT_ROWS and bool(fresh or number == 1)  # page 1 may be the one that came first
+        return page if goes_on else msgspec.structs.replace(page, more=None)
 
     return read_all(requests.all_orders(pair, 0), page_of, most_pages=_MAX_PAGES)
 
@@ -170,14 +175,10 @@ def _page(request: Request, rows: list[Any], more: Request | None) -> Page[Order
     readable = tuple(order for order in orders if isinstance(order, OrderRow))
     if len(readable) < len(orders):
         return Page(rows=readable, torn="an order that cannot be read")
-    pair = _letters(dict(request.query)["pairSymbol"])
-    if any(order.pair_symbol and _letters(order.pair_symbol) != pair for order in readable):
+    pair = dict(request.query)["pairSymbol"].replace("_", "").upper()
+    if any(order.pair_symbol and order.pair_symbol.replace("_", "").upper() != pair for order in readable):
         return Page(rows=readable, torn="orders of another pair: the filter was ignored")
     return Page(rows=readable, more=more)
-
-
-def _letters(pair: str) -> str:
-    return pair.replace("_", "").upper()
 
 
 def probe() -> Generator[Request, Response, Refused | str]:

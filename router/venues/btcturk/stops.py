@@ -15,7 +15,7 @@ from router.venue_protocol.reading import same_number, whole_number
 from router.venues.btcturk.reads import OrderRow, read_history, read_open, state_of
 from schemas.results import OrderState
 
-_LISTED_MS: Final = 10_000  # how long after our send a triggered stop's new order may not be listed yet
+_LISTED_MS: Final = 10_000  # how long after our send, or its trigger, a stop's new order may not be listed yet
 _NEAR_MS: Final = 60_000
 
 
@@ -39,7 +39,8 @@ def look_triggered(stop: OrderRow, state: OrderState, pair: str | None, attempt:
         return Refused(code="too_late", message=message, order_id=str(child.id), order=state_of(child))
     if any(alike is None for alike, _ in likeness.values()):
         return Unknown(message="a canceled stop, and an order that may be what it became", seen=True)
-    if attempt.now_ms - attempt.sent_ms < _LISTED_MS:
+    ended_ms = whole_number(stop.update_time) or 0  # the later of the two: it may have been triggered just now
+    if attempt.now_ms - max(attempt.sent_ms, min(ended_ms, attempt.now_ms)) < _LISTED_MS:
         return Unknown(message="a canceled stop: whether it was triggered may not be listed yet")
     return Done(order_id=str(stop.id), order=state)
 

@@ -17,6 +17,8 @@ _NEVER_OURS: Final = frozenset({405, 415, 422})
 def verdict(command: Command, response: Response) -> Outcome:
     """Believe the venue's reasons where the venue itself can have answered; else its HTTP status."""
     reply = decoded(response)
+    if reply is not None and not reply.is_own():
+        reply = None
     named = reply if isinstance(command, Close) else None
     if response.status in _BEFORE_PROCESSING:
         if reply is not None and reply.claims_success():

@@ -158,3 +158,5 @@ REASON_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "canceled": ("cancel_reason", "cancel_message"),
     "rejected": ("reject_reason", "reject_Reason", "reject_message"),
 }
+QUEUED: Final = tuple(status for status, ours in ORDER_STATUSES.items() if ours == "working" and status != "OPEN")
+"""What an order is called that works and is not open."""

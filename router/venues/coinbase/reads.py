@@ -73,6 +73,10 @@ class Body(Struct, frozen=True, kw_only=True):
         """Say whether anything in it speaks of an order made or a cancel taken."""
         return bool(self.success or self.made_id() or any(row.success for row in self.results or ()))
 
+    def is_own(self) -> bool:
+        """Say whether it is this API's at all: any JSON object can be read as one, a gateway's as well."""
+        return any(getattr(self, name) is not None for name in self.__struct_fields__)
+
     def hides_rows(self) -> bool:
         """Say whether the venue hides rows until it gets a proof (Strong Customer Authentication)."""
         return self.proof_token_required not in (None, False)
@@ -138,11 +142,10 @@ def read_order_row(order_id: str, endpoint: str = "get_order") -> Reading[Row | 
 
 
 def _is_no_order(response: Response) -> bool:
-    """Say whether the venue denies an order; a gateway's page is not the venue."""
-    if response.status == 404:
-        return not response.body.lstrip().startswith(b"<")
+    """Say whether the venue denies an order; a gateway's page, or its plain text, is not the venue."""
     reply = decoded(response)
-    return response.status == 400 and reply is not None and reply.error == "INVALID_ARGUMENT"
+    malformed = response.status == 400 and reply is not None and reply.error == "INVALID_ARGUMENT"
+    return malformed or (response.status == 404 and reply is not None and reply.is_own())
 
 
 def read_list(first: Request, *, product: str | None = None, most_pages: int = _MAX_PAGES) -> Listing[Row]:
@@ -159,6 +162,9 @@ def read_list(first: Request, *, product: str | None = None, most_pages: int = _
             return Page(rows=rows, torn="the venue hides rows: proof_token_required")
         if product is not None and any(row.get("product_id") not in (None, "", product) for row in rows):
             return Page(rows=rows, torn="rows of another product: the filter was ignored")
+        source = dict(first.query).get("order_placement_source")
+        if source is not None and any(row.get("order_placement_source") not in (None, "", source) for row in rows):
+            return Page(rows=rows, torn="orders of another source: the filter was ignored")
         # Fills come without `has_next`: there the cursor alone says that more follows.
         more = reply.has_next if reply.has_next is not None else bool(reply.cursor and rows)
         if more and not reply.cursor:
@@ -181,9 +187,8 @@ def probe() -> Generator[Request, Response, Refused | str]:
         reply = shown(response, request.endpoint)
         permissions = request.endpoint == "key_permissions"
         if isinstance(reply, Unknown) or (permissions and None in (reply.can_view, reply.can_trade)):
-            known = decoded(response)
-            text = known.text() if known else ""
-            outcome = by_status(response, readable=known is not None, text=text, lines=LINES)
+            said = decoded(response)
+            outcome = by_status(response, readable=bool(said), text=said.text() if said else "", lines=LINES)
             return probed(response, request.endpoint, outcome)
         if permissions and reply.portfolio_uuid:
             portfolio = f"portfolio {reply.portfolio_uuid}"

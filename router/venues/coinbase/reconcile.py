@@ -10,6 +10,7 @@ from router.venue_protocol.pages import Torn, glimpse
 from router.venue_protocol.reading import decimal, iso_ms, iso_time, text_of
 from router.venue_protocol.stream import Change, Fill, Known, Missed
 from router.venues.coinbase import requests
+from router.venues.coinbase.codes import QUEUED
 from router.venues.coinbase.reads import read_list, read_order_row, typed
 from router.venues.coinbase.requests import SOURCES, since
 from router.venues.coinbase.rows import OrderRow, Row, changed, configured, price_of, state_of
@@ -25,9 +26,11 @@ def reconcile(known: Known) -> Generator[Request, Response, Missed]:
     after = since(known.since_ms)
     changes: dict[str, Change] = {}
     complete = True
-    # OPEN is asked for alone (fact sheet): what is PENDING or QUEUED is new, and found by its date.
+    # OPEN leaves out the others that still work (fact sheet); these may wait for days, for a session to begin.
     wanted = [(one, *source) for source in SOURCES for one in (("order_status", "OPEN"), ("start_date", after))]
-    lists = [*map(requests.orders, wanted), requests.fills((("start_sequence_timestamp", after),))]
+    others = [(*(("order_status", status) for status in QUEUED), *source) for source in SOURCES]
+    fills = requests.fills((("start_sequence_timestamp", after),))
+    lists = [*map(requests.orders, wanted), fills, *map(requests.orders, others)]
     last: dict[str, Fill | None] = {}
     for first in lists:
         listed = yield from read_list(first, most_pages=_MAX_PAGES)
@@ -38,12 +41,14 @@ def reconcile(known: Known) -> Generator[Request, Response, Missed]:
             complete &= _collect(glimpse(listed), changes)
         else:
             last = _last_fills(glimpse(listed))
+            complete &= all(text_of(row.get("order_id"), 1_000) for row in glimpse(listed))
     for order_id in dict.fromkeys([*(order_id for order_id, _ in known.open_orders), *last]):
         if order_id not in changes:
             row = yield from read_order_row(order_id)
             if isinstance(row, Unknown) and row.denied:
                 return Missed(changes=tuple(changes.values()), complete=False, denied=True)
             complete &= not isinstance(row, Unknown) and _collect(() if row is None else (row,), changes)
+            complete &= row is not None or order_id not in last  # its fill proves that it is there
     told_now = (msgspec.structs.replace(change, last_fill=last.get(change.order_id)) for change in changes.values())
     return Missed(changes=tuple(told_now), complete=complete)
 

@@ -62,7 +62,7 @@ def _look_close(command: Close, position_id: str, attempt: Attempt) -> Flow:
         return (yield from _look_known(command, attempt.order_id, attempt))
     if attempt.venue_code in NO_POSITION and not attempt.unanswered:
         return (yield from _look_refused(command, position_id, attempt))
-    active = yield from read_pages("activeOrders", command.symbol, ORDERS)
+    active = yield from read_pages("activeOrders", command.symbol, ORDERS, shrinks=True)
     if isinstance(active, Torn):
         return _doubt(active.doubt, any(_is_ours(order, command, attempt) for order in active.glimpsed))
     executions = yield from read_pages("latestExecutions", command.symbol, EXECUTIONS)
@@ -86,7 +86,7 @@ def _look_close(command: Close, position_id: str, attempt: Attempt) -> Flow:
     closers = [order for order in orders.rows if order.order_id in tied and str(order.order_id) not in attempt.taken]
     if ours:
         return (yield from _adopt(ours[0], command, attempt, executions.rows, closers))
-    return (yield from _closed_by_others(command, attempt, closers))
+    return (yield from _closed_by_others(command, attempt, closers, active.rows))
 
 
 def _look_refused(command: Close, position_id: str, attempt: Attempt) -> Flow:
@@ -125,15 +125,16 @@ def _adopt(
         if position is None:
             return Unknown(message="an order is pending, but its position is not shown", seen=True)
         if position.orderd_size is not None and not Decimal(position.orderd_size):  # pending for another position
-            return (yield from _closed_by_others(command, attempt, closers))
+            return (yield from _closed_by_others(command, attempt, closers, ()))
     return Accepted(order_id=str(order.order_id), order=state_of(order, executions))
 
 
-def _closed_by_others(command: Close, attempt: Attempt, closers: list[OrderRow]) -> Flow:
+def _closed_by_others(command: Close, attempt: Attempt, closers: list[OrderRow], active: Collection[OrderRow]) -> Flow:
     """Tell a position that a losscut or another order closed from one that is still there.
 
-    `closers` are the orders of no command of ours that closed some of it. Only a position that is shown makes an
-    `Absent`: a row that vanished proves nothing, nor do executions that are not shown any more.
+    `closers` are the orders of no command of ours that closed some of it, `active` those that are working. Only a
+    position that is shown makes an `Absent`: a row that vanished proves nothing, nor do executions that are not shown
+    any more, nor a position of which more is ordered than the working orders say.
     """
     position = yield from _position(command)
     if position is None and closers:
@@ -150,6 +151,11 @@ def _closed_by_others(command: Close, attempt: Attempt, closers: list[OrderRow])
         return Unknown(message="the position is not shown, nor what closed it", seen=True)
     if attempt.now_ms - attempt.sent_ms > _SHOWN_MS:
         return Unknown(message="executions of the time of the send are not shown any more")
+    working = sum(
+        (Decimal(one.size) - Decimal(one.executed_size) for one in active if one.settle_type == "CLOSE"), Decimal()
+    )
+    if Decimal(position.orderd_size or 0) > working:
+        return Unknown(message="some of the position is ordered, and the order is not shown", seen=True)
     return Absent(message="no order of this close is shown, and its position is open")
 
 
@@ -167,7 +173,7 @@ def _closing(executions: Iterable[ExecutionRow], position_id: str) -> list[Execu
 
 
 def _position(command: Close) -> Reading[PositionRow | None]:
-    positions = yield from read_pages("openPositions", command.symbol, POSITIONS)
+    positions = yield from read_pages("openPositions", command.symbol, POSITIONS, shrinks=True)
     if isinstance(positions, Torn):
         return positions.doubt
     return next((row for row in positions.rows if str(row.position_id) == command.position_id), None)

@@ -48,8 +48,13 @@ class _Pagination(Struct, frozen=True, kw_only=True, rename="camel"):
 class Rows(Struct, Generic[T], frozen=True, kw_only=True):
     """A page of rows; without any the venue leaves out both fields."""
 
-    rows: tuple[T, ...] = field(name="list", default=())
+    listed: tuple[T, ...] | UnsetType = field(name="list", default=UNSET)
     pagination: _Pagination = _Pagination()
+
+    @property
+    def rows(self) -> tuple[T, ...]:
+        """The rows."""
+        return () if isinstance(self.listed, UnsetType) else self.listed
 
 
 any_answer: Final[Decoder[Envelope[Any]]] = Decoder(Envelope[Any])
@@ -73,6 +78,9 @@ def data_of(response: Response, what: str, decoder: Decoder[Envelope[T]]) -> T |
         return unread(response, f"{what}: {said.message_string}", code=said.message_code[:32], denied=denied)
     if response.status != 200 or answer.status != 0 or isinstance(answer.data, UnsetType):
         return unread(response, f"{what}: HTTP {response.status}, status {answer.status} without data")
+    without = isinstance(answer.data, Rows) and isinstance(answer.data.listed, UnsetType)
+    if without and any_answer.decode(response.body).data != {}:  # which is how the venue writes a list without rows
+        return unread(response, f"{what}: data without a list")
     return answer.data
 
 
@@ -85,8 +93,8 @@ def _code_of(response: Response) -> str | None:
     return messages[0].message_code[:32] if messages else None
 
 
-def read_pages(name: str, symbol: str, decoder: Decoder[Envelope[Rows[T]]]) -> Listing[T]:
-    """Read a list of one symbol to its end: a page with fewer rows than a page has."""
+def read_pages(name: str, symbol: str, decoder: Decoder[Envelope[Rows[T]]], *, shrinks: bool = False) -> Listing[T]:
+    """Read a list of one symbol to its end: a page with fewer rows than a page has. `shrinks`: rows may leave it."""
 
     def page_of(request: Request, response: Response) -> Page[T] | Unknown:
         data = data_of(response, name, decoder)
@@ -101,7 +109,11 @@ def read_pages(name: str, symbol: str, decoder: Decoder[Envelope[Rows[T]]]) -> L
         full = len(data.rows) >= (size if size and 0 < size < PAGE_ROWS else PAGE_ROWS)
         return Page(rows=data.rows, more=requests.page(name, symbol, number + 1) if full else None)
 
-    return read_all(requests.page(name, symbol, 1), page_of, most_pages=_MAX_PAGES)
+    return read_all(requests.page(name, symbol, 1), page_of, most_pages=_MAX_PAGES, key=_id_of if shrinks else None)
+
+
+def _id_of(row: object) -> object:
+    return getattr(row, "order_id", None) or getattr(row, "position_id", None)
 
 
 def _is_other(shown: object, asked: str) -> bool:

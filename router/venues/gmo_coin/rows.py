@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from router.venue_protocol.reading import EXACT, MAX_ID, signed_decimal
+from router.venue_protocol.reading import EXACT, MAX_ID, decimal, is_id, signed_decimal
 from router.venue_protocol.stream import Fill
 from router.venues.gmo_coin.codes import STATUS
 from schemas.commands import Close
@@ -110,6 +110,17 @@ def fits(order: OrderRow, close: Close) -> bool:
         and Decimal(order.size) == Decimal(close.size or 0)
         and (close.price is None or Decimal(order.price) == Decimal(close.price))
     )
+
+
+def number(value: object) -> str | None:
+    """Return a number of zero or more; frames write most as text, and some as numbers."""
+    return decimal(repr(value) if type(value) is float else value)
+
+
+def id_of(value: object) -> int | None:
+    """Return an id that came as a number or as text; else `None`."""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return int(text) if is_id(text) else None
 
 
 def fill_of(execution_id: int, price: str | None, size: str | None, fee: object, position_id: object) -> Fill:

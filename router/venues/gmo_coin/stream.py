@@ -13,10 +13,10 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from router.venue_protocol import Request, Response, Stamp
-from router.venue_protocol.reading import UNREADABLE, decimal, positive, raw_object, text_of
+from router.venue_protocol.reading import UNREADABLE, positive, raw_object, text_of
 from router.venue_protocol.stream import Broken, Change, Changes, Ready, Say, Want
 from router.venues.gmo_coin.codes import FORCES, ORDER_TYPES, SIDES
-from router.venues.gmo_coin.rows import Id, fill_of, status_of
+from router.venues.gmo_coin.rows import fill_of, id_of, number, status_of
 from router.venues.gmo_coin.token import Token
 
 _CHANNELS: Final = ("orderEvents", "executionEvents", "positionEvents")
@@ -29,7 +29,7 @@ _frame: Final[Decoder[Any]] = Decoder()
 class _Event(Struct, frozen=True, kw_only=True, rename="camel"):
     """A row of orderEvents or executionEvents; what only the latter have comes last."""
 
-    order_id: Id
+    order_id: Any
     order_size: Any
     order_executed_size: Any
     order_status: str | None = None
@@ -39,7 +39,7 @@ class _Event(Struct, frozen=True, kw_only=True, rename="camel"):
     order_price: Any = None
     time_in_force: Any = None
     cancel_type: Any = None
-    execution_id: Id | None = None
+    execution_id: Any = None
     execution_price: Any = None
     execution_size: Any = None
     execution_timestamp: Any = None
@@ -126,28 +126,30 @@ def _change(event: _Event, execution: bool, raw: Any) -> Change:
     `orderExecutedSize` is the venue's own sum, so nothing is added up here. `cancelType` of an order that goes on
     (SOK_TAKER, PRICE_LIMIT) is no reason of its end.
     """
-    size, filled = decimal(event.order_size), decimal(event.order_executed_size)
+    order_id, size, filled = id_of(event.order_id), number(event.order_size), number(event.order_executed_size)
+    if order_id is None:
+        raise ValueError("an order without an id")
     if size is None or filled is None:
         raise ValueError("an order without sizes")
     if not execution and not event.order_status:
         raise ValueError("an order without a status")
     fill, time = None, None
     if execution:
-        executed = decimal(event.execution_size)
-        if event.execution_id is None or executed is None:
+        execution_id, executed = id_of(event.execution_id), number(event.execution_size)
+        if execution_id is None or executed is None:
             raise ValueError("an execution without id or size")
-        fill = fill_of(event.execution_id, decimal(event.execution_price), executed, event.fee, event.position_id)
+        fill = fill_of(execution_id, number(event.execution_price), executed, event.fee, event.position_id)
         time = text_of(event.execution_timestamp)
     status = status_of("ORDERED" if execution else event.order_status or "", size, filled)
     symbol = text_of(event.symbol, 64)
     return Change(
-        order_id=str(event.order_id),
+        order_id=str(order_id),
         symbol=symbol if symbol and re.fullmatch(r"[A-Za-z0-9._:/-]+", symbol) else None,
         side=SIDES.get(text_of(event.side)),
         order_type=ORDER_TYPES.get(text_of(event.execution_type)),
         time_in_force=FORCES.get(text_of(event.time_in_force)),
         status=status,
-        price=positive(event.order_price),
+        price=positive(number(event.order_price)),
         size=size,
         filled_size=filled,
         cancel_reason=text_of(event.cancel_type) if status in {"canceled", "expired"} else None,

@@ -48,6 +48,8 @@ def _find_past(order_id: str, symbol: str) -> Flow:
 def _sight(order_id: str, rows: list[dict[str, Any]]) -> LookOutcome:
     """Say where the order stands by the row that shows it."""
     found = next((row for row in rows if decimal(row.get("displayingId")) == order_id), None)
+    if found is None and any(decimal(row.get("displayingId")) is None for row in rows):
+        return Unknown(message="a row without an id that can be read", whole=False)
     if found is None:
         return Absent(message="neither open nor in the history")
     order = state_of(found)

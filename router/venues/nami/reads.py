@@ -11,7 +11,7 @@ from router.venue_protocol.pages import DENIED, Page, unread
 from router.venue_protocol.reading import UNREADABLE, decimal, objects, positive
 from router.venue_protocol.statuses import by_status, probed
 from router.venues.nami.codes import CANCEL, FRAMEWORK, LINES, ORDER_STATUSES
-from router.venues.nami.requests import history, open_orders, trades
+from router.venues.nami.requests import PAGE_SIZE, history, open_orders, trades
 from schemas.results import OrderState
 
 MAX_PAGES: Final = 10
@@ -117,6 +117,10 @@ class HistoryPages:
         if self._symbol is not None and any(_is_other(row.get("symbol"), self._symbol) for row in rows):
             return Page(rows=(response,), torn="rows of another symbol: the filter was ignored")
         ids = {decimal(row.get("displayingId")) for row in rows}
+        if None in ids:
+            return Page(rows=(response,), torn="a row without an id that can be read")
+        if number > 1 and len(rows) >= PAGE_SIZE and ids <= self._seen:
+            return Page(rows=(response,), torn="a full page again: its number was ignored")
         ended = ids <= self._seen or (self._short_ends and len(rows) < _WHOLE_PAGE)
         self._seen |= ids
         if number == 0:

@@ -15,6 +15,7 @@ from router.commands.decision import (
     MAX_BLIND_SENDS,
     MAX_LOOK_BACKOFF_S,
     MAX_TRIES,
+    STILL_WORKING,
     Again,
     Decision,
     Doubt,
@@ -278,9 +279,11 @@ def test_an_order_that_still_works_is_canceled_again(tries: int, after_s: float)
 
 
 @pytest.mark.parametrize(
-    ("fields", "after_s"), [({"tries": MAX_TRIES}, 5.0), ({}, 30.0), ({}, 45.0)], ids=["tries", "deadline", "later"]
+    ("fields", "after_s"),
+    [({"tried": {STILL_WORKING: MAX_TRIES - 1}}, 5.0), ({}, 30.0), ({}, 45.0)],
+    ids=["tries", "deadline", "later"],
 )
-def test_an_order_that_still_works_when_nothing_may_be_sent(fields: dict[str, int], after_s: float) -> None:
+def test_an_order_that_still_works_when_nothing_may_be_sent(fields: dict[str, Any], after_s: float) -> None:
     """Nothing leaves; only after quarantine does it prove that the cancel had no effect."""
     working = Working(order_id="1", order=WORKING)
     assert isinstance(looked(working, record(CANCEL, **fields), after_s), LookLater)
@@ -288,6 +291,20 @@ def test_an_order_that_still_works_when_nothing_may_be_sent(fields: dict[str, in
     assert isinstance(ended, Settle)
     assert isinstance(ended.outcome, Refused)
     assert (ended.outcome.code, ended.outcome.order) == ("venue_unavailable", WORKING)
+
+
+def test_tries_for_other_reasons_are_not_counted_against_an_order_that_still_works() -> None:
+    """Nine were throttled; the first that was taken and changed nothing is followed by another."""
+    throttled = record(CANCEL, tries=MAX_TRIES, attempts=1, tried={"rate_limited": MAX_TRIES - 1})
+    assert isinstance(looked(Working(order_id="1", order=WORKING), throttled, 5.0), Again)
+
+
+def test_a_key_that_stays_refused_ends_as_unresolved() -> None:
+    """Each look was answered, with a refusal: asking on would never end."""
+    denied = Unknown(venue_code="401", whole=False, denied=True)
+    doubtful = record(CANCEL, attempts=1, unanswered=True)
+    assert isinstance(looked(denied, doubtful, RESOLVE_FOR_US / S - 1), LookLater)
+    assert isinstance(looked(denied, doubtful, RESOLVE_FOR_US / S + 1), GiveUp)
 
 
 def test_a_close_is_never_sent_again_because_of_what_a_look_saw() -> None:

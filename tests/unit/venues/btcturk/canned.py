@@ -62,6 +62,10 @@ def found(data: Any) -> Response:
     return Response(200, {}, envelope(None, 0, success=True, data=data))
 
 
+SENT_MS = 1_743_894_644_710
+"""When the stop of the fixture ended."""
+
+
 def look(
     answers: Sequence[Response], command: Command | None = None, after_ms: int = 10_000
 ) -> tuple[LookOutcome, list[Request]]:
@@ -79,7 +83,7 @@ def sighted(
     after_ms: int = 10_000,
 ) -> LookOutcome:
     """Feed a lookup as many of these answers as it asks for; return its sight."""
-    attempt = Attempt(client_order_id=ONE, sent_ms=1700000000000, now_ms=1700000000000 + after_ms)
+    attempt = Attempt(client_order_id=ONE, sent_ms=SENT_MS, now_ms=SENT_MS + after_ms)
     flow = BTCTURK.lookup(command or cancel(), attempt)
     reads = [] if reads is None else reads
     try:

@@ -100,9 +100,8 @@ def test_only_the_venues_word_makes_an_order_unknown(status: int) -> None:
         found(order(1)),
         found(order(status="Replaced")),
         found(order(status=None)),
-        found(order(amount="1e5")),
         found(order(amount="-1")),
-        found(order(id="123456789")),
+        found(order(id="12345678x")),
     ],
 )
 def test_a_read_that_fails_proves_nothing(broken: Response) -> None:

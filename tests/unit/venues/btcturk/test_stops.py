@@ -5,13 +5,26 @@ from typing import Any
 import pytest
 
 from router.venue_protocol import (
+    Attempt,
     Done,
     LookOutcome,
     Refused,
     Response,
     Unknown,
 )
-from tests.unit.venues.btcturk.canned import BOOK, FAMILY, STOP, cancel, envelope, found, look, order, state
+from tests.unit.venues.btcturk.canned import (
+    BOOK,
+    BTCTURK,
+    FAMILY,
+    SENT_MS,
+    STOP,
+    cancel,
+    envelope,
+    found,
+    look,
+    order,
+    state,
+)
 
 
 def test_a_key_that_may_not_read_stops_the_look() -> None:
@@ -163,3 +176,31 @@ def test_a_list_that_fails_proves_no_absence(broken: Response) -> None:
     """A stop is only done when both lists were read."""
     assert isinstance(look([found(STOP), broken])[0], Unknown)
     assert isinstance(look([found(STOP), found(BOOK), broken])[0], Unknown)
+
+
+def test_a_stop_that_was_triggered_just_now_is_undecided() -> None:
+    """However long ago the cancel was sent: what it became may not be listed yet, and executes."""
+    assert STOP["updateTime"] == SENT_MS
+    late = STOP | {"updateTime": SENT_MS + 60_000}
+    assert isinstance(stopped(stop=late, after_ms=60_300), Unknown)
+    assert isinstance(stopped(stop=late, after_ms=70_000), Done)
+
+
+def test_pages_that_are_counted_from_one_are_read_on() -> None:
+    """The page that comes without a number may be page 1: the one that brings nothing new is not the last then."""
+    others = [
+        order(number, pairSymbol=STOP["pairSymbol"], status="Closed", amount="7", time=1_600_000_000_000 + number)
+        for number in range(1, 1001)
+    ]
+    pages = {"": others, "1": others, "2": [CHILD | {"id": 200_000_000}]}
+    flow = BTCTURK.lookup(cancel(symbol=STOP["pairSymbol"]), Attempt(client_order_id="x", sent_ms=1, now_ms=SENT_MS))
+    sight: object = None
+    try:
+        request = next(flow)
+        while True:
+            listed = found(pages.get(dict(request.query).get("page", ""), []))
+            request = flow.send({"order": found(STOP), "open_orders": found(BOOK)}.get(request.endpoint, listed))
+    except StopIteration as stop:
+        sight = stop.value
+    assert isinstance(sight, Refused)
+    assert sight.order_id == "200000000"

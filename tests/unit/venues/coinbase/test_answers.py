@@ -264,3 +264,10 @@ def test_a_submitted_cancel_is_accepted() -> None:
 def test_a_cancels_row_is_found_by_its_order(rows: list[dict[str, Any]]) -> None:
     """A row that is missing, foreign or there twice says nothing about our order."""
     assert isinstance(COINBASE.verdict(cancel(), reply({"results": rows})), Unknown)
+
+
+@pytest.mark.parametrize("status", [404, 405, 415, 422])
+@pytest.mark.parametrize("body", [{}, {"timestamp": "2026-11-25T10:00:00Z", "path": "/api"}, {"request_id": "abc"}])
+def test_json_that_is_nobodys_is_no_refusal(status: int, body: dict[str, Any]) -> None:
+    """A gateway writes JSON as well; what has no field of this API says nothing of the request."""
+    assert isinstance(COINBASE.verdict(close(), reply(body, status)), Unknown)

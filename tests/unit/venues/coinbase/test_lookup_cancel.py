@@ -51,7 +51,7 @@ def test_the_orders_state_answers_a_cancel(fields: dict[str, Any], kind: type, s
     ("answer", "kind"),
     [
         (reply({"error": "NOT_FOUND"}, 404), Absent),
-        (Response(404, {}, b"Not Found"), Absent),
+        (Response(404, {}, b"404 page not found"), Unknown),
         (reply({"error": "INVALID_ARGUMENT"}, 400), Absent),
         (Response(404, {}, b" <html>404</html>"), Unknown),
         (reply({"error": "other"}, 400), Unknown),

@@ -176,7 +176,11 @@ def test_a_known_order_id_is_read_first() -> None:
     """An answer or a feed named it: it is ours if it carries our client id, and if not, nothing is absent."""
     assert isinstance(look(close(), reply({"order": order()}), order_id="A-1"), Accepted)
     rest = (orders(), orders(), fills(), positions("3"))
-    for known in (reply({"order": order("A-1", OTHERS)}), reply({"order": order("A-1", "")}), reply({}, 404)):
+    for known in (
+        reply({"order": order("A-1", OTHERS)}),
+        reply({"order": order("A-1", "")}),
+        reply({"error": "NOT_FOUND"}, 404),
+    ):
         assert is_seen(look(close(), known, *rest, order_id="A-1"))
         assert isinstance(look(close(), known, orders(order()), orders(), order_id="A-1"), Accepted)
     assert is_seen(look(close(), reply({}, 500), order_id="A-1"))

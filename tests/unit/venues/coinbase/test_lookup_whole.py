@@ -150,7 +150,7 @@ def test_a_key_that_may_not_read_stops_the_look(status: int) -> None:
 def test_a_broken_fill_order_or_position_is_a_doubt() -> None:
     """Every read of the way must hold."""
     assert isinstance(look(close(), orders(), orders(), reply({}, 503)), Unknown)
-    assert is_seen(look(close(), orders(), orders(), fills("B-2"), reply({}, 404)))
+    assert is_seen(look(close(), orders(), orders(), fills("B-2"), reply({"error": "NOT_FOUND"}, 404)))
     assert isinstance(look(close(), orders(), orders(), fills("..")), Unknown)
     stranger = (fills("B-2"), reply({"order": order("B-2", OTHERS)}))
     assert isinstance(look(close(), orders(), orders(), *stranger, reply({})), Unknown)

@@ -39,13 +39,19 @@ def reconcile(*answers: Response, open_orders: tuple[str, ...] = ()) -> tuple[Mi
     return run(COINBASE.reconcile(known), *answers)
 
 
-def run(flow: Generator[Request, Response, Missed], *answers: Response) -> tuple[Missed, list[Request]]:
-    waiting = list(answers)
+def run(
+    flow: Generator[Request, Response, Missed], *answers: Response, queued: list[Response] | None = None
+) -> tuple[Missed, list[Request]]:
+    waiting, queued = list(answers), list(queued or ())
     asked: list[Request] = []
     try:
-        asked.append(next(flow))
+        request = next(flow)
         while True:
-            asked.append(flow.send(waiting.pop(0)))
+            if ("order_status", "QUEUED") in request.query:  # nothing waits, unless a test says so
+                request = flow.send(queued.pop(0) if queued else page())
+                continue
+            asked.append(request)
+            request = flow.send(waiting.pop(0))
     except StopIteration as stop:
         assert not waiting, f"never asked for: {waiting}"
         missed: Missed = stop.value
@@ -253,3 +259,20 @@ def test_after_a_read_that_is_denied_none_follows(place: int) -> None:
     missed, asked = reconcile(*answers, open_orders=("A-1", "A-2"))
     assert (missed.complete, missed.denied) == (False, True)
     assert len(asked) == place + 1
+
+
+def test_what_waits_for_a_session_is_asked_for_too() -> None:
+    """`OPEN` leaves out what is queued, however long it has been: a feed that says `live` knows of it."""
+    waiting = row("Q-1", "QUEUED")
+    missed, _ = run(COINBASE.reconcile(Known(since_ms=SINCE_MS)), *NOTHING, queued=[page(waiting)])
+    assert [change.order_id for change in missed.changes] == ["Q-1"]
+    assert missed.complete
+
+
+def test_a_fill_that_leads_to_no_order_leaves_the_gap_open() -> None:
+    """Its order is there, whatever a read says; and a row without a readable id hides one."""
+    told = executions(execution(1, "2023-11-14T22:13:20Z"))
+    missed, _ = reconcile(*NOTHING[:4], told, reply({"error": "NOT_FOUND"}, 404))
+    assert not missed.complete
+    missed, _ = reconcile(*NOTHING[:4], executions(execution(1, "2023-11-14T22:13:20Z", order_id=17)))
+    assert not missed.complete

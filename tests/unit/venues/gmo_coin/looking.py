@@ -83,7 +83,7 @@ def execution(order_id: int = 637000, after_ms: int = 40, **fields: Any) -> Row:
     } | fields
 
 
-def position(orderd_size: str = "3.44") -> Row:
+def position(orderd_size: str = "0") -> Row:
     """Return CLOSE's position as openPositions shows it."""
     return {"positionId": 1000342, "symbol": "BTC_JPY", "side": "SELL", "size": "10.32", "orderdSize": orderd_size}
 

@@ -7,18 +7,23 @@ import pytest
 from router.venue_protocol import (
     Absent,
     Accepted,
+    Attempt,
     Done,
     Refused,
+    Request,
+    Response,
     Unknown,
 )
 from schemas.commands import Close
 from schemas.results import OrderState
+from tests.unit.venues.gmo_coin.canned import GMO
 from tests.unit.venues.gmo_coin.looking import (
     BROKEN,
     CLOSE,
     SENT_MS,
     Reads,
     Row,
+    answered,
     at,
     execution,
     is_seen,
@@ -77,14 +82,14 @@ def test_the_average_is_of_all_executions_or_none() -> None:
 
 def test_a_pending_order_of_our_shape_is_ours() -> None:
     """An active order that fits only this close, with size reserved on its position, exists because of it."""
-    reads = {"activeOrders": [order()], "orders": [order()], "openPositions": [position()]}
+    reads = {"activeOrders": [order()], "orders": [order()], "openPositions": [position("3.44")]}
     assert look(CLOSE, reads) == Accepted(order_id="637000", order=WORKING)
 
 
 def test_sizes_and_prices_are_compared_as_numbers() -> None:
     """The venue may write 3.440 for 3.44; what is reported is its own text."""
     row = order(size="3.440", price="85201.0", executedSize="1.10")
-    reads = {"activeOrders": [row], "orders": [row], "openPositions": [position()]}
+    reads = {"activeOrders": [row], "orders": [row], "openPositions": [position("3.44")]}
     state = OrderState(status="partially_filled", size="3.440", filled_size="1.10")
     assert look(CLOSE, reads) == Accepted(order_id="637000", order=state)
 
@@ -125,15 +130,15 @@ def test_an_order_just_before_the_send_is_left_undecided() -> None:
     """Up to a second is clock skew; as far as the clocks may differ it is neither ours nor not ours."""
     for after_ms, kind in ((-1_000, Accepted), (-1_001, Unknown), (-60_000, Unknown), (-60_001, Absent)):
         row = order(after_ms=after_ms)
-        sight = look(CLOSE, {"activeOrders": [row], "orders": [row], "openPositions": [position()]})
+        sight = look(CLOSE, {"activeOrders": [row], "orders": [row], "openPositions": [position("3.44")]})
         assert isinstance(sight, kind), after_ms
         assert isinstance(sight, Unknown) == is_seen(sight)
     row = order(after_ms=-7_000)
-    reads: Reads = {"activeOrders": [row], "orders": [row], "openPositions": [position()]}
+    reads: Reads = {"activeOrders": [row], "orders": [row], "openPositions": [position("3.44")]}
     assert is_seen(look(CLOSE, reads, window_ms=7_000))
     assert isinstance(look(CLOSE, reads, window_ms=6_999), Absent)
     row = order(after_ms=-900)
-    reads = {"activeOrders": [row], "orders": [row], "openPositions": [position()]}
+    reads = {"activeOrders": [row], "orders": [row], "openPositions": [position("3.44")]}
     assert isinstance(look(CLOSE, reads, window_ms=500), Accepted)
 
 
@@ -170,7 +175,7 @@ def test_two_orders_that_fit_are_ambiguous() -> None:
 def test_an_order_of_another_command_is_not_ours() -> None:
     """An order id that the journal gave to another command is taken."""
     rows = [order(), order(637001)]
-    reads = {"activeOrders": rows, "orders": rows, "openPositions": [position()]}
+    reads = {"activeOrders": rows, "orders": rows, "openPositions": [position("3.44")]}
     assert look(CLOSE, reads, taken=frozenset({"637001"})) == Accepted(order_id="637000", order=WORKING)
     assert isinstance(look(CLOSE, reads, taken=frozenset({"637000", "637001"})), Absent)
 
@@ -178,7 +183,7 @@ def test_an_order_of_another_command_is_not_ours() -> None:
 def test_an_order_that_fits_a_rival_fits_nobody() -> None:
     """Two open closes of the same shape: a pending order does not say whose it is; an execution does."""
     rival = Close(**{**fields_of(CLOSE), "command_id": "d", "position_id": "1000343"})
-    reads: Reads = {"activeOrders": [order()], "orders": [order()], "openPositions": [position()]}
+    reads: Reads = {"activeOrders": [order()], "orders": [order()], "openPositions": [position("3.44")]}
     sight = look(CLOSE, reads, rivals=(rival,))
     assert isinstance(sight, Unknown)
     assert sight.seen
@@ -303,3 +308,42 @@ def test_many_closers_are_asked_for_ten_at_a_time() -> None:
     rows = [order(n, orderType="LOSSCUT") for n in range(1, 26)]
     closings = [execution(n, executionId=n, size="0.01") for n in range(1, 26)]
     assert look(CLOSE, {"orders": rows, "latestExecutions": closings}) == Done()
+
+
+def test_a_position_of_which_more_is_ordered_than_is_shown_hides_an_order() -> None:
+    """A read that lags shows no order, and yet some of the position is tied up: nothing is proven, however often."""
+    hidden = {"openPositions": [position("3.44")]}
+    sight = look(CLOSE, hidden)
+    assert isinstance(sight, Unknown)
+    assert sight.seen
+    resting = order(637009, executionType="STOP")
+    shown = {"activeOrders": [resting], "openPositions": [position("3.44")]}
+    assert isinstance(look(CLOSE, shown), Absent)
+
+
+def test_a_list_that_moves_while_it_is_read_proves_nothing() -> None:
+    """One order of page 1 is canceled before page 2 is read: what moved up to page 1 stands on neither."""
+    book = [order(637100 + number, -3_600_000, price="1") for number in range(100)] + [order(637000, 30)]
+    reads = 0
+
+    def world(request: Request) -> Response:
+        nonlocal reads
+        if request.endpoint.startswith("activeOrders"):
+            number = int(dict(request.query)["page"])
+            rows = book[(number - 1) * 100 : number * 100]
+            if not reads:
+                del book[0]
+            reads += 1
+            return answered(rows, number)
+        return answered([position("3.44")] if request.endpoint == "openPositions" else [])
+
+    flow = GMO.lookup(CLOSE, Attempt(client_order_id="x", sent_ms=SENT_MS, now_ms=SENT_MS + 70_000))
+    sight: object = None
+    try:
+        request = next(flow)
+        while True:
+            request = flow.send(world(request))
+    except StopIteration as stop:
+        sight = stop.value
+    assert isinstance(sight, Unknown)
+    assert not sight.whole

@@ -1,5 +1,6 @@
 """Nami: finding out what became of a command, by reads alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,12 +10,25 @@ from router.venue_protocol import (
     Attempt,
     Done,
     Refused,
+    Request,
     Response,
     Unknown,
     Working,
 )
 from schemas.commands import Close
-from tests.unit.venues.nami.canned import ID, NAMI, NOT_AFTER, failure, lookup, open_rows, order, reply, rows, run
+from tests.unit.venues.nami.canned import (
+    ID,
+    NAMI,
+    NOT_AFTER,
+    cancel,
+    failure,
+    lookup,
+    open_rows,
+    order,
+    reply,
+    rows,
+    run,
+)
 
 
 @pytest.mark.parametrize("shape", [rows, open_rows])
@@ -143,3 +157,30 @@ def test_a_lookup_without_a_target_asks_nothing() -> None:
     close = Close(command_id="c", venue="nami", account="main", not_after=NOT_AFTER, symbol="BTCUSDT")
     assert NAMI.position(close) == "BTCUSDT"
     assert isinstance(run(NAMI.lookup(close, Attempt(client_order_id="unused", sent_ms=1, now_ms=1)))[0], Unknown)
+
+
+def test_a_history_that_ignores_its_page_is_not_whole() -> None:
+    """The first hundred come again under every number: the order may be among those that never come."""
+    rows_of_page = [order("FILLED", 900_000 - number) for number in range(100)]
+    sight = drive(lambda request: open_rows() if request.endpoint.startswith("open") else rows(*rows_of_page))
+    assert isinstance(sight, Unknown)
+    assert not sight.whole
+
+
+def test_a_row_without_an_id_hides_an_order() -> None:
+    """It may be the one that is sought."""
+    nameless = {"_id": "5f", "symbol": "BTCUSDT", "status": "NEW"}
+    sight = drive(lambda request: open_rows(nameless) if request.endpoint.startswith("open") else rows())
+    assert isinstance(sight, Unknown)
+    assert not sight.whole
+
+
+def drive(world: Callable[[Request], Response]) -> object:
+    """Run a lookup against a world that answers each request."""
+    flow = NAMI.lookup(cancel(), Attempt(client_order_id="x", sent_ms=1, now_ms=200_000))
+    try:
+        request = next(flow)
+        while True:
+            request = flow.send(world(request))
+    except StopIteration as stop:
+        return stop.value
