@@ -44,6 +44,9 @@ class Reader(Struct, frozen=True):
             )
             seen.status = answer.status
         venue.heard(answer, asked_us, self.clock, self.metrics)
+        pause_s = venue.adapter.read_pauses.get(answer.status)
+        if pause_s is not None:  # at some venues who goes on reading is banned, and cannot cancel either
+            venue.limiter.block(account.name, request.scopes, pause_s, ban=True)
         return answer
 
 

@@ -77,6 +77,8 @@ class VenueAdapter(Protocol):
     params_types: ClassVar[Mapping[str, type[Struct]]]
     """Action → the strict struct of its `params`."""
     limits: ClassVar[tuple[Limit, ...]]
+    read_pauses: ClassVar[Mapping[int, float]]
+    """HTTP statuses of a read after which nothing leaves under its limits, and for how many seconds."""
     unique_stamps: ClassVar[bool]
     """Whether the venue refuses a stamp of the account that it has seen, whichever process sent it."""
 

@@ -84,6 +84,7 @@ class BtcTurk:
     options_type: ClassVar[type[Options]] = BtcTurkOptions
     secrets_type: ClassVar[type[Secrets]] = BtcTurkSecrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"cancel": NoParams}
+    read_pauses: ClassVar[Mapping[int, float]] = {429: 1.0}
     unique_stamps: ClassVar[bool] = True
     limits: ClassVar[tuple[Limit, ...]] = (
         Limit("delete", 10, 1.0),

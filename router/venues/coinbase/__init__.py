@@ -84,6 +84,7 @@ class Coinbase:
     options_type: ClassVar[type[Options]] = CoinbaseOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": NoParams, "cancel": NoParams}
+    read_pauses: ClassVar[Mapping[int, float]] = {429: 1.0}
     unique_stamps: ClassVar[bool] = False
     limits: ClassVar[tuple[Limit, ...]] = (Limit("private", 30, 1.0, cancels_only=6),)
     poll_s: ClassVar[tuple[float, float] | None] = None

@@ -84,6 +84,7 @@ class GmoCoin:
     options_type: ClassVar[type[Options]] = GmoCoinOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": CloseParams, "cancel": NoParams}
+    read_pauses: ClassVar[Mapping[int, float]] = {}
     unique_stamps: ClassVar[bool] = False
     limits: ClassVar[tuple[Limit, ...]] = (
         Limit("get", 20, 1.0),

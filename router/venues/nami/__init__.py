@@ -68,6 +68,7 @@ class Nami:
     options_type: ClassVar[type[Options]] = NamiOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"cancel": CancelParams}
+    read_pauses: ClassVar[Mapping[int, float]] = {418: 3600.0, 429: 60.0}
     unique_stamps: ClassVar[bool] = False
     limits: ClassVar[tuple[Limit, ...]] = (Limit("ip", 50, 60.0, "ip", cancels_only=20),)
     poll_s: ClassVar[tuple[float, float] | None] = (20.0, 3.0)

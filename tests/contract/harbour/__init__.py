@@ -43,6 +43,7 @@ class Harbour:
     venue: ClassVar[str] = "harbour"
     options_type: ClassVar[type[Options]] = HarbourOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
+    read_pauses: ClassVar[Mapping[int, float]] = {}
     unique_stamps: ClassVar[bool] = False
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"cancel": NoParams}
     limits: ClassVar[tuple[Limit, ...]] = (Limit("all", 10, 1.0, cancels_only=2),)

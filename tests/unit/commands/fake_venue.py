@@ -269,6 +269,7 @@ class FakeAdapter:
     venue: ClassVar[str] = "acme"
     options_type: ClassVar[type[Options]] = Options
     secrets_type: ClassVar[type[Secrets]] = Secrets
+    read_pauses: ClassVar[Mapping[int, float]] = {}
     unique_stamps: ClassVar[bool] = False
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": NoParams, "cancel": NoParams}
     limits: ClassVar[tuple[Limit, ...]] = ()
