@@ -5,8 +5,6 @@ doubt, and the recorded answer follows (contract, section 2).
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -76,16 +74,11 @@ class WithoutJournal:
         result = unrecorded(result, fresh.sender, running.delivery.message_id)
         await self._relay.answer(running.reply, result, fresh.sender)
 
-    @contextmanager
-    def in_time(self, running: Running, fresh: CommandRecord) -> Iterator[None]:
-        """Tell the sender by its deadline that nothing is known, should the journal hang so long."""
-        loop = asyncio.get_running_loop()
+    def by_deadline(self, running: Running, fresh: CommandRecord) -> asyncio.TimerHandle:
+        """Tell the sender by its deadline that nothing is known, unless that is cancelled: should the journal hang."""
         left_us = to_us(fresh.command.not_after) + ANSWER_BY_US - self._journal.latest_us()
-        timer = loop.call_later(max(left_us, ANSWER_BY_US) / 1e6, self._tell_meanwhile, running, fresh)
-        try:
-            yield
-        finally:
-            timer.cancel()
+        loop = asyncio.get_running_loop()
+        return loop.call_later(max(left_us, ANSWER_BY_US) / 1e6, self._tell_meanwhile, running, fresh)
 
     def _tell_meanwhile(self, running: Running, fresh: CommandRecord) -> None:
         running.uncertain = True  # its row may be stored yet

@@ -235,8 +235,11 @@ class Worker:
             plan = refuse(fresh, "internal_error", DEFECTIVE, self._journal.latest_us())
         else:
             plan = self._planner.plan(running.delivery, fresh)
-        with self._without_journal.in_time(running, fresh):
+        telling = self._without_journal.by_deadline(running, fresh)
+        try:
             admission, plan = await self._admit(running, fresh, plan)
+        finally:
+            telling.cancel()
         running.unsuspect()
         crash_points.at("after_admit")
         if refused:

@@ -109,9 +109,11 @@ async def running(
 ) -> AsyncIterator[Process]:
     """Run a program, in a session of its own, as long as the context lasts.
 
-    It sees our environment but for what would override the router's configuration.
+    It sees our environment but for what would override the router's configuration, and what would have it compile its
+    modules anew: as installed they are compiled.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ORDER_ROUTER_")}
+    left_out = ("ORDER_ROUTER_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     with log.open("ab") as out:
         started = await asyncio.create_subprocess_exec(
             *command,
