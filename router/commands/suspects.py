@@ -48,19 +48,23 @@ class Suspects:
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self.alone = asyncio.Lock()
+        self._next = asyncio.Lock()
         self._journal = journal
         self._clock = clock
         self._clearing: set[asyncio.Task[None]] = set()
 
-    async def enter(self, delivery: Delivery) -> Suspicion | None:
-        """Note a message that comes again, once nobody else is handled alone. Nothing for any other."""
+    async def enter(self, delivery: Delivery, *, urgent: bool = False) -> Suspicion | None:
+        """Note a message that comes again, once nobody else is handled alone. Nothing for any other.
+
+        `urgent`: it waits for one that is handled and one that is next, however many others wait.
+        """
         if not delivery.redelivered or not self._journal.writable:
             return None
         key = hashlib.sha256(b"\0".join((delivery.message_id.encode(), delivery.routing_key.encode(), delivery.body)))
         name = key.hexdigest()[:32]
         wait_us = 1
         while wait_us:
-            await self.alone.acquire()
+            await self._turn(urgent=urgent)
             try:
                 ended, wait_us = await self._journal.suspect(name)
                 if not wait_us:
@@ -68,12 +72,20 @@ class Suspects:
                 self.alone.release()
             except JournalUnavailable:
                 self.alone.release()
+                self.clear(name)  # it may have been noted all the same
                 return None
             except BaseException:
                 self.alone.release()
                 raise
             await self._clock.sleep(min(wait_us / 1e6, ASK_AGAIN_S))
         return None
+
+    async def _turn(self, *, urgent: bool) -> None:
+        if urgent:
+            await self.alone.acquire()
+            return
+        async with self._next:
+            await self.alone.acquire()
 
     def clear(self, key: str) -> None:
         """Forget a message that was handled."""

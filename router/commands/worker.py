@@ -114,10 +114,10 @@ class Worker:
     async def _deliver(self, mine: Running, *, refused: bool) -> None:
         if mine.delivery.damaged:
             return await self._refusals.damaged(mine.delivery)
-        if not mine.delivery.routing_key.endswith(CANCELS):
-            # Before anything that others wait for, and never a cancel: that reduces risk.
-            await self._relay.room()
-        suspicion = mine.suspicion = await self._suspects.enter(mine.delivery)
+        urgent = mine.delivery.routing_key.endswith(CANCELS)
+        if not urgent:  # a cancel reduces risk
+            await self._relay.room()  # before anything that others wait for
+        suspicion = mine.suspicion = await self._suspects.enter(mine.delivery, urgent=urgent)
         try:
             await self._read(mine, refused=refused or (suspicion is not None and suspicion.ended_others))
         finally:

@@ -226,7 +226,7 @@ class Store(FeedStore):
 
     async def cleared(self, message: str) -> None:
         """Note that a suspect message was handled."""
-        await self._change(partial(marks.cleared, message))
+        await self._change(partial(marks.cleared, message, self._pod))
 
     async def take_slot(self, process: str, count: int, hold_us: int) -> int | None:
         """Hold a number that no other process of this journal has. See `router.ports.SlotJournal`."""

@@ -121,7 +121,7 @@ class Journal(CommandJournal, Protocol):
         ...
 
     async def cleared(self, message: str) -> None:
-        """Note that a suspect message was handled, and ended nobody."""
+        """Note that a message was handled by this process, which lives on."""
         ...
 
     @property

@@ -13,7 +13,9 @@ KEPT_US: Final = 172_800_000_000
 KEPT: Final = 10_000
 """So many stay however old they are: the witness keeps its last for as long as nothing is done."""
 HANDLED_US: Final = 3_000_000
-"""A message that is handled alone is done within that, or its process has ended."""
+"""A message that is handled alone is done within that, and one that was is forgotten within that once asked for."""
+ASKED: Final = "asked "
+"""Stands before a process that was given so long to say that it lives: its journal may have been away."""
 
 _MARK = """insert into marks (id, at_us) values ($1, now_us()) on conflict do nothing returning id"""
 _ANY = """select 1 from marks limit 1"""
@@ -24,7 +26,7 @@ _SEEN = """update clock set seen_us = now_us() where seen_us < now_us()"""
 _SUSPECT = """select pod, ended, now_us() - at_us from suspects where message = $1"""
 _PUT_SUSPECT = """insert into suspects (message, pod, ended, at_us) values ($1, $2, $3, now_us())
     on conflict (message) do update set pod = excluded.pod, ended = excluded.ended, at_us = excluded.at_us"""
-_CLEAR = """delete from suspects where message = $1"""
+_CLEAR = """delete from suspects where message = $1 and (pod = $2 or pod = $3)"""
 _RETIRE_SUSPECTS = """delete from suspects where at_us < now_us() - $1 returning message"""
 
 
@@ -65,13 +67,17 @@ def suspect(message: str, pod: str) -> Steps[tuple[int, int]]:
     ended = 0
     if rows:
         other, ended, age_us = rows[0]
-        if other != pod and age_us < HANDLED_US:
+        others = other not in {pod, ASKED + pod}
+        if others and age_us < HANDLED_US:
             return ended, HANDLED_US - age_us
-        ended += other != pod
+        if others and not other.startswith(ASKED):
+            yield _PUT_SUSPECT, (message, ASKED + other, ended)
+            return ended, HANDLED_US
+        ended += others
     yield _PUT_SUSPECT, (message, pod, ended)
     return ended, 0
 
 
-def cleared(message: str) -> Steps[None]:
+def cleared(message: str, pod: str) -> Steps[None]:
     """Run `router.ports.Journal.cleared`."""
-    yield _CLEAR, (message,)
+    yield _CLEAR, (message, pod, ASKED + pod)
