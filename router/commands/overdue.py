@@ -6,6 +6,7 @@ command is in doubt; the recorded answer follows when the journal is back (contr
 
 import asyncio
 import heapq
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from router.clock import to_us
 from router.commands import answers
 from router.commands.relay import ResultRelay
+from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, Journal
 from router.records.command import CommandRecord, Reply
 from schemas.ids import unrecorded_id
@@ -23,6 +25,7 @@ from schemas.results import Result
 GRACE_US: Final = 300_000
 """How long after its deadline a command is left to the ordinary way: that may be just about to answer."""
 JOURNAL_AWAY: Final = "the journal is away; the recorded answer follows"
+READ_S: Final = 0.3
 TICK_S: Final = 0.25
 TICK_US: Final = 250_000
 WATCHED_US: Final = 30_000_000
@@ -89,19 +92,33 @@ class Overdue:
                 waiting = self._open.get(key, [])
                 if not self._journal.writable:
                     self._open.pop(key, None)
-                    for one in waiting:
-                        self._tell(one.record, one.reply, one.message_id)
+                    if waiting:
+                        task = asyncio.create_task(self._tell(waiting), name=f"overdue {key[1]}")
+                        self._telling.add(task)
+                        task.add_done_callback(self._telling.discard)
                 elif any(one.until_us > now for one in waiting):
                     heapq.heappush(self._due, (now + TICK_US, key))
                 else:
                     self._open.pop(key, None)
 
-    def _tell(self, record: CommandRecord, reply: Reply, message_id: str) -> None:
-        _, result = answers.doubted(replace(record, message=JOURNAL_AWAY), self._journal.latest_us())
-        result = unrecorded(result, record.sender, message_id)
+    async def _tell(self, waiting: Sequence[_Waiting]) -> None:
+        """Tell everybody who waits for a command that it is in doubt, unless somebody else has answered it."""
+        record = waiting[0].record
+        if await self._is_answered(record):
+            return
         _log.warning("answered without the journal", command_id=record.command_id, venue=record.command.venue)
-        task = asyncio.create_task(
-            self._relay.answer(reply, result, record.sender), name=f"overdue {record.command_id}"
-        )
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        _, result = answers.doubted(replace(record, message=JOURNAL_AWAY), self._journal.latest_us())
+        told = [
+            self._relay.answer(one.reply, unrecorded(result, record.sender, one.message_id), record.sender)
+            for one in waiting
+        ]
+        await asyncio.gather(*told)
+
+    async def _is_answered(self, record: CommandRecord) -> bool:
+        """Say whether the journal can be read, though not written, and shows an answer."""
+        try:
+            async with asyncio.timeout(READ_S):
+                known = await self._journal.load(record.sender, record.command_id)
+        except (JournalUnavailable, UnreadableRow, TimeoutError):
+            return False
+        return known is not None and known.state != "open"

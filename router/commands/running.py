@@ -12,15 +12,21 @@ class Running:
     without the journal.
     """
 
-    __slots__ = ("deliveries", "delivery", "reply", "suspicion", "told", "uncertain")
+    __slots__ = ("deliveries", "delivery", "held", "reply", "suspicion", "told", "uncertain")
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
         self.deliveries = [delivery]
         self.reply = delivery.reply(None)
         self.uncertain = delivery.redelivered
-        self.told = False
+        self.told = self.held = False
         self.suspicion: Suspicion | None = None
+
+    def hold(self) -> None:
+        """Keep the delivery for long, and nobody behind it from being delivered: they have deadlines, too."""
+        if not self.held:
+            self.held = True
+            self.delivery.hold()
 
     def unsuspect(self) -> None:
         """Let others be handled: this message ended nobody so far, and from here on the journal knows of it."""

@@ -51,9 +51,13 @@ class Unrecorded:
         self._answered[record.sender, record.command_id] = None
         if len(self._answered) > KEPT:
             self._answered.popitem(last=False)
+        key = (record.sender, record.command_id)
         task = asyncio.create_task(self._settle_row(concluded), name=f"settle {record.command_id}")
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
+        # Its row, if it has one, is due: nobody here is to send it once more before it is settled.
+        self._dispatcher.sending.add(key)
+        task.add_done_callback(lambda _: self._dispatcher.sending.discard(key))
 
     async def _settle_row(self, concluded: Concluded) -> None:
         """Wait for the journal, and store the answer if an admission that was given up was committed all the same."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from router.clock import to_us
 from router.commands import answers
-from router.commands.overdue import JOURNAL_AWAY, unrecorded
+from router.commands.overdue import JOURNAL_AWAY, READ_S, unrecorded
 from router.commands.plan import Planner
 from router.commands.relay import ResultRelay
 from router.commands.running import Running
@@ -22,7 +22,6 @@ from router.records.command import CommandRecord
 from router.telemetry import Metrics
 from schemas.results import Result
 
-READ_S: Final = 0.3
 ANSWER_BY_US: Final = 300_000
 """How long after its deadline a command that waits for the journal is answered without it."""
 
@@ -51,8 +50,6 @@ class WithoutJournal:
             _, result = answers.refused(fresh, "expired", "not_after passed while the journal was away", now)
             self._metrics.command_final(result)
         await self.tell(running, fresh, result)
-        if not result.final:  # who stands behind it has a deadline, too
-            running.delivery.hold()
         return result.final
 
     async def _was_never_sent(self, fresh: CommandRecord) -> bool:

@@ -175,6 +175,7 @@ class Worker:
                     # What a newer version has answered, a pod of that version repeats once this one is gone.
                     running.uncertain = True
                     _log.warning("a command waits for the journal", command_id=fresh.command_id, error=str(error))
+            running.hold()
             left_us = answer_by_us - self._journal.latest_us()
             if left_us <= 0 and await self._without_journal.tell_late(running, fresh):
                 return None
@@ -217,8 +218,9 @@ class Worker:
         """
         while True:
             try:
-                if await self._journal.load(fresh.sender, fresh.command_id) is not None:
-                    return None
+                known = await self._journal.load(fresh.sender, fresh.command_id)
+                if known is not None:
+                    return None if known.state == "open" else self._overdue.answered(known)
                 admission, again = await self._admit(running, fresh, as_lost(plan, self._journal.latest_us()))
                 break
             except UnreadableRow:
