@@ -22,7 +22,7 @@ AGAIN_S: Final = 60.0
 REFUSED_AGAIN_S: Final = 600.0
 """So is one that refused, to tell when somebody has mended the key."""
 PLACE_S: Final = 60.0
-"""How long a read waits for its place under the venue's limits."""
+"""How long a read waits for its turn under the venue's limits."""
 
 _log = structlog.get_logger(__name__)
 

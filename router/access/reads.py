@@ -1,6 +1,6 @@
 """Read at a venue: a signed request under its limits, and flows of them whose equal reads are shared.
 
-Reads come last: whatever acts has the places under the limits first. A read may be sent again at any time.
+Reads come last: whatever acts has its turn under the limits first. A read may be sent again at any time.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from router.telemetry import Metrics
 from router.venue_protocol import Request, Response
 
 PLACE_S: Final = 2.0
-"""How long a read waits for its place under a limit."""
+"""How long a read waits for its turn under a limit."""
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Reader(Struct, frozen=True):
         if not venue.limiter.take(account.name, request.scopes, Priority.READ):
             again_s = await venue.limiter.wait(account.name, request.scopes, Priority.READ, wait_s)
             if again_s:
-                raise NotSent("no place under the rate limit for a read")
+                raise NotSent("no turn under the rate limit for a read")
         asked_us = self.clock.boot_us()
         signed = account.sign(request, account.stamp(venue.time_us(self.clock)))
         timeout_s = venue.options.timeout_s

@@ -2,14 +2,14 @@
 
 The order within an attempt is what keeps the promises:
 
-1. wait for a place under the venue's limits; a longer wait is parked in the journal instead;
+1. wait for a turn under the venue's limits; a longer wait is parked in the journal instead;
 2. store the attempt (the worker did that already for a first attempt that did not have to wait). The journal says what
    its clock showed meanwhile: that gives the permit, which runs out by a clock of this machine that nobody can set;
 3. sign, with one reading of the clock;
 4. with the connection in hand look at the permit again, and write only if it has not run out, and the signature is not
    older than a second by either clock.
 
-A crash after 2 leaves an attempt that may have been sent: whoever finds it looks before anything else.
+A crash after 2 leaves an attempt that may have been sent: whoever finds it looks first, or repeats what may be repeated.
 """
 
 from msgspec import Struct
@@ -40,7 +40,7 @@ PARK_S = 1.0
 
 
 class Parked(Struct, frozen=True):
-    """No place under the limits for a while. Nothing was tried."""
+    """No turn under the limits for a while. Nothing was tried."""
 
     after_s: float
 
@@ -176,7 +176,7 @@ class Sending:
         return self._conclude(before, seen)
 
     async def _store_start(self) -> Decided | None:
-        """Get a place under the limits and the intent onto the disk; or say why not."""
+        """Get a turn under the limits and the intent onto the disk; or say why not."""
         limiter, scopes, rank = self.venue.limiter, self._request.scopes, priority(self.record.command)
         if not limiter.take(self.account.name, scopes, rank):
             began = self._clock.boot_us()

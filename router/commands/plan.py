@@ -20,7 +20,7 @@ from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 
 LEASE_US: Final = 5_000_000
-"""How long an admitted command that waits for a place under a limit is left to this process."""
+"""How long an admitted command that waits for a turn under a limit is left to this process."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Planner:
         self._max_horizon_us = int(max_horizon_s * 1e6)
 
     def plan(self, delivery: Delivery, fresh: CommandRecord, *, again: bool = False) -> Plan:
-        """Plan a fresh command; a place under the venue's limits is taken if there is one.
+        """Plan a fresh command; a turn under the venue's limits is taken if there is one.
 
         `again`: a cancel of that id may have left before, so a refusal of this one says nothing of that one.
         """
@@ -106,7 +106,7 @@ class Planner:
         return Plan(record=record, intent=Intent(fresh, request))
 
     def may_be_lost(self) -> bool:
-        """Say whether a close without a row may have been sent all the same (design, section 5).
+        """Say whether a close without a row may have been sent all the same (router/README.md, section 6).
 
         A journal that was put back has forgotten what it admitted last. That has expired once the longest deadline of
         a command has passed since.

@@ -24,7 +24,7 @@ from router.venue_protocol.stream import Ask, Broken, Change, Changes, Connect, 
 
 TICK_S: Final = 1.0
 ASK_WAIT_S: Final = 5.0
-"""How long a stream's REST request waits for its place under a limit."""
+"""How long a stream's REST request waits for its turn under a limit."""
 GOODBYE_S: Final = 3.0
 
 _log = structlog.get_logger(__name__)

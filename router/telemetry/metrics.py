@@ -123,7 +123,7 @@ class Metrics:
         )
         self._retries = _Labelled(self._counter("retries", "Requests sent again, by cause", "venue", "reason"))
         self._limit_seconds = _Labelled(
-            self._histogram("rate_limit_wait_seconds", "Waits for a place under a venue's limit", "venue")
+            self._histogram("rate_limit_wait_seconds", "Waits for a turn under a venue's limit", "venue")
         )
         self._in_flight = _Labelled(self._gauge("in_flight", "Commands being sent", "venue"))
         self._in_doubt = _Labelled(self._gauge("in_doubt", "Commands whose outcome is not known yet", "venue"))
@@ -222,7 +222,7 @@ class Metrics:
         self._retries[self._known(venue), reason].inc()
 
     def rate_limit_wait(self, venue: str, seconds: float) -> None:
-        """Time a wait for a place under a venue's limit."""
+        """Time a wait for a turn under a venue's limit."""
         self._limit_seconds[self._known(venue),].observe(seconds)
 
     def doubts(self, venue: str, count: int, oldest_s: float = 0.0) -> None:

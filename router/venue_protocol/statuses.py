@@ -1,6 +1,6 @@
 """What an HTTP status means for the one request that acts, where the venue's own words do not say.
 
-One table for all venues; a venue replaces a line with one of its own, which says why (`Line.why`). A body is
+One table for all venues; a venue replaces a line with one of its own, which says why (`StatusRule.why`). A body is
 *readable* when it is the venue's own: what an edge, a proxy or a load balancer writes is not. Statuses that are not
 here, every 5xx among them, prove nothing: the request may have been executed. 400 is a venue's own affair: some put
 every refusal under it, and one that is not listed there proves nothing.

@@ -73,7 +73,7 @@ async def test_what_is_given_up_fails_alone(one: Case, rabbitmq: Any) -> None:
 
 
 async def test_when_much_hangs_the_others_get_a_connection_of_their_own(one: Case, rabbitmq: Any) -> None:
-    """Several hundred that are not confirmed hold a whole connection (design, section 5)."""
+    """Several hundred that are not confirmed hold a whole connection (router/README.md, section 6)."""
     stuck = [await one.queue() for _ in range(4)]
     for queue in stuck:
         await one.publisher.publish(reply(queue.name), result(), "a")
