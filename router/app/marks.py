@@ -2,8 +2,7 @@
 
 A database cannot know that it was put back to an earlier state. So once a second a process that has committed anything
 stores a random mark, and publishes it after that commit to a stream that nobody consumes. A mark that the stream shows
-and the journal lacks says that the journal was put back: a new epoch begins (router/README.md, section 6, "A witness outside the
-database"). What was lost within the last second goes unnoticed, and so does a broker put back with the journal.
+and the journal lacks says that the journal was put back: a new epoch begins (router/README.md, section 6). What was lost within the last second goes unnoticed, and so does a broker put back with the journal.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ The order within an attempt is what keeps the promises:
 4. with the connection in hand look at the permit again, and write only if it has not run out, and the signature is not
    older than a second by either clock.
 
-A crash after 2 leaves an attempt that may have been sent: whoever finds it looks first, or repeats what may be repeated.
+A crash after 2 leaves an attempt that may have been sent: whoever finds it looks first, or repeats what may be.
 """
 
 from msgspec import Struct

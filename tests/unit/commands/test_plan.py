@@ -163,7 +163,7 @@ LOST = [
 def test_a_close_that_a_lost_journal_may_have_sent_is_looked_up(
     clock: VirtualClock, began_s: int, first: bool, looks: bool, redelivered: bool
 ) -> None:
-    """Whatever its delivery says, until all that the lost journal admitted has expired (router/README.md, section 6)."""
+    """Whatever its delivery says, until all that the lost journal admitted has expired (router/README.md, 6)."""
     lost = planner(clock, Epochs(NOW_US - began_s * S, first=first))
     made = plan(lost, soon(close), redelivered=redelivered, sent_us=NOW_US)
     assert (made.record.step == "look" and made.intent is None) == looks
