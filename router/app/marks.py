@@ -1,8 +1,9 @@
 """The journal's witness: marks that are stored first and then kept by the broker.
 
-A database cannot know that it was put back to an earlier state. So once a second a process that has committed anything
-stores a random mark, and publishes it after that commit to a stream that nobody consumes. A mark that the stream shows
-and the journal lacks says that the journal was put back: a new epoch begins (router/README.md, section 6). What was lost within the last second goes unnoticed, and so does a broker put back with the journal.
+A database cannot know that it was put back to an earlier state. So once a second a process that has committed
+anything stores a random mark, and publishes it after that commit to a stream that nobody consumes. A mark that the
+stream shows and the journal lacks says that the journal was put back: a new epoch begins (router/README.md, section
+6). What was lost within the last second goes unnoticed, and so does a broker put back with the journal.
 """
 
 from collections.abc import Sequence
