@@ -99,12 +99,13 @@ class ScriptedVenue:
     """The exchange, its REST side and its feed. `shown` is what a reconciliation finds."""
 
     poll_s: ClassVar[tuple[float, float] | None] = None
+    read_pauses: ClassVar[dict[int, float]] = {}
 
     def __init__(self) -> None:
         self.shown: list[Change] = []
         self.known: list[Known] = []
         self.requests: list[Request] = []
-        self.failing = False
+        self.failing = self.denied = False
 
     def stream(self, secrets: Any) -> Stream | None:
         """Begin a connection."""
@@ -114,7 +115,8 @@ class ScriptedVenue:
         """Show what the test put there."""
         self.known.append(known)
         answer = yield Request(method="GET", path="/orders", endpoint="orders")
-        return Missed(changes=tuple(self.shown), complete=answer.status == 200)
+        complete = answer.status == 200 and not self.denied
+        return Missed(changes=tuple(self.shown), complete=complete, denied=self.denied)
 
     async def send(self, request: Any, **_: Any) -> Response:
         """Answer as the venue's REST side."""

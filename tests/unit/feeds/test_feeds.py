@@ -49,6 +49,20 @@ async def test_a_gap_is_announced_and_filled(tmp_path: Path) -> None:
         assert [request.method for request in feed.venue.requests].count("DELETE") == 1
 
 
+async def test_a_key_that_is_refused_is_tried_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking on changes nothing before somebody mends the key, and some venues ban the address of who does."""
+    monkeypatch.setattr(account, "READ_AGAIN_S", 0.01)
+    venue = ScriptedVenue()
+    venue.denied = True
+    async with world(tmp_path, venue=venue) as feed:
+        await feed.until(lambda: len(venue.known) == 2)
+        await asyncio.sleep(0.5)  # in which a read that only failed would have been made dozens of times
+        assert len(venue.known) == 2
+        assert feed.listener.story == ["gap"]
+
+
 async def test_not_live_while_reads_fail(tmp_path: Path) -> None:
     """A reconciliation that could not read everything is done again; until then there is no `live`."""
     venue = ScriptedVenue()
