@@ -128,7 +128,7 @@ async def _struck(worker: WorkerProcess, case: Case) -> None:
     """Wait until the fault has really happened."""
     await until(lambda: f"crash point {case.point}: {case.how}" in worker.said())
     if case.how == "kill":
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await worker.process.wait() == -signal.SIGKILL
     if case.how == "stop":
         await until(lambda: worker.stopped)

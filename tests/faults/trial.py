@@ -153,15 +153,15 @@ class Trial(Stack):
         """Publish a command and return its final result."""
         return await self.sender.final(await self.publish(command), timeout_s)
 
-    async def fetch(self, queue: str, timeout_s: float = 20.0) -> dict[str, Any]:
+    async def fetch(self, queue: str, timeout_s: float = 60.0) -> dict[str, Any]:
         """Wait for a message in one of the prefix's own queues, take it out and return its body."""
         return dict(json.loads((await self.take(queue, timeout_s)).body))
 
-    async def take(self, queue: str, timeout_s: float = 20.0) -> AbstractIncomingMessage:
+    async def take(self, queue: str, timeout_s: float = 60.0) -> AbstractIncomingMessage:
         """Wait for a message in one of the prefix's own queues and take it out."""
         found = await self.sender.channel.get_queue(f"{self.prefix}.{queue}", ensure=False)
         async with asyncio.timeout(timeout_s):
-            while (message := await found.get(no_ack=True, fail=False)) is None:
+            while (message := await found.get(no_ack=True, fail=False, timeout=timeout_s)) is None:
                 await asyncio.sleep(0.02)
         return message
 

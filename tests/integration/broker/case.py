@@ -70,7 +70,7 @@ class Case:
     async def heard(self, queue: str) -> AbstractIncomingMessage:
         """Return the next message of a queue."""
         found = await self.channel.get_queue(queue, ensure=False)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (message := await found.get(no_ack=True, fail=False)) is None:
                 await asyncio.sleep(0.01)
         return message

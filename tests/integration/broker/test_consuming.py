@@ -117,6 +117,7 @@ async def test_what_was_asked_for_leaves_before_the_connection_is_closed(one: Ca
     await one.send(*(aio_pika.Message(b"%d" % number) for number in range(50)))
     for delivery in one.got[1::2]:
         await delivery.ack()
+    await one.consumer.stop()  # else it would connect again
     await one.consumer.close()
     left = {(await one.heard(one.names.lane("gmo_coin", "close"))).body for _ in range(25)}
     assert left == {b"%d" % number for number in range(0, 50, 2)}

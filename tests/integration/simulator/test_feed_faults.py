@@ -382,7 +382,7 @@ async def test_the_history_can_lag(nami: Nami) -> None:
     assert (await nami.cancel()).json["data"]["status"] == "CANCELED"
     assert (await nami.read("/api/v4/spot/open")).json["data"] == {"orders": []}
     assert (await nami.read("/api/v4/spot/history")).json["data"] == []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not (rows := (await nami.read("/api/v4/spot/history", timeFrom="2024-01-01T00:00:00Z")).json["data"]):
             pass
     assert [row["displayingId"] for row in rows] == [435372]
