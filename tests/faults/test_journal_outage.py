@@ -44,9 +44,10 @@ async def _closes_wait_and_cancels_do_not(
     first = (await made.sender.results(short, 1))[0]
     late_s = (when(first["completed_at"]) - when(deadline)).total_seconds()
     assert late_s < 1.0, "answered not later than a second after its deadline"
-    code = first["reason"]["code"]
-    assert (first["outcome"], code) == (("rejected", "expired") if readable else ("in_doubt", "timeout"))
-    assert (first["recorded"], first["final"]) == (False, readable)
+    heard = (first["outcome"], first["reason"]["code"], first["final"])
+    # A file that is full may look writable for a moment; a commit that was tried then leaves a doubt.
+    assert heard == ("in_doubt", "timeout", False) or (readable and heard == ("rejected", "expired", True))
+    assert first["recorded"] is False
     assert [entry.endpoint for entry in made.sends()] == ["cancel_order"], "only the cancel has left"
     assert not made.sender.results_of(close)
     restore()
