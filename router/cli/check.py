@@ -43,6 +43,7 @@ def check(
 async def _report(settings: "Config", *, online: bool, json: bool) -> bool:
     from msgspec.json import encode
 
+    from router.cli.formatting import shown
     from router.telemetry import configure_logging, redact
 
     configure_logging(settings.secret_values(), level=logging.CRITICAL)
@@ -50,7 +51,7 @@ async def _report(settings: "Config", *, online: bool, json: bool) -> bool:
     async for found in _findings(settings, online=online):
         findings.append(found)
         if not json:
-            typer.echo(f"{'ok  ' if found.ok else 'FAIL'}  {found.check:<28}  {redact(found.detail)}")
+            typer.echo(f"{'ok  ' if found.ok else 'FAIL'}  {found.check:<28}  {shown(redact(found.detail))}")
     if json:
         typer.echo(redact(encode([found._asdict() for found in findings]).decode()))
     return all(found.ok for found in findings)

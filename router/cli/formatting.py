@@ -1,7 +1,16 @@
-"""One readable line for a result, and one for an order event."""
+"""One readable line for a result, and one for an order event; and any line without what a terminal would obey."""
 
 from schemas.events import OrderEvent
 from schemas.results import Result
+
+
+def shown(line: str) -> str:
+    """Return one line as it may be printed: what comes from outside could set a terminal's title or forge a line."""
+    return line if line.isprintable() else "".join(map(_escaped, line))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def result_line(result: Result) -> str:
@@ -20,7 +29,7 @@ def result_line(result: Result) -> str:
     parts.append(f"by {result.evidence}")
     notes = {"dry run": result.dry_run, "repeated": result.duplicate, "not final": not result.final}
     parts += [note for note, holds in notes.items() if holds]
-    return "  ".join(parts)
+    return shown("  ".join(parts))
 
 
 def event_line(event: OrderEvent) -> str:
@@ -33,4 +42,4 @@ def event_line(event: OrderEvent) -> str:
     if event.cancel_reason:
         parts.append(event.cancel_reason)
     parts.append(f"by {event.source}")
-    return "  ".join(parts)
+    return shown("  ".join(parts))

@@ -26,13 +26,15 @@ StateName = Literal["open", "in_doubt", "unresolved", "final"]
 @app.command()
 def show(command_id: CommandId, sender: Sender = None, config: ConfigFile = None, json: AsJson = False) -> None:
     """Tell everything that happened to a command, in time order."""
+    from router.cli.formatting import shown
+
     stories = run(_stories(configured(config), sender, command_id))
     if json:
         import msgspec
 
         typer.echo(msgspec.json.encode(stories).decode())
     for story in () if json else stories:
-        typer.echo("\n".join(_lines(story)))
+        typer.echo("\n".join(map(shown, _lines(story))))
 
 
 @app.command("list")
@@ -43,6 +45,7 @@ def list_(
     json: AsJson = False,
 ) -> None:
     """List commands, those without a settled result first."""
+    from router.cli.formatting import shown
     from router.records.command import CommandRecord
 
     records = run(_listing(configured(config), state, limit))
@@ -52,7 +55,7 @@ def list_(
         typer.echo(msgspec.json.encode(records).decode())
         return
     for record in records:
-        typer.echo(_summary(record) if isinstance(record, CommandRecord) else _unreadable(record))
+        typer.echo(shown(_summary(record) if isinstance(record, CommandRecord) else _unreadable(record)))
     if not records:
         typer.echo("no commands", err=True)
 
@@ -72,8 +75,10 @@ def resolve(
 
     Its sender gets one more, final result, published by the next worker that looks into the outbox.
     """
+    from router.cli.formatting import shown
+
     record = run(_resolve(configured(config), sender, command_id, outcome, message, order_id))
-    typer.echo(f"{_summary(record)}\nstored as seq {record.seq}; a running worker publishes it within seconds")
+    typer.echo(f"{shown(_summary(record))}\nstored as seq {record.seq}; a running worker publishes it within seconds")
 
 
 @app.command()
