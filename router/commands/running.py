@@ -12,14 +12,14 @@ class Running:
     without the journal.
     """
 
-    __slots__ = ("deliveries", "delivery", "held", "reply", "suspicion", "told", "uncertain")
+    __slots__ = ("deliveries", "delivery", "held", "reply", "suspicion", "told", "unburied", "uncertain")
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
         self.deliveries = [delivery]
         self.reply = delivery.reply(None)
         self.uncertain = delivery.redelivered
-        self.told = self.held = False
+        self.told = self.held = self.unburied = False
         self.suspicion: Suspicion | None = None
 
     def hold(self) -> None:

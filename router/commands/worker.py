@@ -162,7 +162,7 @@ class Worker:
             await self._with_journal(running, fresh, refused=refused)
         crash_points.at("before_ack")
         for delivered in running.deliveries:  # one more may be appended while an ack is written
-            await quietly(delivered.ack)
+            await quietly(delivered.reject if running.unburied else delivered.ack)
 
     async def _with_journal(self, running: Running, fresh: CommandRecord, *, refused: bool) -> None:
         """Bring a command as far as it goes here; while the journal is away wait, and answer at the deadline."""
@@ -244,8 +244,8 @@ class Worker:
             telling.cancel()
         running.unsuspect()
         crash_points.at("after_admit")
-        if refused:
-            await self._bury(running, fresh, admission)
+        if refused and not await self._bury(running, fresh, admission):
+            running.unburied = True
         await self._admitted(running, fresh, admission, plan)
 
     async def _admit(self, running: Running, fresh: CommandRecord, plan: Plan) -> tuple[Admission, Plan]:
@@ -293,20 +293,23 @@ class Worker:
                 self._overdue.watch(fresh, running.reply, running.delivery.message_id)
         return None
 
-    async def _bury(self, running: Running, fresh: CommandRecord, admission: Admission) -> None:
-        """Dead-letter what cannot be handled, unless something was sent for it: that the resolver answers."""
+    async def _bury(self, running: Running, fresh: CommandRecord, admission: Admission) -> bool:
+        """Dead-letter what cannot be handled, unless something was sent for it: that the resolver answers.
+
+        `False`: it is in no dead letters yet, and the broker is to put it there.
+        """
         if isinstance(admission, Joined):
             try:
                 record = await self._journal.load(fresh.sender, fresh.command_id)
             except UnreadableRow:
-                return
+                return True
             if record is None or record.state != "open" or record.tries or record.step == "look":
-                return
+                return True
             record, result = answers.refused(record, "internal_error", DEFECTIVE, self._journal.latest_us())
             concluded = await self._dispatcher.store(record, result=result)
             if concluded is None:
-                return
+                return True
             self._relay.put(concluded.outgoing)
         elif not isinstance(admission, Admitted) or not admission.outgoing:
-            return
-        await self._refusals.dead_letter(running.delivery, "internal_error", DEFECTIVE)
+            return True
+        return await self._refusals.dead_letter(running.delivery, "internal_error", DEFECTIVE)

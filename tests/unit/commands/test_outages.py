@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from router.config import SenderPolicy
+from router.errors import PublishFailed
 from router.venue_protocol import Limit
 from schemas.codec import MSGPACK
 from tests.unit.commands.fake_broker import PublishFault
@@ -238,6 +239,23 @@ def test_a_defect_costs_a_delivery_a_try_and_ends_with_an_answer(world: World, m
     assert (result.outcome, result.reason.code) == ("rejected", "internal_error")
     assert (message.deliveries, message.settled) == (0, "acked")
     assert [buried.reason for buried in world.broker.buried] == ["internal_error"]
+
+
+def test_what_cannot_be_buried_is_left_to_the_broker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is answered and refused; the dead letters take nothing, so it is rejected, and the broker puts it there."""
+
+    def defect(*_: object) -> Any:
+        raise ZeroDivisionError
+
+    async def nowhere(*_: object) -> None:
+        raise PublishFailed("not confirmed")
+
+    monkeypatch.setattr(FakeAdapter, "request", defect)
+    monkeypatch.setattr(world.cores[0].publisher, "dead_letter", nowhere)
+    message = world.publish(world.close())
+    assert world.final("c1", 120).outcome == "rejected"
+    world.run(1)
+    assert message.settled == "dead"
 
 
 def test_a_defect_after_the_bytes_is_not_called_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
