@@ -16,7 +16,8 @@ _TABLE = """create table if not exists migrations (number bigint not null primar
 _APPLIED = """select number from migrations order by number"""
 _RECORD = """insert into migrations (number, applied_us) values ($1, now_us())"""
 _EPOCHS = """select began_us, timeline from epochs order by began_us"""
-_BEGIN = """insert into epochs (began_us, timeline, seen_us) values (now_us(), $1, now_us()) on conflict do nothing"""
+_BEGIN = """insert into epochs (began_us, timeline, seen_us) select max(us), $1, now_us()
+    from (select now_us() as us union all select began_us + 1 from epochs) times"""
 _LOST = """insert into epochs (began_us, timeline, seen_us) values ($1, 'lost', $1)"""
 PROVE = """update clock set seen_us = now_us() where seen_us < now_us()"""
 SEEN = """select seen_us from clock"""
@@ -89,7 +90,7 @@ def open_epoch(timeline: str, witnessed_us: int = 0) -> Steps[Epoch]:
 
 
 def begin_epoch(timeline: str) -> Steps[None]:
-    """Begin a new epoch, now."""
+    """Begin a new epoch, now: after every other, also where the clock shows the moment in which the last began."""
     yield _BEGIN, (timeline,)
 
 

@@ -315,3 +315,10 @@ def test_states_are_those_of_a_job() -> None:
     schema = "".join(statement for _, statements in migrations.scripts() for statement in statements)
     states = CommandRecord.__annotations__["state"].__args__
     assert all(f"'{state}'" in schema for state in states)
+
+
+def test_an_epoch_begins_also_in_the_moment_in_which_the_last_one_did(connection: sqlite3.Connection) -> None:
+    """A journal put back to its first moment: the clock shows that moment again, and it has forgotten all the same."""
+    first = drive(connection, migrations.present_epoch)
+    epoch, found = drive(connection, lambda: marks.certify(["a mark that it lacks"], "one"))
+    assert (found, epoch.first, epoch.began_us > first.began_us) == ("put back", False, True)
