@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from schemas.alerts import Alert
 from schemas.commands import Command
 from schemas.events import FeedStatus, OrderEvent
 from schemas.fields import Account, Action, CommandId, Venue
@@ -125,6 +126,11 @@ def decode_event(body: bytes, content_type: str | None = JSON) -> OrderEvent | F
     """
     decoder = _msgpack_event if media_type(content_type) == MSGPACK else _json_event
     return decoder.decode(body)
+
+
+def encode_alert(alert: Alert) -> bytes:
+    """Encode an alert, always as JSON."""
+    return _json_encoder.encode(alert)
 
 
 def _encode(message: Command | Result | OrderEvent | FeedStatus, content_type: str) -> bytes:

@@ -36,6 +36,11 @@ def event_id(venue: str, account: str, order_id: str, status: str, filled_size: 
     return _uuid5(f"{venue}/{account}/{order_id}/{status}/{plain(Decimal(filled_size))}")
 
 
+def alert_id(code: str, venue: str | None, account: str | None, minute: int, *, resolved: bool) -> str:
+    """Return the id of what is told of a trouble within one minute since 1970, whoever tells it."""
+    return _uuid5(f"alert/{code}/{venue or ''}/{account or ''}/{minute}{'/resolved' if resolved else ''}")
+
+
 def plain(size: Decimal) -> str:
     """Return a size as text in its one plain form: no exponent, no trailing zeros, `0` for nothing."""
     text = format(size, "f")

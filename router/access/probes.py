@@ -14,6 +14,7 @@ from router.access.configured import Account, Venue
 from router.access.reads import Reader, Reads
 from router.errors import RouterError
 from router.telemetry import clean
+from router.telemetry.alerts import of_a_key
 
 BEGIN_S: Final = 5.0
 """What waited for this process comes first."""
@@ -55,10 +56,13 @@ class Probes:
                 continue
             if isinstance(found, str):
                 _log.info("the venue takes the key", venue=venue.name, account=account.name, tells=found)
+                self._reader.metrics.alerts.key_works(venue.name, account.name)
                 return
             refused = clean(found)
             words = " ".join(filter(None, (refused.code, refused.venue_code, refused.message)))
             if words != told:
                 _log.error("a key cannot do what is needed", venue=venue.name, account=account.name, why=words)
                 told = words
+                code = of_a_key(refused.code)
+                self._reader.metrics.alerts.raised(code, venue.name, account.name, message=words, standing=True)
             await self._clock.sleep(REFUSED_AGAIN_S)

@@ -43,6 +43,8 @@ class Reader(Struct, frozen=True):
                 signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None
             )
             seen.status = answer.status
+        if answer.status >= 400:
+            self.metrics.venue_error(venue.name, request.endpoint, f"http_{answer.status // 100}xx")
         venue.heard(answer, asked_us, self.clock, self.metrics)
         pause_s = venue.adapter.read_pauses.get(answer.status)
         if pause_s is not None:  # at some venues who goes on reading is banned, and cannot cancel either

@@ -2,18 +2,23 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Collection, Coroutine, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 import structlog
 
+from router.app.alarms import Alarms
+from router.config import Config, masked
 from router.errors import JournalUnavailable, RouterError
-from router.journal import Store
-from router.telemetry import Metrics
+from router.journal import Store, Waiting
+from router.telemetry import Metrics, tell_folded
+from router.telemetry.series import program
 
 LAG_EVERY_S: Final = 0.5
-DOUBTS_EVERY_S: Final = 5.0
+BACKLOG_EVERY_S: Final = 2.0
+FOLDED_EVERY_S: Final = 1.0
 RETIRE_EVERY_S: Final = 600.0
 LOOK_S: Final = 0.02
 
@@ -48,15 +53,53 @@ async def watch_lag(metrics: Metrics) -> None:
         metrics.loop_lag(max(loop.time() - due, 0.0))
 
 
-async def watch_doubts(journal: Store, venues: Collection[str], metrics: Metrics) -> None:
-    """Count the commands in doubt at each venue, for ever."""
+async def watch_backlog(journal: Store, venues: Mapping[str, object], metrics: Metrics, alarms: Alarms) -> None:
+    """Count what is not settled, for ever."""
     while True:
         with suppress(JournalUnavailable):
-            doubts = await journal.doubts()
+            found = await journal.backlog()
             for venue in venues:
-                count, since_us = doubts.get(venue, (0, 0))
-                metrics.doubts(venue, count, since_us / 1e6)
-        await asyncio.sleep(DOUBTS_EVERY_S)
+                waiting = found.venues.get(venue, Waiting())
+                metrics.backlog(
+                    venue, in_doubt=waiting.in_doubt, oldest_s=_seconds(waiting.oldest_us), parked=waiting.parked
+                )
+            metrics.unconfirmed(found.unconfirmed, _seconds(found.unconfirmed_oldest_us))
+            alarms.backlog(found, venues)
+        await asyncio.sleep(BACKLOG_EVERY_S)
+
+
+def say_what_starts(config: Config) -> None:
+    """Log which program this is and what it works with. No URL is shown with its password."""
+    number, commit = program()
+    _log.info(
+        "starting",
+        version=number,
+        commit=commit,
+        accounts=[f"{venue}/{name}" for venue, named in config.accounts.items() for name in named],
+        venues={name: config.venues[name].rest_url for name in config.accounts},
+        journal=masked(config.journal.url),
+        broker=masked(config.broker.url),
+        prefix=config.broker.prefix,
+        http=f"{config.http.host}:{config.http.port}",
+        config=config.file or "none: defaults and environment",
+    )
+
+
+def say_what_was_done(metrics: Metrics, began_s: float) -> None:
+    """Log the totals of this process, as the last thing it says."""
+    tell_folded(all_of_them=True)
+    _log.info("stopped", after_s=round(time.monotonic() - began_s, 1), **metrics.totals())
+
+
+async def tell_folded_repeats() -> None:
+    """Tell of log lines that were folded, for ever."""
+    while True:
+        await asyncio.sleep(FOLDED_EVERY_S)
+        tell_folded()
+
+
+def _seconds(us: int | None) -> float | None:
+    return None if us is None else us / 1e6
 
 
 async def retire(journal: Store, days: int) -> None:

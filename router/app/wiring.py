@@ -1,6 +1,7 @@
 """Build once what the processes share: the only place, with `worker` and `feed`, that names the concrete classes."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -15,6 +16,7 @@ from router.access.probes import Probes
 from router.access.reads import Reader
 from router.access.slots import Slots
 from router.app import upkeep
+from router.app.alarms import Alarms
 from router.broker import Publisher
 from router.clock import SystemClock
 from router.commands.dispatch import Dispatcher
@@ -37,11 +39,16 @@ JOURNAL_RETRY_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
+def _never() -> bool:
+    return False
+
+
 class Readiness:
     """What must hold for the process to be ready, by name. Nothing holds before it is known how to tell."""
 
     def __init__(self, *names: str) -> None:
-        self.checks: dict[str, Callable[[], bool]] = dict.fromkeys(names, lambda: False)
+        self.checks: dict[str, Callable[[], bool]] = dict.fromkeys(names, _never)
+        self.ended = False
 
     def __call__(self) -> Mapping[str, bool]:
         """Return each condition and whether it holds now."""
@@ -49,7 +56,12 @@ class Readiness:
 
     def end(self) -> None:
         """Be ready no more."""
+        self.ended = True
         self.checks["not_draining"] = lambda: False
+
+    def holds(self, name: str) -> bool:
+        """Say whether one condition holds now."""
+        return self.checks.get(name, _never)()
 
 
 class Wired(Struct, frozen=True, kw_only=True):
@@ -65,6 +77,7 @@ class Wired(Struct, frozen=True, kw_only=True):
     slots: Slots
     relay: ResultRelay
     dispatcher: Dispatcher
+    alarms: Alarms
 
     @property
     def venues(self) -> Mapping[str, Venue]:
@@ -79,6 +92,8 @@ class Wired(Struct, frozen=True, kw_only=True):
             "probes": Probes(self.venues, self.reader).run(),
             "retention": upkeep.retire(self.journal, self.config.journal.retention_days),
             "loop lag": upkeep.watch_lag(self.metrics),
+            "alarms": self.alarms.run(),
+            "folded lines": upkeep.tell_folded_repeats(),
         }
 
     async def feeds(self, stack: AsyncExitStack) -> Feeds:
@@ -113,13 +128,18 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
         raise ConfigError(["accounts: none is configured; at least one is needed, such as [accounts.gmo_coin.main]"])
     async with AsyncExitStack() as stack:
         clock, metrics, readiness = SystemClock(), Metrics(), Readiness("journal", ready)
+        upkeep.say_what_starts(config)
+        stack.callback(upkeep.say_what_was_done, metrics, time.monotonic())
+        metrics.watch("journal_up", "1 while the journal can be written", lambda: readiness.holds("journal"))
+        metrics.watch("consuming", "1 while commands are consumed", lambda: readiness.holds("consuming"))
+        metrics.watch("draining", "1 while the process finishes before it stops", lambda: readiness.ended)
         await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, readiness))
         journal = await _open_journal(config, metrics, stop, witnessed=witnessed)
         if journal is None:
             yield None
             return
         stack.push_async_callback(journal.close)
-        journal.on_unreadable = metrics.row_unreadable
+        journal.on_unreadable = partial(_unreadable, metrics)
         readiness.checks["journal"] = lambda: journal.writable
         transport = await stack.enter_async_context(HttpTransport())
         publisher = Publisher(config.broker)
@@ -129,6 +149,7 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
         stack.push_async_callback(slots.release)
         venues = build_venues(config, clock, slots)
         reader = Reader(transport, clock, metrics)
+        alarms = Alarms(metrics.alerts, journal, publisher, clock)
         yield Wired(
             config=config,
             readiness=readiness,
@@ -140,7 +161,14 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
             slots=slots,
             relay=ResultRelay(journal, publisher, clock, metrics),
             dispatcher=Dispatcher(venues, journal, reader, resolve_for_s=config.worker.resolve_for_s),
+            alarms=alarms,
         )
+
+
+def _unreadable(metrics: Metrics, venue: str) -> None:
+    metrics.row_unreadable(venue)
+    message = "a row of the journal was written by a newer version, or is damaged: it is set aside"
+    metrics.alerts.raised("row_unreadable", venue, message=message)
 
 
 def build_venues(config: Config, clock: Clock, slots: Slots | None = None) -> dict[str, Venue]:

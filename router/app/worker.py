@@ -21,6 +21,7 @@ from router.commands.worker import Worker
 from router.config import Config
 
 DRAIN_ANSWERS_S: Final = 3.0
+DRAIN_ALERTS_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +53,7 @@ async def run_worker(
             "resolver": resolver.run(),
             "overdue": overdue.run(),
             "marks": marks.run(),
-            "doubts": upkeep.watch_doubts(shared.journal, shared.venues, shared.metrics),
+            "backlog": upkeep.watch_backlog(shared.journal, shared.venues, shared.metrics, shared.alarms),
             "consumer": consumer.run(),
         }
         if feed:
@@ -68,6 +69,7 @@ async def run_worker(
             _log.info("draining", timeout_s=drain_s)
             _, left, _ = await asyncio.gather(consumer.stop(), worker.drain(drain_s), resolver.drain(drain_s))
             await shared.relay.drain(DRAIN_ANSWERS_S)
+            await shared.alarms.finish(DRAIN_ALERTS_S)
             if left:
                 _log.warning("left to other pods", commands=left)
 
@@ -84,6 +86,7 @@ def _worker(shared: Wired, overdue: Overdue) -> Worker:
         refusals=Refusals(
             relay=shared.relay,
             dead_letters=shared.publisher,
+            journal=journal,
             clock=clock,
             metrics=shared.metrics,
             senders=config.senders,

@@ -17,7 +17,8 @@ from router.broker.screen import MAX_TABLE
 from router.records.command import Reply
 from router.records.delivery import Delivery
 from router.records.event import Copy
-from schemas.codec import JSON, encode_event, encode_result
+from schemas.alerts import Alert
+from schemas.codec import JSON, encode_alert, encode_event, encode_result
 from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
 
@@ -101,6 +102,11 @@ class Messages:
         return self.message(
             encode_event(status), about(status.venue, status.account, status.status), type_="feed.status"
         )
+
+    def alert(self, alert: Alert) -> Content:
+        """Return what an operator must know."""
+        headers = about(alert.venue or "", alert.account or "", "resolved" if alert.resolved else "raised")
+        return self.message(encode_alert(alert), {**headers, "x-severity": alert.severity}, type_="order.alert")
 
     def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> Content:
         """Return poison unchanged, with the reason in its headers."""

@@ -24,6 +24,7 @@ from router.errors import BrokerUnavailable, PublishFailed, Unroutable
 from router.records.command import Reply
 from router.records.delivery import Delivery
 from router.records.event import Copy, StoredEvent
+from schemas.alerts import Alert
 from schemas.codec import JSON
 from schemas.events import FeedStatus, OrderEvent
 from schemas.results import Result
@@ -121,6 +122,11 @@ class Publisher:
         """Publish whether an account's events are complete."""
         key = f"{status.venue}.{status.account}._feed.{status.status}"
         await self._limited(self._names.events, key, self._messages.status(status), mandatory=False)
+
+    async def publish_alert(self, alert: Alert) -> None:
+        """Publish what an operator must know. Raises `PublishFailed`."""
+        key = f"{alert.severity}.{alert.code}.{alert.venue or '_'}"
+        await self._limited(self._names.alerts, key, self._messages.alert(alert), mandatory=False)
 
     async def close(self) -> None:
         """Close every connection."""

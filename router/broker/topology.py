@@ -11,6 +11,8 @@ from pamqp.common import FieldTable
 from router.broker.connection import CALL_S, named
 
 QUORUM: FieldTable = {"x-queue-type": "quorum"}
+ALERTS: FieldTable = {"x-max-length": 10_000, "x-overflow": "drop-head"}
+"""The latest ones: whoever reads them late is not to read for ever."""
 STREAM: FieldTable = {
     "x-queue-type": "stream",
     "x-max-length-bytes": 400_000,
@@ -57,6 +59,11 @@ class Names(Struct, frozen=True):
         return f"{self.prefix}.dead"
 
     @property
+    def alerts(self) -> str:
+        """Exchange and queue of what an operator must know."""
+        return f"{self.prefix}.alerts"
+
+    @property
     def journal(self) -> str:
         """The stream of the journal's marks."""
         return f"{self.prefix}.journal"
@@ -95,10 +102,10 @@ async def declare(channel: AbstractChannel, names: Names, lanes: Sequence[tuple[
             await channel.declare_exchange(names.unrouted, fanout, durable=True)
             alternate: FieldTable = {"alternate-exchange": names.unrouted}
             await channel.declare_exchange(names.commands, topic, durable=True, arguments=alternate)
-            for name in (names.results, names.events, names.dead):
+            for name in (names.results, names.events, names.dead, names.alerts):
                 await channel.declare_exchange(name, topic, durable=True)
-            for name in (names.results, names.dead):
-                queue = await channel.declare_queue(name, durable=True, arguments=QUORUM)
+            for name, bounds in ((names.results, {}), (names.dead, {}), (names.alerts, ALERTS)):
+                queue = await channel.declare_queue(name, durable=True, arguments={**QUORUM, **bounds})
                 await queue.bind(name, "#")
             await channel.declare_queue(names.journal, durable=True, arguments=STREAM)
             unrouted = await channel.declare_queue(names.unrouted_queue, durable=True, arguments=lane_arguments(names))
@@ -121,7 +128,7 @@ def consumed(names: Names, lanes: Sequence[tuple[str, str]]) -> list[str]:
 
 async def find(channel: AbstractChannel, names: Names, lanes: Sequence[tuple[str, str]]) -> None:
     """Look for every queue. Raises `BrokerUnavailable` naming the first that is missing."""
-    for name in (names.results, names.dead, names.journal, *consumed(names, lanes)):
+    for name in (names.results, names.dead, names.alerts, names.journal, *consumed(names, lanes)):
         with named(f"queue {name}"):
             async with asyncio.timeout(CALL_S):
                 await channel.get_queue(name, ensure=True)

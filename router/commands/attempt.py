@@ -24,7 +24,7 @@ from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent
 from router.ports import Clock, CommandJournal, Transport
 from router.records.command import ABANDONED, AttemptEnd, CommandRecord, Moment, action, effective
 from router.telemetry import Metrics, clean
-from router.venue_protocol import Outcome, Refused, Request, Retry, Unknown
+from router.venue_protocol import Accepted, Done, Outcome, Refused, Request, Retry, Unknown
 from schemas.commands import Cancel, Command
 
 SEND_BY_US = 2_000_000
@@ -35,6 +35,8 @@ STEP_US = 1_000_000
 """A clock that is further off than this from what it must show was set meanwhile."""
 JOURNAL_RETRY_S = 0.5
 LAST_TRY_S = 0.3
+UNCLEAR = "unclear"
+"""The reason of a venue's answer that says neither yes nor no."""
 PARK_S = 1.0
 """A longer wait leaves the process for the journal."""
 
@@ -157,6 +159,7 @@ class Sending:
         self._permit = Permit(0, final=False)
         self._sent_us: int | None = None
         self._wrote_us = 0
+        self._status: int | None = None
 
     async def attempt(self) -> Decided:
         """Make one attempt and decide what follows. The command and `end` are updated, not stored."""
@@ -209,7 +212,7 @@ class Sending:
 
     async def _send(self) -> Outcome | SendError:
         wall_us, boot_us = self._clock.now_us(), self._clock.boot_us()
-        self._sent_us = None
+        self._sent_us = self._status = None
         ends = self._permit
 
         def before_write() -> None:
@@ -230,13 +233,19 @@ class Sending:
                 )
             except SendError as error:
                 seen.failed(error)
+                self._metrics.venue_error(self.venue.name, self._request.endpoint, seen.code_class)
                 if isinstance(error, NotSent):
                     self._sent_us = None
                 return error
             seen.status = response.status
         self.answered = True
+        self._status = response.status
         self.venue.heard(response, self._wrote_us, self._clock, self._metrics)
-        return clean(self.venue.adapter.verdict(effective(self.record), response))
+        verdict = clean(self.venue.adapter.verdict(effective(self.record), response))
+        if not isinstance(verdict, Accepted | Done):
+            code = verdict.code if isinstance(verdict, Refused | Retry) else UNCLEAR
+            self._metrics.venue_error(self.venue.name, self._request.endpoint, code)
+        return verdict
 
     def _conclude(self, before: CommandRecord, seen: Outcome | SendError) -> Decided:
         """Note what the attempt came to. What proves that nothing was processed takes the attempt back."""
@@ -251,6 +260,8 @@ class Sending:
             venue_code=venue_code,
             message=message,
             sent_us=self._sent_us,
+            endpoint=self._request.endpoint,
+            status=self._status,
         )
         if isinstance(seen, Retry) and seen.code == "rate_limited":
             self.venue.limiter.block(self.account.name, self._request.scopes, seen.after_s)

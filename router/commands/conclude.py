@@ -11,7 +11,7 @@ from router.commands import answers
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, CommandJournal
 from router.records.command import AttemptEnd, CommandRecord, Outgoing
-from router.telemetry import Metrics
+from router.telemetry import Metrics, doubted, final, needs_operator
 from router.venue_protocol import Accepted, Done, Refused
 from schemas.commands import Cancel
 from schemas.results import Evidence, Result
@@ -66,9 +66,9 @@ class Concluder:
         if awaits and now < to_us(command.not_after):
             record = replace(record, order=outcome.order or record.order, step="await")
             return await self.store(replace(record, next_us=min(now + WATCH_US, to_us(command.not_after))), end=end)
-        if isinstance(outcome, Refused) and outcome.alert:
-            _log.error("needs an operator", venue=command.venue, account=command.account, code=outcome.venue_code)
         record, result = answers.settled(record, outcome, evidence, now)
+        if isinstance(outcome, Refused) and outcome.alert:
+            needs_operator(self._metrics, result)
         return await self.store(record, end=end, result=result)
 
     async def settle_late(self, record: CommandRecord, outcome: Accepted | Done | Refused) -> Concluded | None:
@@ -100,6 +100,8 @@ class Concluder:
         concluded = await self.store(record, result=result)
         if concluded is not None:
             self._metrics.contradiction(venue)
+            message = "it was executed, and its sender had heard `rejected`"
+            self._metrics.alerts.raised("contradiction", venue, account, command_id=record.command_id, message=message)
         return concluded
 
     async def _known(self, record: CommandRecord) -> CommandRecord | None:
@@ -132,7 +134,9 @@ class Concluder:
         if result is not None:
             self.on_answered(stored)
             if result.final:
-                self._metrics.command_final(result)
+                final(self._metrics, result, record.sender)
+            else:
+                doubted(result, record.sender)
         return Concluded(stored, saved.outgoing, result)
 
 

@@ -15,10 +15,10 @@ from router.commands.intake import may_reply
 from router.commands.relay import ResultRelay
 from router.config import SenderPolicy
 from router.errors import PublishFailed
-from router.ports import Clock, DeadLetters
+from router.ports import Clock, DeadLetters, RefusalJournal
 from router.records.command import Reply, action
 from router.records.delivery import Delivery
-from router.telemetry import Metrics
+from router.telemetry import Metrics, final
 from schemas.codec import Echo, Undecodable, decode_command
 from schemas.commands import Command
 from schemas.results import ReasonCode
@@ -37,12 +37,14 @@ class Refusals:
         *,
         relay: ResultRelay,
         dead_letters: DeadLetters,
+        journal: RefusalJournal,
         clock: Clock,
         metrics: Metrics,
         senders: Mapping[str, SenderPolicy],
     ) -> None:
         self._relay = relay
         self._dead_letters = dead_letters
+        self._journal = journal
         self._clock = clock
         self._metrics = metrics
         self._senders = senders
@@ -59,12 +61,11 @@ class Refusals:
     async def damaged(self, delivery: Delivery) -> None:
         """Answer a message whose properties cannot be read, if it says where; the broker dead-letters it as it is."""
         self._metrics.received()
-        self._metrics.dead_letter("invalid_command")
+        self.buried("invalid_command", delivery, delivery.damaged)
         try:
             fields = echo(decode_command(delivery.body, delivery.content_type, delivery.content_encoding))
         except Undecodable as error:
             fields = error.echo
-        _log.warning("a message is damaged", why=delivery.damaged, command_id=fields.command_id)
         if delivery.reply_to and may_reply(delivery, self._senders):
             reply = delivery.reply(fields.command_id)
             await self.refuse(delivery, fields, reply, "invalid_command", delivery.damaged)
@@ -77,14 +78,31 @@ class Refusals:
                 await self._dead_letters.dead_letter(delivery, reason, detail)
         except (PublishFailed, TimeoutError) as error:
             _log.warning("poison is left to the broker", error=str(error) or "not confirmed in time")
+            self.buried(reason, delivery, detail)
             return False
-        self._metrics.dead_letter(reason)
+        self.buried(reason, delivery, detail)
         return True
+
+    def buried(self, reason: str, delivery: Delivery, detail: str) -> None:
+        """Tell of a message that goes to the dead letters, whoever puts it there."""
+        self._metrics.dead_letter(reason)
+        _log.warning(
+            "dead letter",
+            reason=reason,
+            why=detail,
+            sender=delivery.sender,
+            routing_key=delivery.routing_key,
+            correlation_id=delivery.correlation_id,
+            message_id=delivery.message_id,
+        )
+        self._metrics.alerts.raised("dead_letter", delivery.venue, message=f"{reason}: {detail}")
 
     async def refuse(self, delivery: Delivery, fields: Echo, reply: Reply, code: ReasonCode, message: str) -> None:
         now = self._clock.now_us()
         result = answers.unrecorded(fields, delivery.sender, delivery.body, code, message, now)
-        self._metrics.command_final(result)
+        final(self._metrics, result, delivery.sender)
+        why = (code, message)
+        self._journal.refused(delivery.sender, fields.command_id, why=why, reply=reply, key=delivery.routing_key)
         await self._relay.answer(reply, result, delivery.sender)
 
 

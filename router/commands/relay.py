@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from router import crash_points
+from router.commands.diversion import WHY, divert
 from router.commands.reply_queue import STUCK_US, UNCONFIRMED, WAITING, ReplyQueue
 from router.commands.rowless import Rowless
 from router.errors import JournalUnavailable, PublishFailed, Unroutable
@@ -209,6 +210,8 @@ class ResultRelay:
                 cause = await self.to_queue(item.reply, item.result, item.sender)
             if cause is not None:
                 await self._divert(item.reply, item.result, item.sender, cause)
+                where = f"seq {item.result.seq} to the results queue: {WHY[cause]}"
+                self._journal.note(item.sender, item.command_id, "diverted", where)
             crash_points.at("after_confirm")
         except (Exception, asyncio.CancelledError) as error:
             self._leave(queue, item)
@@ -234,10 +237,7 @@ class ResultRelay:
         return None
 
     async def _divert(self, reply: Reply, result: Result, sender: str, cause: str) -> None:
-        await self._publisher.divert(reply, result, sender)
-        self._metrics.diverted(cause)
-        if cause != "none":
-            _log.warning("a result went to the results queue", command_id=result.command_id, cause=cause)
+        await divert(self._publisher, self._metrics, reply, result=result, sender=sender, cause=cause)
 
     def heard(self, queue: ReplyQueue, name: str, *, confirms: bool) -> None:
         """Go on with a queue that has just been done with one."""

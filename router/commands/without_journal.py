@@ -19,7 +19,7 @@ from router.commands.running import Running
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Journal
 from router.records.command import CommandRecord
-from router.telemetry import Metrics
+from router.telemetry import Metrics, final
 from schemas.results import Result
 
 ANSWER_BY_US: Final = 300_000
@@ -48,7 +48,7 @@ class WithoutJournal:
             _, result = answers.doubted(replace(fresh, message=JOURNAL_AWAY), now)
         else:
             _, result = answers.refused(fresh, "expired", "not_after passed while the journal was away", now)
-            self._metrics.command_final(result)
+            final(self._metrics, result, fresh.sender)
         await self.tell(running, fresh, result)
         return result.final
 

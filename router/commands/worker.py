@@ -30,9 +30,19 @@ from router.commands.without_journal import ANSWER_BY_US, WithoutJournal
 from router.config import SenderPolicy
 from router.errors import JournalUnavailable, UnreadableRow
 from router.ports import Clock, Journal
-from router.records.command import Admission, Admitted, Busy, CommandRecord, Joined, Repeat, Reused, TooLate
+from router.records.command import (
+    Admission,
+    Admitted,
+    Busy,
+    CommandRecord,
+    Joined,
+    Repeat,
+    Reused,
+    TooLate,
+    action,
+)
 from router.records.delivery import Delivery
-from router.telemetry import Metrics
+from router.telemetry import Metrics, final
 from schemas.codec import Undecodable, decode_command, digest
 
 DEFECTS: Final = 3
@@ -108,6 +118,7 @@ class Worker:
             await self._clock.sleep(0.1 * 2**number)
         _log.error("a message cannot even be refused: the broker dead-letters it")
         for delivery in running.deliveries:
+            self._refusals.buried("internal_error", delivery, DEFECTIVE)
             await quietly(delivery.reject)
         return None
 
@@ -135,6 +146,8 @@ class Worker:
             mine.unsuspect()
             return await self._refusals.poison(delivery, error)
         self._metrics.received()
+        if delivery.sent_us is not None and not delivery.redelivered:
+            self._metrics.queued(command.venue, action(command), (received_us - delivery.sent_us) / 1e6)
         reply = mine.reply = delivery.reply(command.command_id)
         against = unauthorized(delivery, command, self._senders)
         if against is not None:
@@ -204,7 +217,7 @@ class Worker:
             return await self._taken_over(running, fresh, plan)
         self._relay.put(concluded.outgoing)
         if plan.result is not None:
-            self._metrics.command_final(plan.result)
+            final(self._metrics, plan.result, fresh.sender)
         if concluded.result is not None and not concluded.outgoing:
             self._overdue.answered(concluded.record)
             await self._without_journal.tell(running, fresh, concluded.result)
@@ -270,7 +283,7 @@ class Worker:
     async def _admitted(self, running: Running, fresh: CommandRecord, admission: Admission, plan: Plan) -> None:
         match admission:
             case Admitted(record, outgoing, at) if plan.result is not None:
-                self._metrics.command_final(plan.result)
+                final(self._metrics, plan.result, fresh.sender)
                 self._relay.put(outgoing)
             case Admitted(record, _, at):
                 self._overdue.watch(record, running.reply, running.delivery.message_id)

@@ -197,9 +197,9 @@ async def _remove(config: Config) -> None:
     connection = await connect(config.broker, "demo")
     try:
         channel = await open_channel(connection)
-        for queue in (*queues, names.unrouted_queue, names.results, names.dead, names.journal):
+        for queue in (*queues, names.unrouted_queue, names.results, names.dead, names.alerts, names.journal):
             await channel.queue_delete(queue)
-        for exchange in (names.commands, names.unrouted, names.results, names.events, names.dead):
+        for exchange in (names.commands, names.unrouted, names.results, names.events, names.dead, names.alerts):
             await channel.exchange_delete(exchange)
     finally:
         await connection.close()

@@ -38,6 +38,7 @@ DOUBT_S: Final = 2.0
 READY_S: Final = 120.0
 DOWN_AFTER_US: Final = 60_000_000
 FAREWELL_S: Final = 3.0
+TAKEN_OVER: Final = "this process has taken the account over"
 MAX_PAUSE_S: Final = 30.0
 READ_AGAIN_S: Final = 10.0
 DENIED_S: Final = 300.0
@@ -105,7 +106,7 @@ class AccountFeed:
             owned=self._owned,
             on_recorded=self._note_recorded,
         )
-        self._announce("gap", position.complete_us, "this process has taken the account over")
+        self._announce("gap", position.complete_us, TAKEN_OVER)
         work = [self._recorder.run(), self._relay.run(), self._late_copies.run(), self._session()]
         tasks = [asyncio.create_task(body) for body in work]
         try:
@@ -290,6 +291,18 @@ class AccountFeed:
     def _go_live(self) -> None:
         self._announce("live", self._clock.now_us(), "")
 
+    def _alert(self, status: FeedState, reason: str) -> None:
+        """Tell an operator while events may be missing."""
+        alerts = self._metrics.alerts
+        if status != "down":
+            alerts.cleared("feed_down", *self._place)
+        if status != "gap":
+            alerts.cleared("feed_gap", *self._place)
+        if status == "gap" and reason != TAKEN_OVER:  # that happens in every deploy, and is over in a moment
+            alerts.raised("feed_gap", *self._place, message=reason, standing=True)
+        elif status == "down":
+            alerts.raised("feed_down", *self._place, message=reason, standing=True)
+
     def _announce(self, status: FeedState, since_us: int, reason: str) -> None:
         """Publish a status that is new."""
         if status == self._status:
@@ -300,6 +313,7 @@ class AccountFeed:
         self._status, self._since_us, self._announced_us = status, since_us, self._clock.boot_us()
         venue, account = self._place
         _log.info("feed status", venue=venue, account=account, status=status, reason=reason)
+        self._alert(status, reason)
         uncertain = () if status == "live" else tuple(self._open)[-MOST_ORDERS:]
         self._relay.put(
             FeedStatus(

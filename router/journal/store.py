@@ -13,7 +13,18 @@ import structlog
 from router.errors import JournalUnavailable
 from router.journal.feed_store import FeedStore, Key
 from router.journal.machine import Machine
-from router.journal.operations import admission, commands, marks, orders, results, retention, slots, timeline
+from router.journal.operations import (
+    admission,
+    backlog,
+    commands,
+    marks,
+    orders,
+    refusals,
+    results,
+    retention,
+    slots,
+    timeline,
+)
 from router.journal.operations import places as claims
 from router.journal.operations.deferred import FLUSH_S, Deferred
 from router.journal.operations.statements import Operation, T
@@ -188,9 +199,9 @@ class Store(FeedStore):
                 _log.error("row_unreadable", venue=row.venue, command_id=row.command_id, sender=row.sender)
         return records
 
-    async def doubts(self) -> Mapping[str, tuple[int, int]]:
-        """Return per venue how many commands are in doubt or unresolved, and when the oldest of them came."""
-        return await self._read(commands.doubts)
+    async def backlog(self) -> backlog.Backlog:
+        """Return how much is not settled."""
+        return await self._read(backlog.backlog)
 
     async def neighbours(self, record: CommandRecord) -> tuple[frozenset[str], tuple[Close, ...]]:
         """Return the order ids of other closes, and the other closes without a settled result."""
@@ -277,6 +288,15 @@ class Store(FeedStore):
         self._deferred.note(sender, command_id, event, detail)
         self._remember()
 
+    def refused(self, sender: str, command_id: str | None, *, why: tuple[str, str], reply: Reply, key: str) -> None:
+        """Keep a refusal that is stored under no command for a day, with some later commit."""
+        self._deferred.refused(sender, command_id, why=why, reply=reply, key=key)
+        self._remember()
+
+    async def refusals(self, since_us: int, limit: int, sender: str | None = None) -> Sequence[refusals.Unstored]:
+        """Return the refusals that are stored under no command, the latest first."""
+        return await self._read(partial(refusals.latest, since_us, limit, sender))
+
     @property
     def epoch_us(self) -> int:
         """When this journal began; a command older than that may have been in one that was lost."""
@@ -309,6 +329,7 @@ class Store(FeedStore):
         while await self._change(partial(orders.retire, int(days * _DAY_US))):
             pass
         await self._change(marks.retire)
+        await self._change(refusals.retire)
         return retired
 
     def _remember(self) -> None:

@@ -9,6 +9,7 @@ from router.ports.journal import (
     Journal,
     JournalClock,
     MarkJournal,
+    RefusalJournal,
     ResultJournal,
     SlotJournal,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Mark",
     "MarkJournal",
     "Publisher",
+    "RefusalJournal",
     "ResultJournal",
     "Settler",
     "SlotJournal",

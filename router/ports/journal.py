@@ -166,6 +166,18 @@ class ResultJournal(Protocol):
         """End a queue's pause: it takes results."""
         ...
 
+    def note(self, sender: str, command_id: str, event: str, detail: str = "") -> None:
+        """Append to a command's history, with some later commit."""
+        ...
+
+
+class RefusalJournal(Protocol):
+    """The part of the journal that keeps what was refused without a row, for a day."""
+
+    def refused(self, sender: str, command_id: str | None, *, why: tuple[str, str], reply: Reply, key: str) -> None:
+        """Keep a refusal, with some later commit. `why` is code and message, `key` the routing key."""
+        ...
+
 
 Comparison = Literal["same", "put back", "unwitnessed"]
 

@@ -96,7 +96,7 @@ ABANDONED = "Abandoned"
 
 
 class AttemptEnd(Struct, frozen=True, kw_only=True):
-    """What one attempt came to. `sent_us` is `None` when no byte left."""
+    """What one attempt came to. `sent_us` is `None` when no byte left, `status` (of HTTP) when no answer came."""
 
     number: int
     began_us: int
@@ -105,6 +105,8 @@ class AttemptEnd(Struct, frozen=True, kw_only=True):
     venue_code: str | None = None
     message: str = ""
     sent_us: int | None = None
+    endpoint: str = ""
+    status: int | None = None
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):

@@ -1,11 +1,15 @@
-"""Logs: one JSON object a line on stderr, readable text when that is a terminal, and never a secret.
+"""Logs: one JSON object a line on stderr, coloured text when that is a terminal, and never a secret.
 
-Two nets. Keys that carry credentials by their nature (`authorization`, `signature`, `body` …) are dropped, and every
-known secret value is cut out of every text, tracebacks and the records of other libraries included.
+Each line names its pod. Repeats of one cause are folded (`router.telemetry.folding`), and what comes from outside holds
+nothing that a terminal would obey. Against secrets there are two nets. Keys that carry credentials by their nature
+(`authorization`, `signature`, `body` …) are dropped, and every known secret value is cut out of every text, tracebacks
+and the records of other libraries included.
 """
 
 import logging
+import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Final, TextIO
@@ -13,6 +17,8 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 import structlog
+
+from router.telemetry.folding import Folding
 
 HIDDEN: Final = "[redacted]"
 MIN_SECRET: Final = 4
@@ -40,7 +46,15 @@ DROPPED: Final = frozenset(
 _MIN_LINE: Final = 16
 _MAX_DEPTH: Final = 6
 
+POD: Final = os.environ.get("ORDER_ROUTER_POD") or (
+    socket.gethostname() if os.getpid() == 1 else f"{socket.gethostname()}-{os.getpid()}"
+)
+"""Which process this is: the pod's name in Kubernetes. Where a machine runs several the process id tells them apart."""
+_OBEYED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys: controls, and what turns the direction of a text. Line ends and tabs are kept."""
+
 _pattern: re.Pattern[str] | None = None
+_folding = Folding()
 _encoder = msgspec.json.Encoder(enc_hook=lambda value: redact(repr(value)))
 
 
@@ -49,22 +63,44 @@ def redact(text: str) -> str:
     return _pattern.sub(HIDDEN, text) if _pattern is not None and text else text
 
 
+def harmless(text: str) -> str:
+    """Return the text with what a terminal would obey spelled out; the lines of a traceback stay lines."""
+    return text if text.isprintable() else _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def tell_folded(*, all_of_them: bool = False) -> None:
+    """Write a line for each cause whose repeats were folded for long enough, or at the end for every one."""
+    log = structlog.get_logger()
+    for line in _folding.ended(all_of_them=all_of_them):
+        level = {"critical": logging.CRITICAL, "error": logging.ERROR, "warning": logging.WARNING}
+        log.log(level.get(line.get("level", ""), logging.INFO), line["event"], **_told_again(line))
+
+
+def _told_again(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in line.items() if name not in {"event", "level", "pod", "timestamp", "exc_info"}
+    }
+
+
 def configure_logging(secrets: Iterable[str], *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send this process's logs, other libraries' warnings included, to `stream` (stderr). May be called again."""
-    global _pattern  # noqa: PLW0603 - logging is one per process
+    global _pattern, _folding  # noqa: PLW0603 - logging is one per process
+    _folding = Folding()
     shapes = sorted({shape for secret in secrets for shape in _shapes(secret)}, key=len, reverse=True)
     _pattern = re.compile("|".join(map(re.escape, shapes))) if shapes else None
     stream = stream or sys.stderr
+    terminal = stream.isatty()
     render: Callable[..., Any] = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if stream.isatty()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback, pad_event_to=0)
+        if terminal
         else _render_json
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _folding,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=True),
+            *(() if terminal else (_with_pod,)),
             structlog.processors.format_exc_info,
             _without_secrets,
             render,
@@ -75,6 +111,11 @@ def configure_logging(secrets: Iterable[str], *, level: int = logging.INFO, stre
     )
     logging.basicConfig(handlers=[_Bridge()], level=max(level, logging.WARNING), force=True)
     logging.captureWarnings(capture=True)
+
+
+def _with_pod(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["pod"] = POD
+    return event
 
 
 def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -94,14 +135,14 @@ def _cleaned(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return redact(value)
+        return harmless(redact(value))
     if isinstance(value, bytes | bytearray | memoryview):
-        return redact(bytes(value).decode(errors="replace"))
+        return harmless(redact(bytes(value).decode(errors="replace")))
     if depth < _MAX_DEPTH and isinstance(value, Mapping):
         return _cleaned_mapping(value, depth)
     if depth < _MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
         return [_cleaned(item, depth + 1) for item in value]
-    return redact(repr(value))
+    return harmless(redact(repr(value)))
 
 
 def _render_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:

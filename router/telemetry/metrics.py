@@ -1,85 +1,37 @@
 """Metrics with the names and labels of the contract, section 7.
 
-Looking up a labelled child costs more than counting, so children are kept. No label ever takes a text from the wire:
-a venue that is not ours is counted as `unknown`.
+No label ever takes a text from the wire: a venue that is not ours is counted as `unknown`.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
-from typing import Final, Generic, Self, TypeVar, get_args
+from typing import Final, get_args
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase
 
-from router.errors import MaybeSent, NotSent
+from router.telemetry.alerts import AlertBoard
+from router.telemetry.series import UNKNOWN, Ages, Labelled, Seen, program
 from router.venues import names
 from schemas.results import ReasonCode, Result
 
 PREFIX: Final = "order_router"
-UNKNOWN: Final = "unknown"
+NONE: Final = "none"
+"""The reason of a command that has none: it was accepted, or its goal holds."""
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 _REASONS: Final = frozenset(get_args(ReasonCode))
-_M = TypeVar("_M", bound=MetricWrapperBase)
-
-
-class _Labelled(Generic[_M]):
-    """A metric and its children, each made once."""
-
-    __slots__ = ("_children", "_metric")
-
-    def __init__(self, metric: _M) -> None:
-        self._metric = metric
-        self._children: dict[tuple[str, ...], _M] = {}
-
-    def __getitem__(self, labels: tuple[str, ...]) -> _M:
-        child = self._children.get(labels)
-        if child is None:
-            child = self._children[labels] = self._metric.labels(*labels)
-        return child
-
-
-class Seen:
-    """What one venue request came to. Set `status`, or tell the failure."""
-
-    __slots__ = ("_began", "_done", "code_class", "status")
-
-    def __init__(self, done: Callable[[str, float], None]) -> None:
-        self.status: int | None = None
-        self.code_class = "cancelled"
-        self._done = done
-        self._began = time.perf_counter()
-
-    def failed(self, error: BaseException) -> None:
-        """Note that there was no answer."""
-        classes = {NotSent: "not_sent", MaybeSent: "maybe_sent"}
-        self.code_class = next((name for kind, name in classes.items() if isinstance(error, kind)), "error")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, Exception):
-            self.failed(error)
-        if self.status is not None:
-            hundreds = self.status // 100
-            self.code_class = f"{hundreds}xx" if 1 <= hundreds <= 5 else "other"
-        self._done(self.code_class, time.perf_counter() - self._began)
 
 
 class Metrics:
-    """Every metric of one process, in a registry of its own. Times are seconds."""
+    """Every metric of one process, in a registry of its own, and its board of alerts. Times are seconds."""
 
     def __init__(self, venues: Iterable[str] | None = None) -> None:
         # A second series for the birth of every one; nothing reads them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
         self.registry = CollectorRegistry()
+        self.alerts = AlertBoard()
         self._venues = frozenset(names() if venues is None else venues)
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.PlatformCollector(registry=self.registry)
@@ -91,66 +43,75 @@ class Metrics:
 
     def _define_commands(self) -> None:
         self._received = self._counter("commands_received", "Commands delivered")
-        self._commands = _Labelled(
-            self._counter("commands", "Commands with a final result", "venue", "action", "outcome")
+        self._commands = Labelled(
+            self._counter("commands", "Commands with a final result", "venue", "action", "outcome", "reason")
         )
-        self._command_seconds = _Labelled(
+        self._command_seconds = Labelled(
             self._histogram("command_seconds", "Delivery to confirmed final result", "venue", "action")
         )
-        self._dispatch_seconds = _Labelled(
+        self._dispatch_seconds = Labelled(
             self._histogram("dispatch_seconds", "Delivery to the first byte to the venue", "venue", "action")
         )
-        self._duplicates = _Labelled(self._counter("duplicates", "Repeats of a known command", "venue"))
-        self._dead_letters = _Labelled(self._counter("dead_letters", "Messages dead-lettered", "reason"))
+        self._queue_seconds = Labelled(
+            self._histogram(
+                "queue_wait_seconds", "Publish to delivery; a timestamp has whole seconds", "venue", "action"
+            )
+        )
+        self._parked = Labelled(self._gauge("parked", "Commands that wait in the journal for their time", "venue"))
+        self._duplicates = Labelled(self._counter("duplicates", "Repeats of a known command", "venue"))
+        self._dead_letters = Labelled(self._counter("dead_letters", "Messages dead-lettered", "reason"))
         self._redeliveries = self._counter("redeliveries", "Deliveries the broker made again")
-        self._diverted = _Labelled(
+        self._diverted = Labelled(
             self._counter("results_diverted", "Results that went to the results queue instead, by cause", "reason")
         )
-        self._contradictions = _Labelled(
+        self._contradictions = Labelled(
             self._counter("contradictions", "Final answers that evidence contradicted later", "venue")
         )
-        self._unreadable = _Labelled(
+        self._unreadable = Labelled(
             self._counter("rows_unreadable", "Rows of the journal that this version cannot read, set aside", "venue")
         )
         self._failures = self._counter("delivery_failures", "Deliveries that a defect cut short")
 
     def _define_venues(self) -> None:
-        self._requests = _Labelled(
+        self._requests = Labelled(
             self._counter("venue_requests", "Requests to a venue", "venue", "endpoint", "code_class")
         )
-        self._request_seconds = _Labelled(
+        self._request_seconds = Labelled(
             self._histogram("venue_request_seconds", "One request to a venue", "venue", "endpoint")
         )
-        self._retries = _Labelled(self._counter("retries", "Requests sent again, by cause", "venue", "reason"))
-        self._limit_seconds = _Labelled(
+        self._errors = Labelled(
+            self._counter(
+                "venue_errors", "Requests that the venue did not take, or no answer", "venue", "endpoint", "reason"
+            )
+        )
+        self._retries = Labelled(self._counter("retries", "Requests sent again, by cause", "venue", "reason"))
+        self._limit_seconds = Labelled(
             self._histogram("rate_limit_wait_seconds", "Waits for a turn under a venue's limit", "venue")
         )
-        self._in_flight = _Labelled(self._gauge("in_flight", "Commands being sent", "venue"))
-        self._in_doubt = _Labelled(self._gauge("in_doubt", "Commands whose outcome is not known yet", "venue"))
-        self._oldest = _Labelled(
-            self._gauge("in_doubt_oldest_timestamp_seconds", "Since when the oldest is in doubt; 0: none", "venue")
-        )
-        self._skew = _Labelled(self._gauge("clock_skew_seconds", "The venue's clock less ours", "venue"))
-        self._halted = _Labelled(self._gauge("halted", "1 while an operator has stopped sending", "venue"))
+        self._in_flight = Labelled(self._gauge("in_flight", "Commands being sent", "venue"))
+        self._in_doubt = Labelled(self._gauge("in_doubt", "Commands whose outcome is not known yet", "venue"))
+        self._oldest = self._ages("in_doubt_oldest_seconds", "How long ago the oldest command in doubt came", "venue")
+        self._skew = Labelled(self._gauge("clock_skew_seconds", "The venue's clock less ours", "venue"))
+        self._halted = Labelled(self._gauge("halted", "1 while an operator has stopped sending", "venue"))
         for venue in self._venues:
-            for gauge in (self._in_flight, self._in_doubt, self._oldest, self._halted):
+            for gauge in (self._in_flight, self._in_doubt, self._parked, self._halted):
                 gauge[venue,].set(0)
 
     def _define_feeds(self) -> None:
-        self._events = _Labelled(self._counter("order_events", "Changes of orders, numbered", "venue", "status"))
-        self._feed_up = _Labelled(
-            self._gauge("feed_up", "1 while an account's events are complete", "venue", "account")
-        )
-        self._feed_heard = _Labelled(
+        self._events = Labelled(self._counter("order_events", "Changes of orders, numbered", "venue", "status"))
+        self._feed_up = Labelled(self._gauge("feed_up", "1 while an account's events are complete", "venue", "account"))
+        self._feed_heard = Labelled(
             self._gauge("feed_last_message_timestamp_seconds", "When the venue was last heard", "venue", "account")
         )
-        self._gaps = _Labelled(self._counter("feed_gaps", "Gaps announced", "venue"))
-        self._reconnects = _Labelled(self._counter("feed_reconnects", "Streams begun again", "venue"))
+        self._gaps = Labelled(self._counter("feed_gaps", "Gaps announced", "venue"))
+        self._reconnects = Labelled(self._counter("feed_reconnects", "Streams begun again", "venue"))
 
     def _define_process(self) -> None:
         self._commit_seconds = self._histogram("journal_commit_seconds", "One commit of the journal")
         self._lag_seconds = self._histogram("event_loop_lag_seconds", "How late the event loop ran a timer")
-        self._gauge("build_info", "Always 1", "version").labels(_version()).set(1)
+        self._pending = self._gauge("outbox_pending", "Results that the broker has not confirmed")
+        self._pending_oldest = self._ages("outbox_oldest_seconds", "How long ago the oldest of these was stored")
+        self._gauge("build_info", "Always 1", "version", "commit").labels(*program()).set(1)
 
     def received(self) -> None:
         """Count a delivery of a command. By venue and action it is counted once it is answered."""
@@ -186,12 +147,17 @@ class Metrics:
 
     def command_final(self, result: Result) -> None:
         """Count a final result, once per command."""
-        self._commands[self._known(result.venue), _action_of(result), result.outcome].inc()
+        reason = result.reason.code if result.reason is not None else NONE
+        self._commands[self._known(result.venue), _action_of(result), result.outcome, reason].inc()
 
     def command_confirmed(self, result: Result) -> None:
         """Time a final result that the broker has just confirmed, from the delivery of its command."""
         waited_s = max(time.time() - result.received_at.timestamp(), 0.0)
         self._command_seconds[self._known(result.venue), _action_of(result)].observe(waited_s)
+
+    def queued(self, venue: str, action: str, seconds: float) -> None:
+        """Time a command from its publish to its delivery, by the sender's clock and ours."""
+        self._queue_seconds[self._known(venue), action].observe(max(seconds, 0.0))
 
     def dispatched(self, venue: str, action: str, seconds: float) -> None:
         """Time a command from its delivery to the first byte to the venue."""
@@ -217,6 +183,10 @@ class Metrics:
 
         return Seen(done)
 
+    def venue_error(self, venue: str, endpoint: str, reason: str) -> None:
+        """Count a request that the venue did not take, in whatever HTTP status it said so, or did not answer."""
+        self._errors[self._known(venue), endpoint, reason].inc()
+
     def retry(self, venue: str, reason: str) -> None:
         """Count a request that is sent again."""
         self._retries[self._known(venue), reason].inc()
@@ -225,10 +195,21 @@ class Metrics:
         """Time a wait for a turn under a venue's limit."""
         self._limit_seconds[self._known(venue),].observe(seconds)
 
-    def doubts(self, venue: str, count: int, oldest_s: float = 0.0) -> None:
-        """Say how many commands of a venue are in doubt and since when (seconds since 1970) the oldest is."""
-        self._in_doubt[self._known(venue),].set(count)
-        self._oldest[self._known(venue),].set(oldest_s)
+    def backlog(self, venue: str, *, in_doubt: int, oldest_s: float | None, parked: int) -> None:
+        """Say how many commands of a venue are in doubt, how old the oldest is if there is one, and how many wait."""
+        venue = self._known(venue)
+        self._in_doubt[venue,].set(in_doubt)
+        self._oldest.set((venue,), oldest_s)
+        self._parked[venue,].set(parked)
+
+    def unconfirmed(self, count: int, oldest_s: float | None) -> None:
+        """Say how many results wait for the broker's confirm, and how old the oldest is if there is one."""
+        self._pending.set(count)
+        self._pending_oldest.set((), oldest_s)
+
+    def watch(self, name: str, text: str, holds: Callable[[], bool]) -> None:
+        """Show at each scrape whether something holds."""
+        self._gauge(name, text).set_function(lambda: float(holds()))
 
     def clock_skew(self, venue: str, seconds: float) -> None:
         """Say how far ahead of ours a venue's clock is."""
@@ -266,6 +247,18 @@ class Metrics:
         """Note how late the event loop was."""
         self._lag_seconds.observe(seconds)
 
+    def totals(self) -> dict[str, int]:
+        """Return how many commands got which outcome, and how many messages came."""
+        found: dict[str, int] = {"received": 0}
+        for family in self.registry.collect():
+            for sample in family.samples:
+                if sample.name == f"{PREFIX}_commands_received_total":
+                    found["received"] = int(sample.value)
+                elif sample.name == f"{PREFIX}_commands_total":
+                    outcome = sample.labels["outcome"]
+                    found[outcome] = found.get(outcome, 0) + int(sample.value)
+        return found
+
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Return all metrics as a scraper wants them, and the content type."""
         encode, content_type = prometheus_client.exposition.choose_encoder(accept)
@@ -280,16 +273,14 @@ class Metrics:
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, namespace=PREFIX, registry=self.registry)
 
+    def _ages(self, name: str, text: str, *labels: str) -> Ages:
+        ages = Ages(f"{PREFIX}_{name}", text, *labels)
+        self.registry.register(ages)
+        return ages
+
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         return Histogram(name, text, labels, namespace=PREFIX, registry=self.registry, buckets=BUCKETS)
 
 
 def _action_of(result: Result) -> str:
     return result.action or UNKNOWN
-
-
-def _version() -> str:
-    try:
-        return version("order-router")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return UNKNOWN

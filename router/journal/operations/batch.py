@@ -12,21 +12,21 @@ those that each would have got alone.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from router.journal.operations import admission, commands, results, timeline
+from router.journal.operations import admission, commands, refusals, results, timeline
 from router.journal.operations.admission import Admit
 from router.journal.operations.commands import Save
+from router.journal.operations.deferred import Later
 from router.journal.operations.statements import Operation, Params, Steps
 
 ROWS: Final = 256
-"""At most so many operations, marks or notes go into one statement."""
+"""At most so many operations, marks, notes or refusals go into one statement."""
+_NOTHING: Final = Later([], [], [])
 
 
-def run(
-    operations: Sequence[Operation[Any]], marks: Sequence[Params] = (), notes: Sequence[Params] = ()
-) -> Steps[list[Any]]:
-    """Write the marks, run the operations, append the notes; return the operations' verdicts in order."""
-    for start in range(0, len(marks), ROWS):
-        yield results.confirm(marks[start : start + ROWS])  # first: an operation may ask what is confirmed
+def run(operations: Sequence[Operation[Any]], later: Later = _NOTHING) -> Steps[list[Any]]:
+    """Write the marks, run the operations, append notes and refusals; return the operations' verdicts in order."""
+    for start in range(0, len(later.marks), ROWS):
+        yield results.confirm(later.marks[start : start + ROWS])  # first: an operation may ask what is confirmed
     verdicts: dict[int, Any] = {}
     admits, saves = _ordinary(operations)
     if admits:
@@ -36,8 +36,10 @@ def run(
     for number, operation in enumerate(operations):
         if number not in verdicts:
             verdicts[number] = yield from operation()
-    for start in range(0, len(notes), ROWS):
-        yield timeline.append(notes[start : start + ROWS])
+    for start in range(0, len(later.notes), ROWS):
+        yield timeline.append(later.notes[start : start + ROWS])
+    for start in range(0, len(later.refusals), ROWS):
+        yield refusals.put(later.refusals[start : start + ROWS])
     return [verdicts[number] for number in range(len(operations))]
 
 

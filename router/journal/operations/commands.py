@@ -1,6 +1,6 @@
 """What is stored of a command between its admission and its last result: save, load, due, neighbours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,6 +11,7 @@ from router.errors import UnreadableRow
 from router.journal.operations import results
 from router.journal.operations.statements import Key, Many, Params, Statement, Steps, optional, storable
 from router.records.command import ABANDONED, AttemptEnd, CommandRecord, Moment, Outgoing, Saved, State, kind
+from router.telemetry.logs import POD
 from schemas.commands import Close
 from schemas.results import Result
 
@@ -37,19 +38,18 @@ _SAVE: Final = Many(
 )
 _END: Final = Many(
     """insert into attempts (received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code,
-        message, sent_us)
-    select received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code, message, sent_us
+        message, sent_us, endpoint, http_status, pod)
+    select received_us, command_id, sender, number, started_us, ended_us, outcome, venue_code, message, sent_us,
+        endpoint, http_status, pod
     from given where received_us is not null
     on conflict do nothing returning command_id, sender""",
     "received_us bigint, command_id text, sender text, number bigint, started_us bigint, ended_us bigint, "
-    "outcome text, venue_code text, message text, sent_us bigint",
+    "outcome text, venue_code text, message text, sent_us bigint, endpoint text, http_status bigint, pod text",
 )
 _EVIDENCE = """insert into evidence (received_us, command_id, sender, number, at_us, outcome, venue_code, message,
-        sent_us)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
+        sent_us, endpoint, http_status, pod)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"""
 _LOAD = """select job from commands where command_id = $1 and sender = $2 and state <> 'given_up'"""
-_DOUBTS = """select venue, count(*), min(received_us) from commands
-    where state in ('open', 'in_doubt', 'unresolved') and state <> 'open' group by venue"""
 # One statement, so that a close that settles meanwhile is in one of the two sets.
 _NEIGHBOURS = """select order_id, null as job from commands
     where venue = $1 and account = $2 and received_us >= $3 and order_id is not null and action = 'close'
@@ -173,11 +173,6 @@ def load(sender: str, command_id: str) -> Steps[CommandRecord | None]:
     return decode_record(rows[0][0], command_id) if rows else None
 
 
-def doubts() -> Steps[Mapping[str, tuple[int, int]]]:
-    """Count the commands in doubt or unresolved per venue, and say when the oldest came."""
-    return {venue: (count, since_us) for venue, count, since_us in (yield _DOUBTS, ())}
-
-
 def neighbours(record: CommandRecord) -> Steps[tuple[frozenset[str], tuple[Close, ...]]]:
     """Run `router.ports.Journal.neighbours`. Only closes place orders, and a dry run places none."""
     command = record.command
@@ -219,6 +214,6 @@ def _listed(command_id: str, sender: str, venue: str, state: str, text: str) -> 
         return Unreadable(sender=sender, command_id=command_id, venue=venue, state=state)
 
 
-def _seen(end: AttemptEnd) -> tuple[int, str, str | None, str, int | None]:
-    code = optional(end.venue_code)
-    return end.at_us, storable(end.outcome), code, storable(end.message), end.sent_us
+def _seen(end: AttemptEnd) -> Params:
+    code, where = optional(end.venue_code), (end.endpoint or None, end.status, POD)
+    return end.at_us, storable(end.outcome), code, storable(end.message), end.sent_us, *where

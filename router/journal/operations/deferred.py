@@ -1,16 +1,25 @@
-"""Marks and notes that wait for somebody else's commit."""
+"""Marks, notes and refusals that wait for somebody else's commit."""
 
 import time
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
-from router.journal.operations import results, timeline
+from router.journal.operations import refusals, results, timeline
 from router.journal.operations.statements import Params
+from router.records.command import Reply
 
 FLUSH_S: Final = 0.075
 """How long marks and notes wait for another commit to ride on before they get one of their own."""
 _KEPT: Final = 100_000
 """Beyond that the oldest are dropped: a lost mark costs a repeat under the same id, a lost note a line of history."""
+
+
+class Later(NamedTuple):
+    """What was taken to be written, oldest first: results that were confirmed, history, refusals without a row."""
+
+    marks: list[Params]
+    notes: list[Params]
+    refusals: list[Params]
 
 
 class Deferred:
@@ -19,10 +28,11 @@ class Deferred:
     def __init__(self) -> None:
         self._marks: deque[Params] = deque(maxlen=_KEPT)
         self._notes: deque[Params] = deque(maxlen=_KEPT)
+        self._refusals: deque[Params] = deque(maxlen=_KEPT)
         self._last_us = 0
 
     def __bool__(self) -> bool:
-        return bool(self._marks or self._notes)
+        return bool(self._marks or self._notes or self._refusals)
 
     def mark(self, outbox_id: str) -> None:
         """Remember that a result was confirmed now."""
@@ -32,18 +42,19 @@ class Deferred:
         """Remember what happened now."""
         self._notes.append(timeline.note(sender, command_id, self._now_us(), event, detail))
 
-    def take_marks(self) -> list[Params]:
-        """Return the marks that wait, oldest first."""
-        return _drained(self._marks)
+    def refused(self, sender: str, command_id: str | None, *, why: tuple[str, str], reply: Reply, key: str) -> None:
+        """Remember a refusal that is stored under no command."""
+        self._refusals.append(refusals.row(self._now_us(), sender, command_id, why=why, reply=reply, key=key))
 
-    def take_notes(self) -> list[Params]:
-        """Return the notes that wait, oldest first."""
-        return _drained(self._notes)
+    def take(self) -> Later:
+        """Return what waits."""
+        return Later(_drained(self._marks), _drained(self._notes), _drained(self._refusals))
 
-    def put_back(self, marks: list[Params], notes: list[Params]) -> None:
+    def put_back(self, later: Later) -> None:
         """Keep what could not be committed."""
-        self._marks.extendleft(reversed(marks))
-        self._notes.extendleft(reversed(notes))
+        self._marks.extendleft(reversed(later.marks))
+        self._notes.extendleft(reversed(later.notes))
+        self._refusals.extendleft(reversed(later.refusals))
 
     def _now_us(self) -> int:
         # Strictly increasing, so that what one process noted keeps its order.

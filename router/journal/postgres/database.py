@@ -278,12 +278,12 @@ class PostgresJournal(Store):
         async with self._flushing:
             if not self._deferred or not self._run.healthy:
                 return
-            marks, notes = self._deferred.take_marks(), self._deferred.take_notes()
+            later = self._deferred.take()
             try:
                 with server.named():
-                    await self._run.transact(lambda: batch.run((), marks, notes))
+                    await self._run.transact(lambda: batch.run((), later))
             except JournalUnavailable as error:
-                self._deferred.put_back(marks, notes)
+                self._deferred.put_back(later)
                 if isinstance(error.__cause__, server.ROWS):
                     self._remember()
                 else:

@@ -22,8 +22,8 @@ import structlog
 from router.errors import JournalUnavailable
 from router.journal.machine import Machine
 from router.journal.operations import batch as together
-from router.journal.operations.deferred import Deferred
-from router.journal.operations.statements import Operation, Params, Steps, T
+from router.journal.operations.deferred import Deferred, Later
+from router.journal.operations.statements import Operation, Steps, T
 from router.journal.schema.migrations import (
     PROVE,
     SEEN,
@@ -166,10 +166,10 @@ class Writer:
         return kept
 
     def _commit(self, batch: list[Waiting]) -> None:
-        marks, notes = self._deferred.take_marks(), self._deferred.take_notes()
+        later = self._deferred.take()
         self._began = time.monotonic()
         try:
-            answers = self._answers(batch, marks, notes)
+            answers = self._answers(batch, later)
             if time.monotonic() - self._witnessed >= EVERY_S:
                 self._drive(lambda: _one(PROVE))
                 self._end()
@@ -177,13 +177,13 @@ class Writer:
             else:
                 self._end()
         except Exception as error:
-            self._deferred.put_back(marks, notes)
+            self._deferred.put_back(later)
             self._fail(batch, error)
         else:
             self._deliver(answers)
         self._began = None
 
-    def _answers(self, batch: list[Waiting], marks: list[Params], notes: list[Params]) -> list[Verdict]:
+    def _answers(self, batch: list[Waiting], later: Later) -> list[Verdict]:
         """Begin a transaction and run the operations. Raises what makes the whole transaction worthless.
 
         Savepoints cost as much as statements, so only when an operation failed are all run again with one each.
@@ -191,14 +191,14 @@ class Writer:
         operations = [waiting.operation for waiting in batch]
         self._begin()
         try:
-            values = self._drive(lambda: together.run(operations, marks, notes))
+            values = self._drive(lambda: together.run(operations, later))
             return [Verdict(waiting.verdict, value) for waiting, value in zip(batch, values, strict=True)]
         except Exception as error:
             if file.broken(error):
                 raise
         self._connection.execute("rollback")
         self._begin()
-        self._drive(lambda: together.run((), marks, notes))
+        self._drive(lambda: together.run((), later))
         return [self._guarded(waiting) for waiting in batch]
 
     def _drive(self, operation: Operation[T]) -> T:

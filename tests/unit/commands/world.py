@@ -102,7 +102,12 @@ class Core:
             overdue=self.overdue,
             suspects=Suspects(journal, clock),
             refusals=Refusals(
-                relay=self.relay, dead_letters=publisher, clock=clock, metrics=_metrics, senders=world.senders
+                relay=self.relay,
+                dead_letters=publisher,
+                journal=journal,
+                clock=clock,
+                metrics=_metrics,
+                senders=world.senders,
             ),
             clock=clock,
             metrics=_metrics,

@@ -237,10 +237,10 @@ class TestLater:
         later = Deferred()
         assert not later
         later.note("alpha", "a1", "one", "")
-        taken = later.take_notes()
+        taken = later.take()
         later.note("alpha", "a1", "two", "")
-        later.put_back([], taken)
-        notes = later.take_notes()
+        later.put_back(taken)
+        notes = later.take().notes
         assert [note[3] for note in notes] == ["one", "two"]
         assert notes[0][2] < notes[1][2]  # type: ignore[operator]  # both are times
         assert not later

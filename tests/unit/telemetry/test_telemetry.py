@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from router.errors import DeadlinePassed, MaybeSent
 from router.telemetry import Metrics, configure_logging, redact
+from router.telemetry.logs import POD
 from schemas.results import Result
 
 SECRET = "s3cr3t/with+signs="
@@ -55,6 +56,7 @@ def test_an_event_is_one_line_of_json(log: Log) -> None:
     structlog.get_logger().info("sent", venue="gmo_coin", ms=1.5, ok=True, of=[1, "x"], nothing=None)
     (event,) = log.events()
     assert event.pop("timestamp").endswith("Z")
+    assert event.pop("pod") == POD
     assert event == {
         "event": "sent", "level": "info", "venue": "gmo_coin", "ms": 1.5, "ok": True, "of": [1, "x"], "nothing": None
     }  # fmt: skip
@@ -209,7 +211,10 @@ def _use_all(metrics: Metrics, venue: str) -> None:
         seen.status = 200
     metrics.retry(venue, "rate_limited")
     metrics.rate_limit_wait(venue, 0.1)
-    metrics.doubts(venue, 2, 1_700_000_000.0)
+    metrics.backlog(venue, in_doubt=2, oldest_s=3.5, parked=1)
+    metrics.unconfirmed(2, 0.5)
+    metrics.queued(venue, "close", 0.5)
+    metrics.venue_error(venue, "closeOrder", "insufficient_funds")
     metrics.clock_skew(venue, -0.2)
     metrics.halted(venue, halted=True)
     metrics.journal_commit(0.001)
@@ -222,18 +227,22 @@ def _use_all(metrics: Metrics, venue: str) -> None:
 
 
 CONTRACT = {
-    "commands_received": (), "commands": ("venue", "action", "outcome"), "command_seconds": ("venue", "action"),
-    "dispatch_seconds": ("venue", "action"), "venue_requests": ("venue", "endpoint", "code_class"),
+    "commands_received": (), "commands": ("venue", "action", "outcome", "reason"),
+    "command_seconds": ("venue", "action"), "dispatch_seconds": ("venue", "action"),
+    "venue_requests": ("venue", "endpoint", "code_class"),
     "venue_request_seconds": ("venue", "endpoint"), "retries": ("venue", "reason"),
     "rate_limit_wait_seconds": ("venue",), "in_flight": ("venue",), "in_doubt": ("venue",),
-    "in_doubt_oldest_timestamp_seconds": ("venue",), "duplicates": ("venue",), "dead_letters": ("reason",),
+    "in_doubt_oldest_seconds": ("venue",), "parked": ("venue",), "queue_wait_seconds": ("venue", "action"),
+    "venue_errors": ("venue", "endpoint", "reason"), "outbox_pending": (), "outbox_oldest_seconds": (),
+    "duplicates": ("venue",), "dead_letters": ("reason",),
     "redeliveries": (), "results_diverted": ("reason",),
     "contradictions": ("venue",), "journal_commit_seconds": (), "clock_skew_seconds": ("venue",),
-    "event_loop_lag_seconds": (), "halted": ("venue",), "build_info": ("version",),
+    "event_loop_lag_seconds": (), "halted": ("venue",), "build_info": ("version", "commit"),
     "order_events": ("venue", "status"), "feed_up": ("venue", "account"),
     "feed_last_message_timestamp_seconds": ("venue", "account"), "feed_gaps": ("venue",), "feed_reconnects": ("venue",),
 }  # fmt: skip
-"""Name → labels, typed from the contract. `build_info` is nothing without its version."""
+"""Name → labels, typed from the contract. What a process shows of itself (`journal_up`, `consuming`, `draining`)
+is asked for at the scrape: see tests/integration/telemetry."""
 
 
 def test_names_and_labels_are_the_contracts(metrics: Metrics) -> None:
@@ -273,7 +282,7 @@ def test_a_command_is_counted_and_timed_from_its_delivery(metrics: Metrics) -> N
     """`command_seconds` ends when the broker has confirmed the result."""
     metrics.command_final(_result(outcome="in_doubt"))
     metrics.command_confirmed(_result())
-    assert _value(metrics, "commands_total", venue="gmo_coin", action="close", outcome="in_doubt") == 1
+    assert _value(metrics, "commands_total", venue="gmo_coin", action="close", outcome="in_doubt", reason="none") == 1
     seconds = _value(metrics, "command_seconds_sum", venue="gmo_coin", action="close")
     assert seconds is not None
     assert 2 <= seconds < 60
@@ -314,7 +323,7 @@ def test_in_flight_goes_back_down_after_a_failure(metrics: Metrics) -> None:
 
 def test_gauges_of_every_venue_are_there_from_the_start(metrics: Metrics) -> None:
     """An alert on a series that does not exist yet never fires."""
-    for name in ("in_flight", "in_doubt", "in_doubt_oldest_timestamp_seconds", "halted"):
+    for name in ("in_flight", "in_doubt", "parked", "halted"):
         assert [_value(metrics, name, venue=venue) for venue in VENUES] == [0, 0]
 
 

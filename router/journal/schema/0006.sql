@@ -1,0 +1,25 @@
+-- What an operator asks at three in the morning: where an attempt went, what the venue answered, in which pod; what was
+-- refused without a row of its own.
+
+alter table attempts add column endpoint text;
+alter table attempts add column http_status bigint;
+alter table attempts add column pod text;
+alter table evidence add column endpoint text;
+alter table evidence add column http_status bigint;
+alter table evidence add column pod text;
+alter table history add column pod text;
+
+-- Refusals that are not stored under a command: a foreign sender, a reused id, a body that cannot be read. Kept for a day.
+create table refusals (
+    at_us bigint not null,
+    sender text not null,
+    command_id text,
+    code text not null,
+    message text not null,
+    reply_to text not null,
+    correlation_id text not null,
+    routing_key text not null,
+    pod text not null
+);
+
+create index refusals_at on refusals (at_us);
