@@ -19,6 +19,7 @@ from schemas.events import FeedStatus, OrderEvent
 from schemas.fields import Account, Action, CommandId, Venue
 from schemas.nesting import MAX_DEPTH, json_is_deep, msgpack_is_deep
 from schemas.results import Result
+from schemas.wording import malformed, mistakes_in
 
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
@@ -67,11 +68,11 @@ def decode_command(body: bytes, content_type: str | None, content_encoding: str 
     """
     kind = media_type(content_type)
     if (content_encoding or "identity").lower() not in PLAIN_ENCODINGS:
-        raise Undecodable(f"content encoding {content_encoding!r} is not read", Echo())
+        raise Undecodable(f'content_encoding: expected none, got "{content_encoding}"', Echo())
     if len(body) > MAX_BODY_BYTES:
-        raise Undecodable(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read", Echo())
+        raise Undecodable(f"the body: expected at most {MAX_BODY_BYTES} bytes, got {len(body)}", Echo())
     if (json_is_deep if kind == JSON else msgpack_is_deep)(body):
-        raise Undecodable(f"the body is nested deeper than {MAX_DEPTH} levels", _echo(body, kind))
+        raise Undecodable(f"the body: it is nested deeper than {MAX_DEPTH} levels", _echo(body, kind))
     try:
         if kind == JSON:
             command = _json_command.decode(body)
@@ -82,8 +83,17 @@ def decode_command(body: bytes, content_type: str | None, content_encoding: str 
             _refuse_repeated_pairs(body)
             return _plain(command)
     except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise Undecodable(str(error) or type(error).__name__, _echo(body, kind)) from error
-    raise Undecodable(f"content type {kind!r} is not {JSON} or {MSGPACK}", _echo(body, JSON))
+        raise Undecodable(_why(body, kind, error), _echo(body, kind)) from error
+    raise Undecodable(f'content_type: expected {JSON} or {MSGPACK}, got "{kind[:64]}"', _echo(body, JSON))
+
+
+def _why(body: bytes, kind: str, error: Exception) -> str:
+    """Say in a sender's words why a body is no command."""
+    try:
+        decoded = msgspec.msgpack.decode(body) if kind == MSGPACK else msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as cause:
+        return malformed(cause, "MessagePack" if kind == MSGPACK else "JSON")
+    return mistakes_in(decoded) or f"the body: {error}"
 
 
 def digest(command: Command) -> str:
@@ -151,7 +161,9 @@ def _refuse_repeated_keys(body: bytes) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a field is given twice")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise ValueError(f"{twice[:64]} is given twice")
     return found
 
 
@@ -182,7 +194,7 @@ def _plain(command: Command) -> Command:
     if params:
         _sorted_encoder.encode(params)
         if msgspec.json.decode(_json_encoder.encode(params)) != params:
-            raise ValueError("params: only what JSON can say")
+            raise ValueError("params: expected what JSON can say: no bytes, times or extensions")
     return command
 
 

@@ -53,38 +53,47 @@ def objection(
     """Say why a command cannot be tried, or `None`."""
     key = f"{command.venue}.{command.account}.{action(command)}"
     if delivery.routing_key != key:
-        return Objection("invalid_command", f"routing key {delivery.routing_key!r} does not say {key!r}")
+        return Objection(
+            "invalid_command", f'routing key: expected "{key}", as the body says, got "{delivery.routing_key[:128]}"'
+        )
     venue = venues.get(command.venue)
     if venue is None or delivery.venue is None:
-        return Objection("unknown_venue", f"no worker serves venue {command.venue!r}")
+        return Objection("unknown_venue", f'venue: no worker serves "{command.venue}"{_served(venues)}')
     if command.account not in venue.accounts:
-        return Objection("unknown_account", f"venue {command.venue!r} has no account {command.account!r}")
+        return Objection("unknown_account", f'account: {command.venue} has none named "{command.account}"')
     not_after = to_us(command.not_after)
     if not_after > now_us + max_horizon_us:
-        return Objection("invalid_command", f"not_after is more than {max_horizon_us / 1e6:g} s ahead")
+        return Objection("invalid_command", f"not_after: expected at most {max_horizon_us / 1e6:g} s ahead")
     if command.issued_at is not None and to_us(command.issued_at) > now_us + FUTURE_US:
-        return Objection("invalid_command", "issued_at is in the future: compare the clocks")
+        return Objection("invalid_command", "issued_at: it is more than 2 s ahead of our clock")
     against = _against_fields(command)
     if against is None and not_after <= now_us:
-        return Objection("expired", "not_after had passed before anything was tried")
+        return Objection("expired", "not_after: it had passed before anything was tried")
     return against
+
+
+def _served(venues: Mapping[str, Venue]) -> str:
+    return f"; served: {', '.join(sorted(venues))}" if venues else ""
 
 
 def _against_fields(command: Command) -> Objection | None:
     """Check the contract's rules across fields, the same for every venue."""
     match command:
         case Close(order_type="market", price=str()):
-            return Objection("invalid_command", "price: a market order has none")
+            return Objection("invalid_command", "price: not taken with order_type market; expected with limit or stop")
         case Close(order_type="limit" | "stop", price=None):
-            return Objection("invalid_command", f"price: a {command.order_type} order needs one")
+            needed = f'expected a decimal in a string, such as "85201", with order_type {command.order_type}'
+            return Objection("invalid_command", f"price: it is missing; {needed}")
         case Cancel(order_id=None, target_command_id=None):
-            return Objection("invalid_command", "order_id or target_command_id: one of them is needed")
+            return Objection("invalid_command", "order_id, target_command_id: expected one of them, got none")
         case Cancel(order_id=str(), target_command_id=str()):
-            return Objection("invalid_command", "order_id and target_command_id: only one of them")
+            return Objection("invalid_command", "order_id, target_command_id: expected one of them, got both")
         case Close() | Cancel():
             return None
         case CloseAll() | _:
-            return Objection("unsupported", f"{action(command)} is not offered by this version")
+            return Objection(
+                "unsupported", f'type: {action(command)} is not offered by this version; expected "close" or "cancel"'
+            )
 
 
 def fresh_record(sender: str, command: Command, received_us: int) -> CommandRecord:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -15,7 +14,7 @@ from router.commands.intake import objection
 from router.ports import Clock, JournalClock
 from router.records.command import CommandRecord
 from router.records.delivery import Delivery
-from router.venue_protocol import NoParams, Refused
+from router.venue_protocol import NoParams, Refused, read_params
 from schemas.commands import Cancel, Close
 from schemas.results import ReasonCode, Result
 
@@ -116,10 +115,9 @@ class Planner:
 
     def _find(self, fresh: CommandRecord, venue: Venue, now: int) -> Plan:
         """Begin by finding the order of the targeted close. `params` that the venue does not take are refused now."""
-        try:
-            msgspec.convert(fresh.command.params, venue.adapter.params_types.get("cancel", NoParams))
-        except msgspec.ValidationError as error:
-            return refuse(fresh, "invalid_command", f"params: {error}", now)
+        params = read_params(fresh.command.params, venue.adapter.params_types.get("cancel", NoParams), "cancel")
+        if isinstance(params, Refused):
+            return refuse(fresh, params.code, params.message, now)
         return Plan(record=replace(fresh, step="find", next_us=now))
 
     def _look(self, fresh: CommandRecord, now: int) -> Plan:

@@ -11,11 +11,10 @@ from typing import Final, Self
 import structlog
 
 from router.errors import JournalUnavailable
-from router.journal.feed_store import FeedStore, Key
+from router.journal.feed_store import Key
 from router.journal.machine import Machine
 from router.journal.operations import (
     admission,
-    backlog,
     commands,
     marks,
     orders,
@@ -23,12 +22,12 @@ from router.journal.operations import (
     results,
     retention,
     slots,
-    timeline,
 )
 from router.journal.operations import places as claims
 from router.journal.operations.deferred import FLUSH_S, Deferred
 from router.journal.operations.statements import Operation, T
 from router.journal.schema.migrations import Epoch
+from router.journal.views import Views
 from router.ports import Comparison
 from router.records.command import (
     Admission,
@@ -40,7 +39,6 @@ from router.records.command import (
     Outgoing,
     Reply,
     Saved,
-    State,
 )
 from schemas.commands import Close
 from schemas.results import Result
@@ -49,7 +47,7 @@ _log = structlog.get_logger(__name__)
 _DAY_US: Final = 24 * 3600 * 1_000_000
 
 
-class Store(FeedStore):
+class Store(Views):
     """What both back ends share: `router.ports.Journal`, and the operator's views."""
 
     def __init__(self, machine: Machine, *, witnessed: bool) -> None:
@@ -199,10 +197,6 @@ class Store(FeedStore):
                 _log.error("row_unreadable", venue=row.venue, command_id=row.command_id, sender=row.sender)
         return records
 
-    async def backlog(self) -> backlog.Backlog:
-        """Return how much is not settled."""
-        return await self._read(backlog.backlog)
-
     async def neighbours(self, record: CommandRecord) -> tuple[frozenset[str], tuple[Close, ...]]:
         """Return the order ids of other closes, and the other closes without a settled result."""
         return await self._read(partial(commands.neighbours, record))
@@ -293,10 +287,6 @@ class Store(FeedStore):
         self._deferred.refused(sender, command_id, why=why, reply=reply, key=key)
         self._remember()
 
-    async def refusals(self, since_us: int, limit: int, sender: str | None = None) -> Sequence[refusals.Unstored]:
-        """Return the refusals that are stored under no command, the latest first."""
-        return await self._read(partial(refusals.latest, since_us, limit, sender))
-
     @property
     def epoch_us(self) -> int:
         """When this journal began; a command older than that may have been in one that was lost."""
@@ -306,16 +296,6 @@ class Store(FeedStore):
     def first_epoch(self) -> bool:
         """Whether the journal has had no other epoch."""
         return self._epoch.first
-
-    async def story(self, sender: str | None, command_id: str) -> Sequence[timeline.Timeline]:
-        """Tell everything on record about a command, or about every sender's command of that id."""
-        return await self._read(partial(timeline.story, sender, command_id))
-
-    async def listing(
-        self, state: State | None = None, limit: int = 50
-    ) -> Sequence[CommandRecord | commands.Unreadable]:
-        """Return commands for a person: what has no settled result first, oldest first, then the latest others."""
-        return await self._read(partial(commands.listing, state, limit))
 
     async def retire(self, days: float) -> int:
         """Delete commands without any change for that long, settled and published; return how many.

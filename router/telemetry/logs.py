@@ -114,8 +114,9 @@ def configure_logging(secrets: Iterable[str], *, level: int = logging.INFO, stre
 
 
 def _with_pod(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    event["pod"] = POD
-    return event
+    """Say which process it was, and begin with what every line has."""
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+    return {**first, "pod": POD, **event}
 
 
 def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

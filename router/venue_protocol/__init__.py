@@ -9,7 +9,7 @@ pages      lists read to their end: whole, or proof of nothing
 statuses   what an HTTP status means where the venue's own words do not say
 """
 
-from router.venue_protocol.adapter import Attempt, NoParams, Options, Secrets, VenueAdapter
+from router.venue_protocol.adapter import Attempt, NoParams, Options, Secrets, VenueAdapter, read_params
 from router.venue_protocol.outcome import (
     Absent,
     Accepted,
@@ -50,6 +50,7 @@ __all__ = [
     "Unknown",
     "VenueAdapter",
     "Working",
+    "read_params",
     "retry_after_s",
     "with_venue_words",
 ]

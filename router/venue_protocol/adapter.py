@@ -6,7 +6,7 @@ responses (`VenueAdapter.lookup`). Waiting never happens inside a flow.
 """
 
 from collections.abc import Generator, Mapping
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +14,9 @@ from msgspec import Struct
 from router.venue_protocol.outcome import Flow, Outcome, Refused
 from router.venue_protocol.request import Limit, Request, Response, Signer
 from schemas.commands import Close, Command
+from schemas.wording import mistakes
+
+P = TypeVar("P", bound=Struct)
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -62,6 +65,14 @@ class Secrets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
+
+
+def read_params(params: Mapping[str, Any], kind: type[P], action: str) -> P | Refused:
+    """Read a command's `params` strictly, or refuse them in the sender's words."""
+    try:
+        return msgspec.convert(params, kind)
+    except msgspec.ValidationError:
+        return Refused(code="invalid_command", message=mistakes(kind, params, of=f"a {action} here", path="params."))
 
 
 class NoParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

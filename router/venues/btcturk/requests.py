@@ -2,9 +2,7 @@
 
 from typing import Final
 
-import msgspec
-
-from router.venue_protocol import NoParams, Refused, Request
+from router.venue_protocol import NoParams, Refused, Request, read_params
 from router.venue_protocol.reading import is_id
 from schemas.commands import Cancel, Close, Command
 
@@ -15,17 +13,17 @@ _OVERLAP_MS: Final = 5_000
 def request(command: Command) -> Request | Refused:
     """Build the cancel. The id goes into the query: in a body the venue does not see it (issue 299)."""
     if isinstance(command, Close):
-        return Refused(code="unsupported", message="`type`: there is no close, BtcTurk is spot only")
+        return Refused(
+            code="unsupported", message='type: there is no close at btcturk, which is spot only; expected "cancel"'
+        )
     if not isinstance(command, Cancel):
-        return Refused(code="unsupported", message="`type`: only cancel is taken at btcturk")
-    try:
-        msgspec.convert(command.params, NoParams)
-    except msgspec.ValidationError as error:
-        return Refused(code="invalid_command", message=f"`params`: {error}")
-    if command.order_id is None:
-        return Refused(code="invalid_command", message="`order_id` is required")
-    if not is_id(command.order_id):
-        return Refused(code="invalid_command", message="`order_id` is not a positive whole number")
+        return Refused(code="unsupported", message='type: expected "cancel" at btcturk')
+    params = read_params(command.params, NoParams, "cancel")
+    if isinstance(params, Refused):
+        return params
+    if command.order_id is None or not is_id(command.order_id):
+        message = 'order_id: expected a whole number above zero in a string, such as "123456789"'
+        return Refused(code="invalid_command", message=message)
     query = (("id", command.order_id),)
     return Request(method="DELETE", path="/api/v1/order", endpoint="cancel", query=query, scopes=("delete",))
 

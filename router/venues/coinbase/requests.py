@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from router.venue_protocol import NoParams, Refused, Request
+from router.venue_protocol import NoParams, Refused, Request, read_params
 from router.venue_protocol.reading import rfc3339
 from schemas.commands import Cancel, Close, Command
 
@@ -23,7 +23,7 @@ def request(command: Command, client_order_id: str) -> Request | Refused:
         return _close(command, client_order_id)
     if isinstance(command, Cancel):
         return _cancel(command)
-    return Refused(code="unsupported", message="Coinbase has no request for all orders or positions at once")
+    return Refused(code="unsupported", message='type: expected "close" or "cancel" at coinbase')
 
 
 def _close(command: Close, client_order_id: str) -> Request | Refused:
@@ -37,11 +37,17 @@ def _close(command: Close, client_order_id: str) -> Request | Refused:
     }
     for name, value in unusable.items():
         if value is not None:
-            return Refused(code="unsupported", message=f"{name}: a close takes only symbol and size here")
+            return Refused(
+                code="unsupported", message=f"{name}: not taken; a close at coinbase takes only symbol and size"
+            )
     if command.symbol.endswith("-PERP-INTX"):
-        return Refused(code="unsupported", message="symbol: international perpetuals are not served by this API")
+        return Refused(
+            code="unsupported", message="symbol: international perpetuals (…-PERP-INTX) are not served by this API"
+        )
     if command.size is not None and not command.size.isdecimal():
-        return Refused(code="unsupported", message="size: contracts are whole numbers")
+        return Refused(
+            code="unsupported", message='size: expected a whole number of contracts in a string, such as "3"'
+        )
     body = {"client_order_id": client_order_id, "product_id": command.symbol}
     if command.size is not None:
         body["size"] = command.size
@@ -49,12 +55,11 @@ def _close(command: Close, client_order_id: str) -> Request | Refused:
 
 
 def _cancel(command: Cancel) -> Request | Refused:
-    try:
-        msgspec.convert(command.params, NoParams)
-    except msgspec.ValidationError as error:
-        return Refused(code="invalid_command", message=f"params: {error}")
+    params = read_params(command.params, NoParams, "cancel")
+    if isinstance(params, Refused):
+        return params
     if command.order_id is None or not is_path_segment(command.order_id):
-        return Refused(code="invalid_command", message="order_id: the venue's order id is needed")
+        return Refused(code="invalid_command", message="order_id: expected the venue's order id in a string")
     return _post("/orders/batch_cancel", "batch_cancel", {"order_ids": [command.order_id]})
 
 

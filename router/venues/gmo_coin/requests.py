@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from router.venue_protocol import NoParams, Refused, Request
+from router.venue_protocol import NoParams, Refused, Request, read_params
 from router.venue_protocol.reading import is_id
 from schemas.commands import Cancel, Close, Command
 
@@ -48,28 +48,31 @@ def request(command: Command) -> Request | Refused:
         return _close(command)
     if isinstance(command, Cancel):
         return _cancel(command)
-    return Refused(code="unsupported", message="`type`: only close and cancel are taken at gmo_coin")
+    return Refused(code="unsupported", message='type: expected "close" or "cancel" at gmo_coin')
 
 
 def _close(command: Close) -> Request | Refused:
     position_id, side, size, force = command.position_id, command.side, command.size, command.time_in_force
-    try:
-        params = msgspec.convert(command.params, CloseParams)
-    except msgspec.ValidationError as error:
-        return _invalid(f"`params`: {error}")
+    params = read_params(command.params, CloseParams, "close")
+    if isinstance(params, Refused):
+        return params
     if position_id is None or side is None or size is None:
-        missing = next(name for name in ("position_id", "side", "size") if getattr(command, name) is None)
-        return _invalid(f"`{missing}` is required")
+        missing = [name for name in ("position_id", "side", "size") if getattr(command, name) is None]
+        they = "it is" if len(missing) == 1 else "they are"
+        return _invalid(f"{', '.join(missing)}: {they} missing; a close at gmo_coin needs position_id, side and size")
     if not is_id(position_id):
-        return _invalid("`position_id` is not a positive whole number")
+        return _invalid('position_id: expected a whole number above zero in a string, such as "1000342"')
     if (command.price is None) != (command.order_type == "market"):
-        rule = "is not taken with" if command.price else "is required with"
-        return _invalid(f"`price` {rule} order_type {command.order_type}")
+        rule = "not taken with" if command.price else "it is missing; it is needed with"
+        return _invalid(f"price: {rule} order_type {command.order_type}")
     if force == "post_only" and command.order_type != "limit":
-        return Refused(code="unsupported", message="`time_in_force` post_only needs order_type limit")
+        return Refused(code="unsupported", message="time_in_force: post_only is taken only with order_type limit")
     fits = command.order_type == "market" and force in {None, "ioc"} and side == "sell"
     if params.cancel_before and not fits:
-        return Refused(code="unsupported", message="`params.cancel_before` needs order_type market, ioc and sell")
+        return Refused(
+            code="unsupported",
+            message="params.cancel_before: taken only with order_type market, time_in_force ioc and side sell",
+        )
     body = _CloseOrder(
         symbol=command.symbol,
         side=side.upper(),
@@ -83,14 +86,11 @@ def _close(command: Close) -> Request | Refused:
 
 
 def _cancel(command: Cancel) -> Request | Refused:
-    try:
-        msgspec.convert(command.params, NoParams)
-    except msgspec.ValidationError as error:
-        return _invalid(f"`params`: {error}")
-    if command.order_id is None:
-        return _invalid("`order_id` is required")
-    if not is_id(command.order_id):
-        return _invalid("`order_id` is not a positive whole number")
+    params = read_params(command.params, NoParams, "cancel")
+    if isinstance(params, Refused):
+        return params
+    if command.order_id is None or not is_id(command.order_id):
+        return _invalid('order_id: expected a whole number above zero in a string, such as "637000"')
     return _post("cancelOrder", _CancelOrder(order_id=int(command.order_id)))
 
 

@@ -5,13 +5,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from router.venue_protocol import Refused, Request
+from router.venue_protocol import Refused, Request, read_params
 from router.venue_protocol.reading import is_id, rfc3339
 from schemas.commands import Cancel, Close, Command
 
 API: Final = "/api/v4/spot"
 PAGE_SIZE: Final = 100
-_NO_POSITIONS: Final = "Nami trades spot only: there is no position to close"
+_NO_POSITIONS: Final = 'type: there is no close at nami, which trades spot only; expected "cancel"'
 
 
 class CancelParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,15 +25,15 @@ def request(command: Command) -> Request | Refused:
     if isinstance(command, Close):
         return Refused(code="unsupported", message=_NO_POSITIONS)
     if not isinstance(command, Cancel):
-        return Refused(code="unsupported", message="cancel the orders one by one")
-    try:
-        params = msgspec.convert(command.params, CancelParams)
-    except msgspec.ValidationError as error:
-        return Refused(code="invalid_command", message=f"params: {error}")
+        return Refused(code="unsupported", message='type: expected "cancel" at nami, for each order by itself')
+    params = read_params(command.params, CancelParams, "cancel")
+    if isinstance(params, Refused):
+        return params
     if command.symbol is None:
-        return Refused(code="invalid_command", message="symbol: the venue needs it to cancel")
+        return Refused(code="invalid_command", message="symbol: it is missing; a cancel at nami needs it")
     if command.order_id is None or not is_id(command.order_id):
-        return Refused(code="invalid_command", message="order_id: the venue's ids are whole numbers above zero")
+        message = 'order_id: expected a whole number above zero in a string, such as "435372"'
+        return Refused(code="invalid_command", message=message)
     parameters = {
         "symbol": command.symbol,
         "displayingId": command.order_id,
