@@ -16,7 +16,6 @@ app = typer.Typer(
     name="order-router",
     help="Close positions and cancel orders at crypto exchanges, commanded over RabbitMQ.",
     no_args_is_help=True,
-    add_completion=False,
     # Plain help: importing what draws the boxes takes longer than everything else together.
     rich_markup_mode=None,
     # A traceback with local variables would print credentials.

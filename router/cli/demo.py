@@ -1,14 +1,12 @@
 """`order-router demo`."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
-from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, on_signal, run
+from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, on_signal, progress, run
 
 if TYPE_CHECKING:
     from router.config import BrokerSettings
@@ -100,6 +98,18 @@ class Row(NamedTuple):
             f"{self.ms:.1f} ms, of which the venue {sum(exchanged.ms for exchanged in self.sent):.1f}",
         )
 
+    def lines(self) -> list[tuple[str, str]]:
+        """Say it for people on a terminal: what was asked, sent, answered, made of it, and heard of the order."""
+        from router.cli.formatting import event_line, result_line
+
+        request, answer, _, latency = self.cells()[1:]
+        outcome = self.result.outcome if self.result else "failed"
+        came_to = result_line(self.result).removeprefix(outcome).strip() if self.result else "no result"
+        wrong = "" if self.right else "  NOT AS DOCUMENTED"
+        told = [(f"{heard.after_ms:+.0f} ms", event_line(heard.event)) for heard in self.events]
+        sent = [("command", str(self.step)), ("request", request), ("answer", answer)]
+        return [*sent, (outcome, f"{came_to}{wrong}"), ("latency", latency), *told, ("", "")]
+
     def fields(self) -> dict[str, Any]:
         """Say it for programs."""
         import msgspec
@@ -123,7 +133,7 @@ def demo(
     after it as events, which the exit status does not depend on. Runs a RabbitMQ node of its own, or uses the
     broker of --config or ORDER_ROUTER_BROKER__URL under a prefix that is removed afterwards.
     """
-    with _progress() as tell:
+    with progress() as tell:
         try:
             tell("loading")
             from router.demo.stage import broker_for
@@ -195,20 +205,11 @@ def _show(rows: list[Row], *, json: bool) -> None:
         import msgspec
 
         typer.echo(msgspec.json.encode([row.fields() for row in rows]).decode())
-    elif sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        return
+    from router.cli.output import Column, on_terminal, table
 
-        table = Table(expand=True)
-        for heading in HEADINGS:
-            table.add_column(heading, overflow="fold")
-        for row in rows:
-            table.add_row(*map(Text, row.cells()))
-            for heard in row.events:
-                table.add_row("", "", "", Text(str(heard)), "")
-            table.add_section()
-        Console().print(table)
+    if on_terminal():
+        table((Column("", coloured=True, whole=True), Column("")), [line for row in rows for line in row.lines()])
     else:
         for row in rows:
             typer.echo("  →  ".join(row.cells()))
@@ -227,26 +228,3 @@ async def _stay(stage: "Stage", tell: Callable[[str], None]) -> None:
     typer.echo(visible(stage.urls()))
     tell("staying up; Ctrl-C ends it")
     await stop.wait()
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Give a function that says what is going on: in place on a terminal, else line by line. An empty text ends it."""
-    if not sys.stderr.isatty():
-        yield lambda text: typer.echo(text, err=True) if text else None
-        return
-    from rich.console import Console
-
-    status = Console(stderr=True).status("")
-
-    def tell(text: str) -> None:
-        if text:
-            status.update(text)
-            status.start()
-        else:
-            status.stop()
-
-    try:
-        yield tell
-    finally:
-        status.stop()

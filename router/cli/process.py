@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -24,7 +25,7 @@ times a transaction, and by default waits up to 5 ms each time (https://docs.pyt
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", help="The configuration; default order-router.toml, then $ORDER_ROUTER_CONFIG."
+        "--config", metavar="FILE", help="The configuration; default $ORDER_ROUTER_CONFIG, then order-router.toml."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -37,6 +38,16 @@ def configured(file: Path | None) -> "Config":
     from router.config import load
 
     return load(file, os.environ)
+
+
+def operator() -> str:
+    """Return the name of the system's user who typed the command."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an id without a name, as in a container
+        return f"uid {os.getuid()}"
 
 
 def run(main: Coroutine[Any, Any, _T]) -> _T:
@@ -86,6 +97,29 @@ def on_signal(act: Callable[[], object]) -> None:
 
     for number in SIGNALS:
         loop.add_signal_handler(number, first)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Give a function that says what is going on: in place on a terminal, else line by line. An empty text ends it."""
+    if not sys.stderr.isatty():
+        yield lambda text: typer.echo(text, err=True) if text else None
+        return
+    from rich.console import Console
+
+    status = Console(stderr=True).status("")
+
+    def tell(text: str) -> None:
+        if text:
+            status.update(text)
+            status.start()
+        else:
+            status.stop()
+
+    try:
+        yield tell
+    finally:
+        status.stop()
 
 
 def _runner() -> "asyncio.Runner":

@@ -2,35 +2,40 @@
 
 import datetime
 import logging
+import sys
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, configured, run
+from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, configured, progress, run
 
 if TYPE_CHECKING:
     from router.config import Config
     from schemas.commands import Command
+    from schemas.events import OrderEvent
+    from schemas.results import Result
 
 GRACE_S: Final = 15.0
 """An answer is due by `not_after`; this is for its way back."""
 
 app = typer.Typer(no_args_is_help=True, help="Publish one command, wait for and print what comes of it.")
 
-Venue = Annotated[str, typer.Option(help="The venue, such as gmo_coin.")]
-Account = Annotated[str, typer.Option(help="The account at the venue.")]
-Symbol = Annotated[str, typer.Option(help="The venue's own symbol.")]
-AnySymbol = Annotated[str | None, typer.Option(help="The venue's own symbol.")]
+Venue = Annotated[str, typer.Option(metavar="NAME", help="The venue, such as gmo_coin.")]
+Account = Annotated[str, typer.Option(metavar="NAME", help="The account at the venue.")]
+Symbol = Annotated[str, typer.Option(metavar="NAME", help="The venue's own symbol.")]
+AnySymbol = Annotated[str | None, typer.Option(metavar="NAME", help="The venue's own symbol.")]
 Side = Annotated[Literal["buy", "sell"] | None, typer.Option(help="The side of the closing order.")]
-CommandId = Annotated[str | None, typer.Option(help="The idempotency key; default: a new one.")]
-Ttl = Annotated[float, typer.Option(min=0, help="Seconds until the deadline, not_after.")]
+CommandId = Annotated[str | None, typer.Option(metavar="ID", help="The idempotency key; default: a new one.")]
+Ttl = Annotated[float, typer.Option(metavar="S", min=0, help="Seconds until the deadline, not_after.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but send.")]
 Params = Annotated[list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="An extra of the venue's own.")]
 MessagePack = Annotated[bool, typer.Option("--msgpack", help="Encode as MessagePack instead of JSON.")]
-UserId = Annotated[str | None, typer.Option(help="The sender: the AMQP user_id, which must be the broker's user.")]
+UserId = Annotated[str | None, typer.Option(metavar="NAME", help="The sender (AMQP user_id): the broker's user.")]
 
 
 @app.command()
@@ -39,12 +44,16 @@ def close(
     venue: Venue,
     account: Account,
     symbol: Symbol,
-    position_id: Annotated[str | None, typer.Option(help="The venue's id of the position.")] = None,
+    position_id: Annotated[str | None, typer.Option(metavar="ID", help="The venue's id of the position.")] = None,
     side: Side = None,
-    size: Annotated[str | None, typer.Option(help="How much; left out, all of it where the venue can.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="DECIMAL", help="How much; default: all, where the venue can.")
+    ] = None,
     order_type: Annotated[Literal["market", "limit", "stop"] | None, typer.Option(help="Default: market.")] = None,
-    price: Annotated[str | None, typer.Option(help="For limit and stop.")] = None,
-    time_in_force: Annotated[Literal["gtc", "ioc", "fok", "post_only"] | None, typer.Option()] = None,
+    price: Annotated[str | None, typer.Option(metavar="DECIMAL", help="For limit and stop.")] = None,
+    time_in_force: Annotated[
+        Literal["gtc", "ioc", "fok", "post_only"] | None, typer.Option(help="Default: gtc.")
+    ] = None,
     command_id: CommandId = None,
     ttl: Ttl = 30.0,
     dry_run: DryRun = False,
@@ -67,8 +76,8 @@ def cancel(
     venue: Venue,
     account: Account,
     symbol: AnySymbol = None,
-    order_id: Annotated[str | None, typer.Option(help="The venue's id of the order.")] = None,
-    target_command_id: Annotated[str | None, typer.Option(help="The close command that placed the order.")] = None,
+    order_id: Annotated[str | None, typer.Option(metavar="ID", help="The venue's id of the order.")] = None,
+    target_command_id: Annotated[str | None, typer.Option(metavar="ID", help="The close that placed it.")] = None,
     await_final: Annotated[bool, typer.Option("--await-final", help="Answer once it is proven not working.")] = False,
     command_id: CommandId = None,
     ttl: Ttl = 30.0,
@@ -125,6 +134,7 @@ def build(
     import msgspec
 
     from schemas.commands import Command
+    from schemas.wording import mistakes_in
 
     now = datetime.datetime.now(datetime.UTC)
     given = {name: value for name, value in fields.items() if value is not None}
@@ -133,8 +143,7 @@ def build(
     try:
         command: Command = msgspec.convert(given, Command)
     except msgspec.ValidationError as error:
-        what, _, field = str(error).partition(" - at `$.")
-        raise typer.BadParameter(f"{field.rstrip('`')}: {what}" if field else what) from None
+        raise typer.BadParameter(mistakes_in(msgspec.to_builtins(given)) or str(error)) from None
     return command
 
 
@@ -159,30 +168,63 @@ def _send(
 
     # What matters is told in one line; the AMQP library would add its own.
     configure_logging(settings.secret_values(), level=logging.CRITICAL)
-    fine = run(_deliver(command, settings, ttl_s=ttl_s, msgpack=msgpack, user_id=user_id, json=json))
+    with progress() if sys.stderr.isatty() else nullcontext(lambda _: None) as tell:
+        tell("connecting to the broker")
+        delivery = _deliver(command, settings, tell, ttl_s=ttl_s, msgpack=msgpack, user_id=user_id, json=json)
+        fine = run(delivery)
     raise typer.Exit(0 if fine else EXIT_FAILED)
 
 
 async def _deliver(
-    command: "Command", settings: "Config", *, ttl_s: float, msgpack: bool, user_id: str | None, json: bool
+    command: "Command",
+    settings: "Config",
+    tell: Callable[[str], None],
+    *,
+    ttl_s: float,
+    msgpack: bool,
+    user_id: str | None,
+    json: bool,
 ) -> bool:
     from router.broker import CommandClient
-    from router.cli.formatting import event_line, result_line
-    from schemas.codec import JSON, MSGPACK, encode_event, encode_result
-    from schemas.events import OrderEvent
+    from schemas.codec import JSON, MSGPACK
+    from schemas.results import Result
 
     async with CommandClient(settings.broker) as caller:
+        command = _stamped(command, ttl_s)
         await caller.publish(command, content_type=MSGPACK if msgpack else JSON, user_id=user_id)
+        waited_for = f"{command.command_id} is published; waiting for"
+        tell(f"{waited_for} its answer, until {command.not_after:%H:%M:%S} UTC")
         wait_s = ttl_s + GRACE_S
         began = time.monotonic()
         while (heard := await caller.hear(began + wait_s - time.monotonic())) is not None:
-            if isinstance(heard, OrderEvent):
-                typer.echo(encode_event(heard).decode() if json else event_line(heard))
-                continue
-            typer.echo(encode_result(heard).decode() if json else result_line(heard))
-            if heard.final:
-                return heard.outcome in {"accepted", "done"}
-            # A doubt is settled, one way or the other, within this.
-            began, wait_s = time.monotonic(), settings.worker.resolve_for_s + GRACE_S
+            tell("")
+            _print(heard, json=json)
+            if isinstance(heard, Result):
+                if heard.final:
+                    return heard.outcome in {"accepted", "done"}
+                # A doubt is settled, one way or the other, within this.
+                began, wait_s = time.monotonic(), settings.worker.resolve_for_s + GRACE_S
+                tell(f"{waited_for} its final result, up to {wait_s:g} s")
+    tell("")
     typer.echo(f"no answer within {wait_s:g} s: is a worker running?", err=True)
     return False
+
+
+def _stamped(command: "Command", ttl_s: float) -> "Command":
+    """Return the command as decided now: connecting may have taken a while, and its deadline counts from here."""
+    import msgspec
+
+    now = datetime.datetime.now(datetime.UTC)
+    return msgspec.structs.replace(command, issued_at=now, not_after=now + datetime.timedelta(seconds=ttl_s))
+
+
+def _print(heard: "Result | OrderEvent", *, json: bool) -> None:
+    from router.cli.formatting import event_line, result_line
+    from router.cli.output import lines
+    from schemas.codec import encode_event, encode_result
+    from schemas.results import Result
+
+    if isinstance(heard, Result):
+        typer.echo(encode_result(heard).decode()) if json else lines(result_line(heard))
+    else:
+        typer.echo(encode_event(heard).decode()) if json else lines(event_line(heard))

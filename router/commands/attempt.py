@@ -24,6 +24,7 @@ from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent
 from router.ports import Clock, CommandJournal, Transport
 from router.records.command import ABANDONED, AttemptEnd, CommandRecord, Moment, action, effective
 from router.telemetry import Metrics, clean
+from router.telemetry.logs import POD
 from router.venue_protocol import Accepted, Done, Outcome, Refused, Request, Retry, Unknown
 from schemas.commands import Cancel, Command
 
@@ -93,6 +94,7 @@ def begin(record: CommandRecord, venue: Venue, now_us: int, sent_ms: int) -> Com
         tries=record.tries + 1,
         attempts=record.attempts + 1,
         began_us=now_us,
+        began_by=POD,
         first_sent_us=record.first_sent_us or now_us,
         sent_ms=sent_ms if record.sent_ms is None else min(record.sent_ms, sent_ms),
         last_sent_us=send_by,
@@ -110,7 +112,9 @@ def abandoned(record: CommandRecord, now_us: int) -> AttemptEnd | None:
     """Return the end of the latest attempt, for when the process that made it did not live to store one."""
     if record.began_us is None:
         return None
-    return AttemptEnd(number=record.tries, began_us=record.began_us, at_us=now_us, outcome=ABANDONED)
+    return AttemptEnd(
+        number=record.tries, began_us=record.began_us, at_us=now_us, outcome=ABANDONED, pod=record.began_by
+    )
 
 
 class Intent(Struct, frozen=True):

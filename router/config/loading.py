@@ -37,8 +37,8 @@ _T = TypeVar("_T", bound=Struct)
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read and check the whole configuration.
 
-    `path` left out means `order-router.toml` in the working directory, then the file that `ORDER_ROUTER_CONFIG`
-    names, then defaults alone. Relative paths inside are relative to the working directory.
+    `path` left out means the file that `ORDER_ROUTER_CONFIG` names, then `order-router.toml` in the working directory,
+    then defaults alone. Relative paths inside are relative to the working directory.
     Raises `ConfigError` with every fault.
     """
     source, file = _read_file(path, environ)
@@ -50,10 +50,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 
 def _read_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Source, str]:
-    if path is None and Path(DEFAULT_FILE).is_file():
-        path = Path(DEFAULT_FILE)
-    elif path is None and environ.get(FILE_VARIABLE):
+    if path is None and environ.get(FILE_VARIABLE):
         path = Path(environ[FILE_VARIABLE])
+    elif path is None and Path(DEFAULT_FILE).is_file():
+        path = Path(DEFAULT_FILE)
     if path is None:
         return Source(), ""
     source = Source(str(path))

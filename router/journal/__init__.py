@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 from router.errors import ConfigError
 from router.journal.operations.backlog import Backlog, Waiting
-from router.journal.operations.commands import Unreadable
+from router.journal.operations.listing import Filter, Unreadable
 from router.journal.operations.refusals import Unstored
 from router.journal.operations.timeline import Entry, Timeline
 from router.journal.store import Store
 
-__all__ = ["Backlog", "Entry", "Store", "Timeline", "Unreadable", "Unstored", "Waiting", "open_journal"]
+__all__ = ["Backlog", "Entry", "Filter", "Store", "Timeline", "Unreadable", "Unstored", "Waiting", "open_journal"]
 
 
 async def open_journal(url: str, *, on_commit: Callable[[float], None] | None = None, witnessed: bool = False) -> Store:

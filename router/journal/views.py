@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from router.journal.feed_store import FeedStore
-from router.journal.operations import backlog, commands, refusals, timeline
-from router.records.command import CommandRecord, State
+from router.journal.operations import backlog, refusals, timeline
+from router.journal.operations.listing import ANY, Filter, Unreadable, listing
+from router.records.command import CommandRecord
 
 
 class Views(FeedStore):
@@ -15,11 +16,9 @@ class Views(FeedStore):
         """Tell everything on record about a command, or about every sender's command of that id."""
         return await self._read(partial(timeline.story, sender, command_id))
 
-    async def listing(
-        self, state: State | None = None, limit: int = 50
-    ) -> Sequence[CommandRecord | commands.Unreadable]:
+    async def listing(self, wanted: Filter | None = None, limit: int = ANY) -> Sequence[CommandRecord | Unreadable]:
         """Return commands for a person: what has no settled result first, oldest first, then the latest others."""
-        return await self._read(partial(commands.listing, state, limit))
+        return await self._read(partial(listing, wanted or Filter(), limit))
 
     async def backlog(self) -> backlog.Backlog:
         """Return how much is not settled."""

@@ -47,8 +47,8 @@ class CommandRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `received_us` alone is by the clock of whoever received it: it is for people, and part of the rows' keys.
     `admitted_us` is when the row was made, or when it was last proven that nothing was sent for it.
 
-    `tries` counts every attempt begun, the latest at `began_us`; `attempts` those that may have reached the venue's
-    matching side. An attempt that is not over is nothing but this: the command says that it was begun.
+    `tries` counts every attempt begun, the latest at `began_us` in the pod `began_by`; `attempts` those that may have
+    reached the venue's matching side. An attempt that is not over is nothing but this: the command says so.
     `tried` counts the tries that each reason has cost. `sent_ms` is the earliest moment, by the venue's clock, at which
     a request may have left. `outcome` is what the last result said.
     `position` names what only one close may touch at a time; it is held until the last result is final and settled.
@@ -72,6 +72,7 @@ class CommandRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tries: int = 0
     attempts: int = 0
     began_us: int | None = None
+    began_by: str = ""
     first_sent_us: int | None = None
     last_sent_us: int | None = None
     order_id: str | None = None
@@ -96,7 +97,10 @@ ABANDONED = "Abandoned"
 
 
 class AttemptEnd(Struct, frozen=True, kw_only=True):
-    """What one attempt came to. `sent_us` is `None` when no byte left, `status` (of HTTP) when no answer came."""
+    """What one attempt came to. `sent_us` is `None` when no byte left, `status` (of HTTP) when no answer came.
+
+    `pod` made it; left out, it was this process.
+    """
 
     number: int
     began_us: int
@@ -107,6 +111,7 @@ class AttemptEnd(Struct, frozen=True, kw_only=True):
     sent_us: int | None = None
     endpoint: str = ""
     status: int | None = None
+    pod: str = ""
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from router.clock import to_us
 from router.errors import UnreadableRow
 from router.journal.operations import results
 from router.journal.operations.statements import Key, Many, Params, Statement, Steps, optional, storable
-from router.records.command import ABANDONED, AttemptEnd, CommandRecord, Moment, Outgoing, Saved, State, kind
+from router.records.command import ABANDONED, AttemptEnd, CommandRecord, Moment, Outgoing, Saved, kind
 from router.telemetry.logs import POD
 from schemas.commands import Close
 from schemas.results import Result
@@ -58,15 +58,6 @@ _NEIGHBOURS = """select order_id, null as job from commands
     select null, job from commands
     where venue = $1 and account = $2 and symbol = $6 and state in ('open', 'in_doubt', 'unresolved')
       and action = 'close' and not (command_id = $4 and sender = $5)"""
-_LIVE = """select command_id, sender, venue, state, job from commands
-    where state in ('open', 'in_doubt', 'unresolved')
-    order by received_us limit $1"""
-_LIVE_IN = """select command_id, sender, venue, state, job from commands
-    where state in ('open', 'in_doubt', 'unresolved') and state = $2
-    order by received_us limit $1"""
-_SETTLED = """select command_id, sender, venue, state, job from commands
-    where state in ('final', 'given_up') and state = 'final'
-    order by updated_us desc limit $1"""
 
 
 def encode_record(record: CommandRecord) -> str:
@@ -186,34 +177,6 @@ def neighbours(record: CommandRecord) -> Steps[tuple[frozenset[str], tuple[Close
     )
 
 
-class Unreadable(Struct, frozen=True, kw_only=True):
-    """A row that this version cannot read, as far as its columns tell."""
-
-    sender: str
-    command_id: str
-    venue: str
-    state: str
-
-
-def listing(state: State | None, limit: int) -> Steps[Sequence[CommandRecord | Unreadable]]:
-    """Return commands for a person: what has no settled result first, oldest first, then the latest of the rest."""
-    found: list[CommandRecord | Unreadable] = []
-    if state != "final":
-        rows = yield (_LIVE, (limit,)) if state is None else (_LIVE_IN, (limit, state))
-        found = [_listed(*row) for row in rows]
-    if state in {None, "final"} and len(found) < limit:
-        rows = yield _SETTLED, (limit - len(found),)
-        found += [_listed(*row) for row in rows]
-    return found
-
-
-def _listed(command_id: str, sender: str, venue: str, state: str, text: str) -> CommandRecord | Unreadable:
-    try:
-        return decode_record(text, command_id)
-    except UnreadableRow:
-        return Unreadable(sender=sender, command_id=command_id, venue=venue, state=state)
-
-
 def _seen(end: AttemptEnd) -> Params:
-    code, where = optional(end.venue_code), (end.endpoint or None, end.status, POD)
+    code, where = optional(end.venue_code), (end.endpoint or None, end.status, end.pod or POD)
     return end.at_us, storable(end.outcome), code, storable(end.message), end.sent_us, *where

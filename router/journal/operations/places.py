@@ -10,7 +10,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from router.errors import UnreadableRow
-from router.journal.operations.commands import Unreadable, decode_record
+from router.journal.operations.commands import decode_record
+from router.journal.operations.listing import Unreadable
 from router.journal.operations.statements import Steps
 from router.records.command import CommandRecord, Kind
 

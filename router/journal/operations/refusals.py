@@ -1,7 +1,7 @@
 """Refusals that are stored under no command, for a day: so that somebody who asks can be told."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -23,6 +23,8 @@ _LATEST = """select at_us, sender, command_id, code, message, reply_to, correlat
     from refusals where at_us >= $1 order by at_us desc limit $2"""
 _LATEST_OF = """select at_us, sender, command_id, code, message, reply_to, correlation_id, routing_key, pod
     from refusals where at_us >= $1 and sender = $3 order by at_us desc limit $2"""
+_OF_COMMAND = """select at_us, sender, command_id, code, message, reply_to, correlation_id, routing_key, pod
+    from refusals where command_id = $1 order by at_us"""
 _RETIRE = """delete from refusals where at_us < now_us() - $1 returning at_us"""
 
 
@@ -55,8 +57,17 @@ def put(rows: Sequence[Params]) -> Statement:
 def latest(since_us: int, limit: int, sender: str | None) -> Steps[Sequence[Unstored]]:
     """Return the refusals since then, the latest first, of one sender or of all."""
     asked = (_LATEST, (since_us, limit)) if sender is None else (_LATEST_OF, (since_us, limit, sender))
-    rows = yield asked
-    return [Unstored(**dict(zip(Unstored.__struct_fields__, found, strict=True))) for found in rows]
+    return [_unstored(row) for row in (yield asked)]
+
+
+def of_command(command_id: str, sender: str | None) -> Steps[Sequence[Unstored]]:
+    """Return the refusals of one command id, the oldest first, of one sender or of all."""
+    found = [_unstored(row) for row in (yield _OF_COMMAND, (command_id,))]
+    return [row for row in found if sender in {None, row.sender}]
+
+
+def _unstored(row: Sequence[Any]) -> Unstored:
+    return Unstored(**dict(zip(Unstored.__struct_fields__, row, strict=True)))
 
 
 def retire() -> Steps[int]:

@@ -10,6 +10,7 @@ import structlog
 from router.errors import UnreadableRow
 from router.journal.operations.statements import Key, Many, Params, Statement, Steps, storable
 from router.records.command import Outgoing, Reply
+from router.telemetry.logs import POD
 from schemas.results import Result
 
 HOLD_US: Final = 5_000_000
@@ -26,11 +27,12 @@ _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _result: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
 
 _PUT: Final = Many(
-    """insert into outbox (received_us, command_id, sender, seq, copy, reply_to, reply, result, created_us, next_us)
-    select received_us, command_id, sender, seq, copy, reply_to, reply, result, created_us, now_us() + hold_us
+    """insert into outbox (received_us, command_id, sender, seq, copy, reply_to, reply, result, created_us,
+        next_us, pod)
+    select received_us, command_id, sender, seq, copy, reply_to, reply, result, created_us, now_us() + hold_us, pod
     from given where received_us is not null""",
     "received_us bigint, command_id text, sender text, seq bigint, copy bigint, reply_to text, reply text, "
-    "result text, created_us bigint, hold_us bigint",
+    "result text, created_us bigint, hold_us bigint, pod text",
 )
 _WAITS = """select 1 from outbox where received_us = $1 and command_id = $2 and sender = $3 and seq < $4
     and confirmed_us is null limit 1"""
@@ -112,6 +114,7 @@ def put(key: Key, outgoing: Iterable[Outgoing]) -> list[Params]:
             encode(item.result),
             (item.result.completed_at - _EPOCH) // _MICROSECOND,
             0 if item.waits else HOLD_US,
+            POD,
         )
         for copy, item in enumerate(outgoing)
     ]

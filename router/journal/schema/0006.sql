@@ -8,6 +8,8 @@ alter table evidence add column endpoint text;
 alter table evidence add column http_status bigint;
 alter table evidence add column pod text;
 alter table history add column pod text;
+alter table outbox add column pod text;
+create index events_of_order on events (venue, account, order_id);
 
 -- Refusals that are not stored under a command: a foreign sender, a reused id, a body that cannot be read. Kept for a day.
 create table refusals (

@@ -40,7 +40,7 @@ async def test_an_operator_settles_what_the_venue_cannot_tell(system: Stack, sen
     assert identity in [record["command_id"] for record in json.loads(listed)]
     status, told, _ = await journal(system, "show", identity)
     assert status == 0
-    for word in ("received", "attempt", "MaybeSent", "in_doubt", "looked", "unresolved", "confirmed"):
+    for word in ("received", "attempt", "closeOrder: no answer", "in_doubt", "looked", "unresolved", "confirmed"):
         assert word in told, told
 
     verdict = ("--outcome", "accepted", "--order-id", "637001", "--message", "seen in the venue's own app")

@@ -125,8 +125,8 @@ def test_send_says_in_one_line_that_there_is_no_broker(tmp_path: Path, closed_ur
     ("arguments", "said"),
     [
         (("close", "--venue=x", "--account=y"), "--symbol"),
-        (("close", "--venue=x", "--account=y", "--symbol=a b"), "symbol: Expected `str` matching"),
-        (("close", "--venue=x", "--account=y", "--symbol=s", "--size=-1"), "size: Expected `str` matching"),
+        (("close", "--venue=x", "--account=y", "--symbol=a b"), "symbol: expected the venue"),
+        (("close", "--venue=x", "--account=y", "--symbol=s", "--size=-1"), "size: expected a decimal above zero"),
         (("close", "--venue=x", "--account=y", "--symbol=s", "--side=up"), "'up'"),
         (("cancel", "--venue=x", "--account=y", "--param=novalue"), "is not KEY=VALUE"),
         (("cancel", "--venue=x", "--account=y", "--ttl=-1"), "--ttl"),

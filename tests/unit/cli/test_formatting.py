@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from router.cli.formatting import result_line, shown
-from router.cli.journal import _lines
+from router.cli.timeline import print_timelines
 from router.journal import Entry, Timeline
 from schemas.results import Reason, Result
 
@@ -19,11 +19,12 @@ def test_what_a_terminal_obeys_is_written_out(character: str) -> None:
     assert shown("ключ 価格 → 1.5") == "ключ 価格 → 1.5"
 
 
-def test_no_line_of_a_story_can_be_forged() -> None:
+def test_no_line_of_a_story_can_be_forged(capsys: pytest.CaptureFixture[str]) -> None:
     """A sender chooses its correlation id, a venue its words."""
     entries = (Entry(at_us=0, event="received", detail=f"answer to {NASTY}"),)
-    lines = [shown(line) for line in _lines(Timeline(sender=NASTY, command_id="c", record=None, entries=entries))]
-    assert len(lines) == 2
+    print_timelines([Timeline(sender=NASTY, command_id="c", record=None, entries=entries)], json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
     assert all(line.isprintable() for line in lines)
 
 

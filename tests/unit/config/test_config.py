@@ -58,17 +58,17 @@ def test_without_file_and_environment_the_defaults_are_the_contracts(
     assert (config.accounts, config.venues, config.senders, config.lanes(), config.file) == ({}, {}, {}, (), "")
 
 
-def test_the_file_is_the_option_then_the_working_directory_then_the_variable(
+def test_the_file_is_the_option_then_the_variable_then_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--config` wins over order-router.toml, which wins over ORDER_ROUTER_CONFIG."""
+    """`--config` wins over ORDER_ROUTER_CONFIG, which wins over order-router.toml (contract, section 5)."""
     monkeypatch.chdir(tmp_path)
     for name in ("option", "variable"):
         (tmp_path / f"{name}.toml").write_text(f'[broker]\nprefix = "{name}"\n')
     environ = {"ORDER_ROUTER_CONFIG": "variable.toml"}
-    assert load(None, environ).broker.prefix == "variable"
     (tmp_path / "order-router.toml").write_text('[broker]\nprefix = "directory"\n')
-    assert load(None, environ).broker.prefix == "directory"
+    assert load(None, {}).broker.prefix == "directory"
+    assert load(None, environ).broker.prefix == "variable"
     assert load(Path("option.toml"), environ).broker.prefix == "option"
 
 
