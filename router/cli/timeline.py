@@ -66,9 +66,9 @@ def summary(record: CommandRecord) -> str:
         parts.append(record.order.status)
     if record.next_us is not None:
         parts.append(f"next: {record.step} at {to_time(record.next_us):%H:%M:%S}")
-    words = " ".join(filter(None, (record.code, record.venue_code, record.message)))
-    if words:
-        parts.append(f"last: {words}")
+    why = _reason(record)
+    if why is not None:
+        parts.append(f"last: {' '.join(filter(None, why.values()))}")
     return ", ".join(parts)
 
 
@@ -89,6 +89,13 @@ def _what(record: CommandRecord) -> str:
     if isinstance(command, Cancel):
         parts.append(f"order {command.order_id}" if command.order_id else f"of close {command.target_command_id}")
     return " ".join(filter(None, parts))
+
+
+def _reason(record: CommandRecord) -> dict[str, str | None] | None:
+    """Return the last cause, unless what it caused is overcome."""
+    if record.outcome in {"accepted", "done"} or not (record.code or record.venue_code or record.message):
+        return None
+    return {"code": record.code, "venue_code": record.venue_code, "message": record.message}
 
 
 def _damaged(row: "Unreadable") -> tuple[str, str, str]:
@@ -146,13 +153,12 @@ def _entry(entry: "Entry", began_us: int) -> dict[str, Any]:
 
 
 def _fields(record: CommandRecord) -> dict[str, Any]:
-    reason = {"code": record.code, "venue_code": record.venue_code, "message": record.message}
     return {
         "command_id": record.command_id,
         "sender": record.sender,
         "state": record.state,
         "outcome": record.outcome,
-        "reason": reason if record.code or record.message else None,
+        "reason": _reason(record),
         "action": action(record.command),
         "venue": record.command.venue,
         "account": record.command.account,

@@ -23,6 +23,8 @@ def settled(
     record = replace(record, state="final", next_us=None, seq=record.seq + 1)
     if isinstance(outcome, Refused):
         reason = Reason(code=outcome.code, venue_code=outcome.venue_code, message=outcome.message)
+        # For whoever lists commands: the last cause is why it was refused.
+        record = replace(record, code=outcome.code, venue_code=outcome.venue_code, message=outcome.message)
         return record, _result(record, "rejected", now_us, reason=reason, evidence=evidence)
     return record, _result(record, _name(outcome), now_us, evidence=evidence)
 

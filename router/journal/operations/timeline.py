@@ -48,6 +48,8 @@ WORDS: Final = {
     "Done": "done",
     "Refused": "refused",
     "Retry": "to be tried again",
+    "Look": "to be looked at",
+    "DeadlinePassed": "nothing was sent: its deadline passed",
     "Unknown": "not known: it may have been executed",
     "MaybeSent": "no answer: it may have been executed",
     "NotSent": "nothing was sent",

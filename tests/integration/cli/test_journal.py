@@ -43,7 +43,16 @@ async def test_an_operator_settles_what_the_venue_cannot_tell(system: Stack, sen
     for word in ("received", "attempt", "closeOrder: no answer", "in_doubt", "looked", "unresolved", "confirmed"):
         assert word in told, told
 
-    verdict = ("--outcome", "accepted", "--order-id", "637001", "--message", "seen in the venue's own app")
+    verdict = (
+        "--outcome",
+        "accepted",
+        "--order-id",
+        "637001",
+        "--message",
+        "seen in the venue's own app",
+        "--by",
+        "mika",
+    )
     status, said, _ = await journal(system, "resolve", identity, *verdict)
     assert status == 0, said
     last = (await sender.results(identity, given_up["seq"] + 1))[-1]
@@ -51,6 +60,8 @@ async def test_an_operator_settles_what_the_venue_cannot_tell(system: Stack, sen
     assert last["order_id"] == "637001"
     assert venue.ledger.count("execution", position_id="1000342") == 1
 
+    status, told, _ = await journal(system, "show", identity)
+    assert "by mika: accepted, seen in the venue's own app" in told
     status, _, why = await journal(system, "resolve", identity, *verdict)
     assert (status, "is not in doubt" in why) == (1, True)
     status, _, why = await journal(system, "show", "nobody-sent-this")
