@@ -13,8 +13,8 @@ setup: ## the locked environment in .venv
 demo: setup ## broker, simulated exchanges and a worker on this machine; commands over four exchanges
 	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/order-router demo
 
-test: setup ## every test that is not marked slow, on a real RabbitMQ and a real PostgreSQL
-	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -n 4 --dist loadfile
+test: setup ## every test that is not marked slow, on a real RabbitMQ, PostgreSQL and promtool
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql prometheus && $(BIN)/pytest -n 4 --dist loadfile
 
 test-faults: setup ## the whole fault table and every crash point, about seven minutes
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults or slow" tests/faults

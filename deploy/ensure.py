@@ -1,4 +1,4 @@
-"""`ensure.py rabbitmq`, `ensure.py postgresql`: a server program is on this machine, or it is said how to get it.
+"""`ensure.py rabbitmq`, `postgresql`, `prometheus`: a server program is on this machine, or it is said how to get it.
 
 Only the program is wanted, for private nodes that start and stop with a demo or a test: nothing is configured, and
 installing starts no service. Root, or sudo without a password, lets this install Debian's package; otherwise it prints
@@ -46,7 +46,17 @@ def postgresql() -> Path | None:
     return next(whole, None)
 
 
-PACKAGES = {"rabbitmq": ("rabbitmq-server", rabbitmq), "postgresql": ("postgresql", postgresql)}
+def prometheus() -> Path | None:
+    """Find promtool, which Debian ships beside prometheus."""
+    found = shutil.which("promtool")
+    return Path(found) if found else None
+
+
+PACKAGES = {
+    "rabbitmq": ("rabbitmq-server", rabbitmq),
+    "postgresql": ("postgresql", postgresql),
+    "prometheus": ("prometheus", prometheus),
+}
 
 
 def administrator() -> list[str] | None:

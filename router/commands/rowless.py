@@ -15,7 +15,10 @@ from schemas.results import Result
 
 TICK_S: Final = 0.25
 CROWD: Final = 32
-"""How many answers without a row may be at one reply queue: each keeps its delivery from being acknowledged."""
+"""How many answers without a row may be at one reply queue: each keeps its delivery from being acknowledged. More than
+that wait a moment for their turn."""
+TURN_US: Final = 100_000
+"""How long that moment is at a queue that confirms nothing meanwhile."""
 PATIENT: Final = 16
 PATIENT_HERE: Final = 8
 """How many of these, in all and of one queue, wait longer than a moment for a queue that does not confirm."""
@@ -68,9 +71,12 @@ class Rowless:
     async def publish(self, reply: Reply, result: Result, sender: str) -> str | None:
         """Publish to the reply queue; return why it has to go elsewhere, if it has. Raises `PublishFailed`."""
         queue = self._queues.queue(reply.reply_to)
-        if queue.crowd >= CROWD:
-            return "stuck"
         wait = Wait(self._clock.boot_us())
+        while queue.crowd >= CROWD:  # many at once, as when a deadline is many commands', say nothing of the queue
+            now = self._clock.boot_us()
+            if queue.stuck or now - wait.since_us >= STUCK_US or now - max(wait.since_us, queue.heard_us) >= TURN_US:
+                return "stuck"
+            await self._queues.a_moment()
         queue.crowd += 1
         try:
             while queue.stuck or len(queue.under_way) >= UNCONFIRMED:

@@ -38,6 +38,7 @@ DOUBT_S: Final = 2.0
 READY_S: Final = 120.0
 DOWN_AFTER_US: Final = 60_000_000
 FAREWELL_S: Final = 3.0
+ENDING: Final = "this process ends"
 TAKEN_OVER: Final = "this process has taken the account over"
 MAX_PAUSE_S: Final = 30.0
 READ_AGAIN_S: Final = 10.0
@@ -127,7 +128,7 @@ class AccountFeed:
         await asyncio.wait([tasks[-1]])
         if not self._owned():
             return
-        self._announce("down", self._clock.now_us(), "this process ends")
+        self._announce("down", self._clock.now_us(), ENDING)
         with suppress(TimeoutError, LeaseLost):
             async with asyncio.timeout(FAREWELL_S):
                 await self._relay.emptied()
@@ -298,9 +299,9 @@ class AccountFeed:
             alerts.cleared("feed_down", *self._place)
         if status != "gap":
             alerts.cleared("feed_gap", *self._place)
-        if status == "gap" and reason != TAKEN_OVER:  # that happens in every deploy, and is over in a moment
+        if status == "gap" and reason != TAKEN_OVER:  # both happen in every deploy, and are over in a moment
             alerts.raised("feed_gap", *self._place, message=reason, standing=True)
-        elif status == "down":
+        elif status == "down" and reason != ENDING:
             alerts.raised("feed_down", *self._place, message=reason, standing=True)
 
     def _announce(self, status: FeedState, since_us: int, reason: str) -> None:

@@ -148,6 +148,8 @@ class Feeds:
         self._not_before[place] = uptime_s() + DEFECT_PAUSE_S
         if isinstance(error, LeaseLost):
             _log.warning("a feed was lost", venue=place[0], account=place[1], error=str(error))
+        elif isinstance(error, JournalUnavailable):
+            _log.warning("a feed waits for the journal", venue=place[0], account=place[1], error=str(error))
         else:
             _log.error("a feed has died", venue=place[0], account=place[1], exc_info=error)
 

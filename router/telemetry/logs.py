@@ -6,19 +6,21 @@ nothing that a terminal would obey. Against secrets there are two nets. Keys tha
 and the records of other libraries included.
 """
 
+import datetime
 import logging
 import os
 import re
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 from urllib.parse import quote, quote_plus
 
 import msgspec
 import structlog
 
 from router.telemetry.folding import Folding
+from router.telemetry.log_output import LogOutput
 
 HIDDEN: Final = "[redacted]"
 MIN_SECRET: Final = 4
@@ -90,6 +92,7 @@ def configure_logging(secrets: Iterable[str], *, level: int = logging.INFO, stre
     _pattern = re.compile("|".join(map(re.escape, shapes))) if shapes else None
     stream = stream or sys.stderr
     terminal = stream.isatty()
+    output = LogOutput(stream, _lost_on_terminal if terminal else _lost)
     render: Callable[..., Any] = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback, pad_event_to=0)
         if terminal
@@ -106,11 +109,21 @@ def configure_logging(secrets: Iterable[str], *, level: int = logging.INFO, stre
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, output)),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Bridge()], level=max(level, logging.WARNING), force=True)
     logging.captureWarnings(capture=True)
+
+
+def _lost(lines: int) -> str:
+    now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+    line = {"timestamp": now, "level": "warning", "event": "log lines were lost", "pod": POD, "lines": lines}
+    return _encoder.encode(line).decode() + "\n"
+
+
+def _lost_on_terminal(lines: int) -> str:
+    return f"({lines} lines were lost here)\n"
 
 
 def _with_pod(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

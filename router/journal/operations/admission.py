@@ -34,14 +34,15 @@ _TRIES: Final = 5
 
 _INSERT: Final = Many(
     """insert into commands (command_id, sender, digest, venue, account, action, symbol, position, state, version,
-        next_us, order_id, received_us, updated_us, reply, asked, joined, kind, own_us, job)
+        next_us, order_id, received_us, updated_us, reply, asked, joined, kind, own_us,
+        client_order_id, job)
     select command_id, sender, digest, venue, account, action, symbol, position, state, version, next_us, order_id,
-        received_us, now_us(), reply, 1, 0, kind, own_us, job
+        received_us, now_us(), reply, 1, 0, kind, own_us, client_order_id, job
     from given where command_id is not null
     on conflict do nothing returning command_id, sender, now_us()""",
     "command_id text, sender text, digest text, venue text, account text, action text, symbol text, position text, "
     "state text, version bigint, next_us bigint, order_id text, received_us bigint, reply text, kind text, "
-    "own_us bigint, job text",
+    "own_us bigint, client_order_id text, job text",
 )
 _FIND = """select state, digest, reply, received_us from commands where command_id = $1 and sender = $2"""
 _FORGET = """delete from commands where command_id = $1 and sender = $2 and state = 'given_up'"""
@@ -172,5 +173,6 @@ def columns(admit: Admit, record: CommandRecord) -> Params:
         record.received_us,
         results.encode(admit.reply),
         *place(record),
+        record.client_order_id if isinstance(command, Close) else None,
         encode_record(record),
     )

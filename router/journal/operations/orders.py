@@ -27,14 +27,14 @@ _record: msgspec.json.Decoder[OrderRecord] = msgspec.json.Decoder(OrderRecord)
 _event: msgspec.json.Decoder[OrderEvent] = msgspec.json.Decoder(OrderEvent)
 _copies: msgspec.json.Decoder[tuple[Copy, ...]] = msgspec.json.Decoder(tuple[Copy, ...])
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
-# Ids that come from a venue go into a pattern only when they can be one of ours.
+# Most orders are not ours: only what can be one of our ids is looked for.
 _OURS: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ORDER = """select record from orders where venue = $1 and account = $2 and order_id = $3"""
 _CLAIMANTS = """select received_us, command_id, sender, reply, joined, job from commands
     where venue = $1 and account = $2 and order_id = $3 order by received_us"""
 _CLAIMANTS_BY_CLIENT_ID = """select received_us, command_id, sender, reply, joined, job from commands
-    where venue = $1 and account = $2 and state in ('open', 'in_doubt', 'unresolved') and action = 'close'
-      and order_id is null and job like $3"""
+    where client_order_id is not null and order_id is null and action = 'close'
+      and client_order_id = $3 and venue = $1 and account = $2"""
 _REPLIES = """select reply from replies where received_us = $1 and command_id = $2 and sender = $3 order by address"""
 _STORED = """select event, copies from events where venue = $1 and account = $2 and seq > $3 order by seq limit $4"""
 _OPEN = """select order_id, record from orders where venue = $1 and account = $2 and final = 0
@@ -138,9 +138,8 @@ def claimants_of(venue: str, account: str, order_id: str, client_order_id: str |
     """Return the commands that placed or named an order, oldest first; dry runs did neither."""
     rows = list((yield _CLAIMANTS, (venue, account, storable(order_id))))
     if client_order_id is not None and _OURS.fullmatch(client_order_id):
-        # A close whose answer is not there yet has no order id on record.
-        pattern = f'%"client_order_id":"{client_order_id}"%'
-        rows += yield _CLAIMANTS_BY_CLIENT_ID, (venue, account, pattern)
+        # No order id is on record of a close whose answer is not there yet, nor of one that was refused.
+        rows += yield _CLAIMANTS_BY_CLIENT_ID, (venue, account, client_order_id)
     found: list[Claimant] = []
     for received_us, command_id, sender, first, joined, text in rows:
         try:

@@ -216,3 +216,16 @@ def test_an_old_pause_is_not_counted(tmp_path: Path, how: str) -> None:
         world.publish(world.close("c4", position_id="p4"))
         world.run(30)
         assert [heard for heard in world.broker.heard if heard.diverted] == []
+
+
+def test_many_answers_without_a_row_at_once_reach_their_queue(tmp_path: Path) -> None:
+    """As at one deadline of 64 commands with the journal away: a queue that confirms gets every answer."""
+    with World(tmp_path) as world:
+        core = world.start()
+        world.run(2)
+        slowly(core, 0.02)
+        for number in range(64):
+            world.publish_raw(b"{", reply_to="slow", correlation_id=str(number))
+        world.run(5)
+        assert len(world.broker.heard) == 64
+        assert not [heard for heard in world.broker.heard if heard.diverted]
