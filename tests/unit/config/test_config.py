@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytes
         ('[broker]\nprefix = "a b"', "c.toml:2: broker.prefix: expected `str` matching regex"),
         ('[broker]\nprefix = "amq.x"', 'c.toml:2: broker.prefix: names that begin with "amq."'),
         ('[broker]\nca_file = "/x"', "c.toml:2: broker.ca_file: needs an amqps:// url"),
-        ('[broker]\nurl = "amqps://h"\nca_file = "/no/x"', "c.toml:3: broker.ca_file: there is no such file"),
+        ('[broker]\nurl = "amqps://h"\nca_file = "/no/x"', "c.toml:3: broker.ca_file: there is no file /no/x"),
         (
             f'[broker]\nurl = "amqps://h"\nkey_file = "{os.devnull}"',
             "c.toml:3: broker.key_file: cert_file and key_file belong together",
