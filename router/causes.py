@@ -28,15 +28,15 @@ class Peer(NamedTuple):
 
 
 def of_connection(error: BaseException, peer: Peer, timeout_s: float | None = None) -> str | None:
-    """Say why there is no connection; `None` for what this does not know. Looks at what caused the error, too."""
-    for cause in _chain(error):
+    """Say why there is no connection; `None` for what this does not know. What caused an error says it best."""
+    for cause in reversed(_chain(error)):
         if isinstance(cause, ssl.SSLError):
             return _tls(cause, peer)
         if isinstance(cause, socket.gaierror):
             return f"there is no host {peer.host}, or no name server that knows it"
         if isinstance(cause, ConnectionRefusedError):
             return f"nothing listens at {peer}"
-        if isinstance(cause, ConnectionResetError | BrokenPipeError):
+        if isinstance(cause, ConnectionResetError | BrokenPipeError | EOFError):
             return f"{peer} hung up"
         if isinstance(cause, OSError) and cause.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
             return f"no network leads to {peer}"
@@ -54,7 +54,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)
-        error = error.__cause__ or getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
+        error = error.__cause__
     return found
 
 

@@ -38,7 +38,7 @@ class Closing(NamedTuple):
 def in_words(error: BaseException, permission: str = "use") -> str:
     """Say on one line what an error means.
 
-    `permission` was needed, where the broker does not say which: `configure`, `read`, `write`, or `bind` for two of them.
+    `permission` was needed, where the broker does not say which: `configure`, `read`, `write` or, for two, `bind`.
     """
     if isinstance(error, TimeoutError) and not str(error):
         return "the broker did not answer in time"
@@ -69,7 +69,10 @@ def of_connecting(error: BaseException, closing: Closing | None, config: BrokerS
         if closing.code == 530 and closing.words.endswith(f"refused for user '{url.user or 'guest'}'"):
             return f"user {url.user or 'guest'} may not use vhost {vhost}"
         return f"{peer} refused: {_REPLY_CODE.sub('', closing.words)[:MAX_WORDS]}"
-    return of_connection(error, peer, timeout_s) or in_words(error)
+    said = of_connection(error, peer, timeout_s) or in_words(error)
+    # With TLS 1.3 a server that misses the client's certificate says so after the handshake, which goes under.
+    wants = said.endswith("hung up") and url.scheme == "amqps" and not config.cert_file
+    return f"{said}: it may want a certificate of ours (broker.cert_file)" if wants else said
 
 
 def _value(text: str) -> str:

@@ -74,7 +74,7 @@ class WebSockets:
         except aiohttp.WSServerHandshakeError as error:
             raise SocketClosed(f"the handshake was answered {error.status}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise SocketClosed(f"no connection: {in_words(error, url)}") from None
+            raise SocketClosed(in_words(error, url)) from None
         return WebSocket(socket)
 
 

@@ -39,6 +39,7 @@ CANCELS: Final = frozenset({"cancel_order", "batch_cancel", "delete_order"})
 
 TIMEOUT_S: Final = 0.6
 QUARANTINE_S: Final = 0.8
+WINDOW_S: Final = 0.2
 HEARTBEAT_S: Final = 2
 TRIES: Final = 10
 """Attempts allowed when every one of them is harmless or proven not to have been processed."""
@@ -70,7 +71,7 @@ class Trial(Stack):
         }
         self.config["venues"] = {venue: self.config["venues"][venue] for venue in venues}
         for venue in venues:
-            self.change(f"venues.{venue}", timeout_s=TIMEOUT_S, quarantine_s=QUARANTINE_S)
+            self.change(f"venues.{venue}", timeout_s=TIMEOUT_S, quarantine_s=QUARANTINE_S, timestamp_window_s=WINDOW_S)
         self.change("broker", heartbeat_s=HEARTBEAT_S)
 
     def _open_account(self, venue: str) -> None:
