@@ -127,7 +127,10 @@ def _beside(url: str, stack: ExitStack) -> str:
     file = file_of(url)
     if file is None or file.exists() or not file.parent.is_dir():
         return ""
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".check-", dir=file.parent.absolute()))
+    try:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".check-", dir=file.parent.absolute()))
+    except OSError:
+        return ""  # which the file itself will tell
     return f"sqlite:///{quote(str(Path(folder, 'journal.db')))}"
 
 

@@ -244,6 +244,24 @@ async def test_another_journal_than_before(stack: Stack) -> None:
     await refuses(stack, sentence)
 
 
+@pytest.mark.parametrize("lacking", ["configure", "read", "write"])
+async def test_a_sender_that_may_not(stack: Stack, node: RabbitMQNode, lacking: str) -> None:
+    """`send` says which right it lacks, and of what: its reply queue, or the exchange of commands."""
+    await (await stack.worker()).terminate()
+    commands = f"{stack.prefix}.commands"
+    rights = {"configure": ".*", "write": ".*", "read": ".*", lacking: "^$"}
+    async with user(stack, node, **rights) as who:
+        what = ("send", "cancel", "--venue", "gmo_coin", "--account", "main", "--order-id", "1")
+        sending = await stack.worker(wait=False, command=what)
+        assert await sending.process.wait() == 1
+        said = {
+            "configure": f"cannot open a reply queue: user {who} may not configure queue reply.",
+            "read": f"cannot open a reply queue: user {who} may not read queue reply.",
+            "write": f"the command was not taken: user {who} may not write to exchange {commands} in vhost /",
+        }[lacking]
+        assert said in sending.said()
+
+
 @asynccontextmanager
 async def behind_tls(node: RabbitMQNode, context: ssl.SSLContext | None) -> AsyncIterator[int]:
     """Stand before the broker and speak TLS; yield the port."""
