@@ -18,7 +18,7 @@ def option_faults(options: Options, published: Iterable[Limit]) -> Iterator[tupl
             yield name, "must be above 0"
         elif value < 0:
             yield name, "must not be below 0"
-    floor_s = options.timeout_s + options.timestamp_window_s
+    floor_s = round(options.timeout_s + options.timestamp_window_s, 6)
     if options.quarantine_s is not None and 0 <= options.quarantine_s < floor_s:
         # A request may be on its way for the one, and be taken for the other: until then its absence proves nothing.
         yield (
