@@ -28,6 +28,17 @@ def rabbitmq() -> Iterator[RabbitMQNode | GivenBroker]:
 
 
 @pytest.fixture(scope="session")
+def node(request: pytest.FixtureRequest) -> Iterator[RabbitMQNode]:
+    """Return a broker that may be hurt: the session's own, or one more when the session was given somebody's."""
+    session = request.getfixturevalue("rabbitmq")
+    if isinstance(session, RabbitMQNode):
+        yield session
+        return
+    with RabbitMQNode() as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """Yield a cluster of our own. It is shared: a test that writes makes its own database in it."""
     with PostgreSQL() as server:

@@ -17,6 +17,7 @@ from router.access.reads import Reader
 from router.access.slots import Slots
 from router.app import upkeep
 from router.app.alarms import Alarms
+from router.app.cautions import cautions, stream_faults
 from router.broker import Publisher
 from router.clock import SystemClock
 from router.commands.dispatch import Dispatcher
@@ -35,6 +36,7 @@ from router.venue_protocol import Limit, Options
 from router.venues import adapter_type
 
 JOURNAL_RETRY_S: Final = 1.0
+NO_ACCOUNT: Final = "accounts: none is configured; at least one is needed, such as [accounts.gmo_coin.main]"
 
 _log = structlog.get_logger(__name__)
 
@@ -98,6 +100,8 @@ class Wired(Struct, frozen=True, kw_only=True):
 
     async def feeds(self, stack: AsyncExitStack) -> Feeds:
         """Return the feeds of every account whose venue offers one; their sockets are closed with `stack`."""
+        for lack in stream_faults(self.config, self.venues, self.clock):
+            _log.error("a feed cannot begin", account=lack.about, why=lack.message)
         fed: dict[tuple[str, str], FedAccount] = {}
         for name, venue in self.venues.items():
             offered: Any = venue.adapter
@@ -125,10 +129,12 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
     process ready. Raises `ConfigError`.
     """
     if not config.accounts:
-        raise ConfigError(["accounts: none is configured; at least one is needed, such as [accounts.gmo_coin.main]"])
+        raise ConfigError([NO_ACCOUNT])
     async with AsyncExitStack() as stack:
         clock, metrics, readiness = SystemClock(), Metrics(), Readiness("journal", ready)
         upkeep.say_what_starts(config)
+        for caution in cautions(config):
+            _log.warning("not safe", about=caution.about, why=caution.message)
         stack.callback(upkeep.say_what_was_done, metrics, time.monotonic())
         metrics.watch("journal_up", "1 while the journal can be written", lambda: readiness.holds("journal"))
         metrics.watch("consuming", "1 while commands are consumed", lambda: readiness.holds("consuming"))

@@ -5,7 +5,8 @@ from router.broker.connection import close, connect, open_channel
 from router.broker.consumer import Consumer
 from router.broker.mark_stream import MarkStream
 from router.broker.publisher import Publisher
-from router.broker.topology import Names, declare, find
+from router.broker.survey import survey
+from router.broker.topology import Names, declare
 
 __all__ = [
     "CommandClient",
@@ -16,6 +17,6 @@ __all__ = [
     "close",
     "connect",
     "declare",
-    "find",
     "open_channel",
+    "survey",
 ]

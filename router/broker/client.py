@@ -10,7 +10,8 @@ from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 
-from router.broker.connection import connect, open_channel
+from router.broker.causes import in_words
+from router.broker.connection import CALL_S, close, connect, named, open_channel
 from router.broker.topology import Names
 from router.config import BrokerSettings
 from router.errors import BrokerUnavailable, PublishFailed
@@ -34,12 +35,16 @@ class CommandClient:
     async def __aenter__(self) -> Self:
         self._connection = await connect(self._config, "send")
         try:
-            self._channel = await open_channel(self._connection)
-            self._queue = await self._channel.declare_queue(f"reply.{uuid.uuid4()}", exclusive=True, auto_delete=True)
-            await self._queue.consume(self._hear, no_ack=True)
-        except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
-            await self._connection.close()
-            raise BrokerUnavailable(f"cannot open a reply queue: {type(error).__name__}") from None
+            with named("cannot open a reply queue", "configure"):
+                async with asyncio.timeout(CALL_S):
+                    self._channel = await open_channel(self._connection)
+                    name = f"reply.{uuid.uuid4()}"
+                    self._queue = await self._channel.declare_queue(name, exclusive=True, auto_delete=True)
+                    with named("cannot open a reply queue", "read"):
+                        await self._queue.consume(self._hear, no_ack=True)
+        except BaseException:
+            await close(self._connection)
+            raise
         return self
 
     async def __aexit__(
@@ -71,8 +76,7 @@ class CommandClient:
         except DeliveryError:
             raise PublishFailed(f"the broker refused {key}: is its queue full?") from None
         except (AMQPError, RuntimeError, OSError, TimeoutError) as error:
-            why = " ".join(str(error).split())[:200] or type(error).__name__
-            raise PublishFailed(f"the command was not taken: {why}") from None
+            raise PublishFailed(f"the command was not taken: {in_words(error, 'write')}") from None
 
     async def hear(self, timeout_s: float) -> Result | OrderEvent | None:
         """Return the next result or order event, of any command, in the order of arrival; `None` after `timeout_s`."""

@@ -5,6 +5,7 @@ Every call to the broker has a time limit, and whatever the library raises means
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,9 +16,11 @@ import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
+from router.broker.causes import in_words, of_connecting
 from router.broker.screen import Screen, ScreenedTransport
 from router.config import BrokerSettings, masked
-from router.errors import BrokerUnavailable, RouterError
+from router.config.tls import tls_context
+from router.errors import BrokerUnavailable, ConfigError, RouterError
 
 CALL_S: Final = 10.0
 """How long any call to the broker may take."""
@@ -28,26 +31,31 @@ BROKEN: Final = Exception
 `RuntimeError`, `ValueError`, `AttributeError`, and `Exception` itself to whoever waits while it is closed."""
 
 
+def _is_not_ours_to_tell(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("error when creating transport")
+
+
+# aiormq logs in its own words what it raises as well, and what is told in ours.
+logging.getLogger("aiormq.connection").addFilter(_is_not_ours_to_tell)
+
+
 @contextmanager
-def named(what: str) -> Iterator[None]:
-    """Raise `BrokerUnavailable` for whatever says that the broker cannot be used; our own cancellation stays."""
+def named(what: str, permission: str = "use") -> Iterator[None]:
+    """Raise `BrokerUnavailable` for whatever says that the broker cannot be used; our own cancellation stays.
+
+    `permission` is the one that is needed: RabbitMQ 3.10 does not say which of the three it was that lacked.
+    """
     try:
         yield
     except RouterError:
         raise
     except BROKEN as error:
-        raise BrokerUnavailable(f"{what}: {text(error)}") from None
+        raise BrokerUnavailable(f"{what}: {in_words(error, permission)}") from None
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
         raise BrokerUnavailable(f"{what}: the connection ended meanwhile") from None
-
-
-def text(error: BaseException) -> str:
-    """Return an error's own words, on one line."""
-    words = " ".join(str(error).split())[:300]
-    return type(error).__name__ if not words or words.startswith("<") else words
 
 
 async def connect(config: BrokerSettings, name: str) -> AbstractConnection:
@@ -61,17 +69,22 @@ async def connect(config: BrokerSettings, name: str) -> AbstractConnection:
 async def connect_screened(config: BrokerSettings, name: str) -> tuple[AbstractConnection, Screen]:
     """Open one connection as `connect` does, and return what its frames pass through."""
     socket = ScreenedTransport()
-    connection = aio_pika.Connection(
-        URL(config.url).update_query(heartbeat=str(config.heartbeat_s)),
-        ssl_context=_tls(config) if config.url.startswith("amqps") else None,
-        client_properties={"connection_name": f"order-router {name}"},
-    )
-    connection.kwargs["transport_factory"] = socket  # aio_pika hands these to aiormq, and has no argument for this one
-    with named(f"cannot connect to {masked(config.url)}"):
-        async with asyncio.timeout(CALL_S):
-            await connection.connect(timeout=CALL_S)
+    cannot = f"cannot connect to {masked(config.url)}"
+    with named(cannot):
+        connection = aio_pika.Connection(
+            URL(config.url).update_query(heartbeat=str(config.heartbeat_s)),
+            ssl_context=_tls(config),
+            client_properties={"connection_name": f"order-router {name}"},
+        )
+        connection.kwargs["transport_factory"] = socket  # aio_pika hands these to aiormq, and has no argument for it
+        try:
+            async with asyncio.timeout(CALL_S):
+                await connection.connect(timeout=CALL_S)
+        except BROKEN as error:
+            closing = socket.screen.closing if socket.screen is not None else None
+            raise BrokerUnavailable(f"{cannot}: {of_connecting(error, closing, config, CALL_S)}") from None
     if socket.screen is None:
-        raise BrokerUnavailable(f"cannot connect to {masked(config.url)}")
+        raise BrokerUnavailable(cannot)
     return connection, socket.screen
 
 
@@ -102,8 +115,10 @@ async def close(connection: AbstractConnection | None) -> None:
                 await connection.close()
 
 
-def _tls(config: BrokerSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=config.ca_file or None)
-    if config.cert_file:
-        context.load_cert_chain(config.cert_file, config.key_file or None)
-    return context
+def _tls(config: BrokerSettings) -> ssl.SSLContext | None:
+    if not config.url.startswith("amqps"):
+        return None
+    try:
+        return tls_context(config)
+    except ConfigError as error:  # the files were right at the start; who changes them now is to mend them
+        raise BrokerUnavailable("; ".join(error.lines)) from None

@@ -123,7 +123,7 @@ class Consumer:
             queues = consumed(self._names, self._lanes)
         await self._certify()
         for name in queues:
-            with named(f"cannot consume {name}"):
+            with named(f"cannot consume {name}", "read"):
                 async with asyncio.timeout(CALL_S):
                     await self._start(await open_underlay(self._connection), name, broke)
         if self._broken.is_set():

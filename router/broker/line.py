@@ -18,7 +18,8 @@ from aiormq import Channel
 from aiormq.exceptions import ChannelAccessRefused
 from pamqp.commands import Basic
 
-from router.broker.connection import BROKEN, close, open_underlay, text
+from router.broker.causes import in_words
+from router.broker.connection import BROKEN, close, open_underlay
 from router.broker.screen import Screen
 from router.errors import BrokerUnavailable, PublishFailed, Unroutable
 
@@ -166,10 +167,10 @@ class Line:
             raise Unroutable(f"queue {key!r} refused the message") from None
         except ChannelAccessRefused as error:
             what = f"exchange {exchange}" if exchange else f"queue {key}"
-            self._on_refused(what, text(error))
+            self._on_refused(what, in_words(error, "write"))
             raise Unroutable(f"writing to {what} is not allowed") from None
         except BROKEN as error:
-            raise PublishFailed(f"not confirmed: {text(error)}") from None
+            raise PublishFailed(f"not confirmed: {in_words(error)}") from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -182,7 +183,7 @@ class Line:
             async with asyncio.timeout(LATE_S):
                 await channel.close()
         except BROKEN as error:
-            _log.info("a channel did not close", error=text(error))
+            _log.info("a channel did not close", error=in_words(error))
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

@@ -40,7 +40,7 @@ class MarkStream:
         """Return the last marks, oldest first, and leave them there. Raises `BrokerUnavailable`."""
         connection = await connect(self._config, "witness")
         try:
-            with named(f"cannot read {self._queue}"):
+            with named(f"cannot read {self._queue}", "read"):
                 async with asyncio.timeout(READ_S):
                     return await self._read(await open_channel(connection), last)
         finally:
@@ -50,7 +50,7 @@ class MarkStream:
         """Add a mark and return once it is confirmed. Raises `BrokerUnavailable`."""
         async with self._using:
             try:
-                with named(f"cannot write to {self._queue}"):
+                with named(f"cannot write to {self._queue}", "write"):
                     async with asyncio.timeout(CALL_S):
                         if self._connection is None or self._connection.is_closed or self._channel is None:
                             self._connection = await connect(self._config, "witness")
@@ -74,7 +74,8 @@ class MarkStream:
 
     async def _read(self, channel: AbstractChannel, last: int) -> Sequence[Mark]:
         end = Mark(journal_id="", id=uuid.uuid4().hex)
-        await self._publish(channel, end)
+        with named(f"cannot write to {self._queue}", "write"):
+            await self._publish(channel, end)
         found: deque[Mark] = deque(maxlen=last)
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

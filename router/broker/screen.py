@@ -20,6 +20,8 @@ from pamqp import commands
 from pamqp.header import ContentHeader
 from yarl import URL
 
+from router.broker.causes import Closing
+
 DAMAGED: Final = "x-damaged"
 MAX_TABLE: Final = 16 * 1024
 MAX_DEPTH: Final = 16
@@ -29,6 +31,7 @@ _FRAME: Final = struct.Struct(">BHI")
 _LENGTH: Final = struct.Struct(">I")
 _METHOD, _HEADER = 1, 2
 _DELIVER, _BLOCKED, _UNBLOCKED = b"\0\x3c\0\x3c", b"\0\x0a\0\x3c", b"\0\x0a\0\x3d"
+_CLOSE: Final = b"\0\x0a\0\x32"
 _OVERHEAD: Final = _FRAME.size + 1
 # Section 4.2.6.1: flags from the highest bit down, and how each property is written.
 _PROPERTIES: Final = (
@@ -51,11 +54,16 @@ _SIZES: Final = {"delivery_mode": 1, "priority": 1, "timestamp": 8}
 
 
 class Screen(asyncio.StreamReaderProtocol):
-    """The protocol of one broker connection's socket. `blocked`: the broker takes nothing that is published."""
+    """The protocol of one broker connection's socket.
+
+    `blocked`: the broker takes nothing that is published. `closing`: why it has ended the connection, if it said so;
+    aiormq forgets that while it logs in.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
         self.blocked = False
+        self.closing: Closing | None = None
         self._rest = b""
 
     def data_received(self, data: bytes) -> None:
@@ -92,13 +100,16 @@ class Screen(asyncio.StreamReaderProtocol):
         return super().eof_received()
 
     def _method(self, channel: int, payload: bytes) -> bytes | None:
-        """Note an alarm; return a delivery whose routing key can be read instead of one whose key cannot."""
+        """Note an alarm or the end; return a delivery whose routing key can be read instead of one whose cannot."""
         method = payload[:4]
         if channel == 0:
             if method == _BLOCKED:
                 self.blocked = True
             elif method == _UNBLOCKED:
                 self.blocked = False
+            elif method == _CLOSE:
+                words = payload[7 : 7 + payload[6]] if len(payload) > 6 else b""
+                self.closing = Closing(int.from_bytes(payload[4:6], "big"), words.decode("utf-8", "replace"))
         elif method == _DELIVER:
             # Consumer tag, delivery tag (8), redelivered (1), exchange, routing key; short strings but for the numbers.
             at = 4 + 1 + payload[4] + 9

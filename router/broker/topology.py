@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 from msgspec import Struct
 from pamqp.common import FieldTable
 
-from router.broker.connection import CALL_S, named
+from router.broker.connection import named
 
 QUORUM: FieldTable = {"x-queue-type": "quorum"}
 ALERTS: FieldTable = {"x-max-length": 10_000, "x-overflow": "drop-head"}
@@ -91,31 +92,69 @@ def lane_arguments(names: Names) -> FieldTable:
     }
 
 
+class Declaration(Struct, frozen=True):
+    """An exchange (`kind` is its type) or a queue (`kind` is `queue`), durable."""
+
+    kind: Literal["topic", "fanout", "queue"]
+    name: str
+    arguments: FieldTable = {}
+
+    @property
+    def said(self) -> str:
+        """What it is called in a sentence."""
+        return f"queue {self.name}" if self.kind == "queue" else f"exchange {self.name}"
+
+
+class Binding(Struct, frozen=True):
+    """What leads messages of an exchange to a queue."""
+
+    exchange: str
+    queue: str
+    key: str
+
+
+def wanted(names: Names, lanes: Sequence[tuple[str, str]]) -> list[Declaration | Binding]:
+    """Return the topology, each after what it needs."""
+    found: list[Declaration | Binding] = [
+        Declaration("fanout", names.unrouted),
+        Declaration("topic", names.commands, {"alternate-exchange": names.unrouted}),
+        *(Declaration("topic", name) for name in (names.results, names.events, names.dead, names.alerts)),
+    ]
+    for name, bounds in ((names.results, {}), (names.dead, {}), (names.alerts, ALERTS)):
+        found += [Declaration("queue", name, {**QUORUM, **bounds}), Binding(name, name, "#")]
+    found.append(Declaration("queue", names.journal, STREAM))
+    found.append(Declaration("queue", names.unrouted_queue, lane_arguments(names)))
+    found.append(Binding(names.unrouted, names.unrouted_queue, ""))
+    for venue, lane in lanes:
+        name = names.lane(venue, lane)
+        found.append(Declaration("queue", name, lane_arguments(names)))
+        found += [Binding(names.commands, name, f"{venue}.*.{action}") for action in (lane, f"{lane}_all")]
+    return found
+
+
 async def declare(channel: AbstractChannel, names: Names, lanes: Sequence[tuple[str, str]]) -> list[str]:
     """Declare everything and return the names of the queues to consume.
 
     Raises `BrokerUnavailable` when the broker holds an object of such a name with other arguments, or does not let us.
     """
-    with named("cannot declare the topology"):
+    with named("cannot declare the topology", "configure"):
         async with asyncio.timeout(DECLARE_S):
-            topic, fanout = ExchangeType.TOPIC, ExchangeType.FANOUT
-            await channel.declare_exchange(names.unrouted, fanout, durable=True)
-            alternate: FieldTable = {"alternate-exchange": names.unrouted}
-            await channel.declare_exchange(names.commands, topic, durable=True, arguments=alternate)
-            for name in (names.results, names.events, names.dead, names.alerts):
-                await channel.declare_exchange(name, topic, durable=True)
-            for name, bounds in ((names.results, {}), (names.dead, {}), (names.alerts, ALERTS)):
-                queue = await channel.declare_queue(name, durable=True, arguments={**QUORUM, **bounds})
-                await queue.bind(name, "#")
-            await channel.declare_queue(names.journal, durable=True, arguments=STREAM)
-            unrouted = await channel.declare_queue(names.unrouted_queue, durable=True, arguments=lane_arguments(names))
-            await unrouted.bind(names.unrouted, "")
-            for venue, lane in lanes:
-                name = names.lane(venue, lane)
-                queue = await channel.declare_queue(name, durable=True, arguments=lane_arguments(names))
-                for action in (lane, f"{lane}_all"):
-                    await queue.bind(names.commands, f"{venue}.*.{action}")
-            return consumed(names, lanes)
+            for one in wanted(names, lanes):
+                if isinstance(one, Declaration):
+                    await put(channel, one)
+                else:
+                    queue = await channel.get_queue(one.queue, ensure=False)
+                    with named("cannot declare the topology", "bind"):
+                        await queue.bind(one.exchange, one.key)
+    return consumed(names, lanes)
+
+
+async def put(channel: AbstractChannel, one: Declaration) -> None:
+    """Declare an exchange or a queue. One that is there already stays as it is, or is refused as another one."""
+    if one.kind == "queue":
+        await channel.declare_queue(one.name, durable=True, arguments=one.arguments)
+    else:
+        await channel.declare_exchange(one.name, ExchangeType(one.kind), durable=True, arguments=one.arguments)
 
 
 def consumed(names: Names, lanes: Sequence[tuple[str, str]]) -> list[str]:
@@ -124,11 +163,3 @@ def consumed(names: Names, lanes: Sequence[tuple[str, str]]) -> list[str]:
     An exchange cannot be looked for without the right to configure it (RabbitMQ 4.3).
     """
     return [names.unrouted_queue, *(names.lane(venue, lane) for venue, lane in lanes)]
-
-
-async def find(channel: AbstractChannel, names: Names, lanes: Sequence[tuple[str, str]]) -> None:
-    """Look for every queue. Raises `BrokerUnavailable` naming the first that is missing."""
-    for name in (names.results, names.dead, names.alerts, names.journal, *consumed(names, lanes)):
-        with named(f"queue {name}"):
-            async with asyncio.timeout(CALL_S):
-                await channel.get_queue(name, ensure=True)

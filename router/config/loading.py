@@ -20,9 +20,10 @@ from router.config.settings import (
     JournalSettings,
     SenderPolicy,
     WorkerSettings,
-    parse_rate,
 )
 from router.config.source import Given, Names, Source, nearest, read_text
+from router.config.tls import tls_faults
+from router.config.venue_options import option_faults
 from router.errors import ConfigError
 from router.venue_protocol import Options, Secrets, VenueAdapter
 
@@ -71,6 +72,7 @@ class _Loading:
     def __init__(self, source: Source, environ: Mapping[str, str]) -> None:
         self.source = source
         self.environ = environ
+        self.secret_files: dict[str, str] = {}
 
     def config(self, file: str) -> Config:
         venues, accounts = self._venues(), self._accounts()
@@ -91,7 +93,9 @@ class _Loading:
         self._check_lanes(config)
         for name, sender in config.senders.items():
             self._check_sender(name, sender)
-        return config
+        if config.broker.key_file:
+            self.secret_files["broker.key_file"] = config.broker.key_file
+        return msgspec.structs.replace(config, secret_files=self.secret_files)
 
     def _proxies(self) -> Proxies:
         try:
@@ -148,6 +152,8 @@ class _Loading:
             return None, False
         given = table[forms[0]]
         if forms[0] == key:
+            if secret and not given.environment:
+                self.secret_files[".".join((*names, key))] = self.source.name
             return given, True
         text = self._fetched((*names, forms[0]), given)
         return (msgspec.structs.replace(given, value=text) if text else None), True
@@ -168,6 +174,7 @@ class _Loading:
             reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
             self.source.fault(names, f"the file cannot be read: {reason}")
             return None
+        self.secret_files[".".join(names)] = given.value
         if not text or len(text) > _MAX_SECRET_BYTES:
             self.source.fault(names, "the file is empty" if not text else f"has over {_MAX_SECRET_BYTES} bytes")
             return None
@@ -214,23 +221,11 @@ class _Loading:
         return None
 
     def _check_options(self, names: Names, options: Options, kind: type[VenueAdapter]) -> None:
+        for name, fault in option_faults(options, kind.limits):
+            self.source.fault((*names, name), fault)
         for name, value in msgspec.structs.asdict(options).items():
-            if (
-                isinstance(value, int | float)
-                and name.endswith("_s")
-                and (value < 0 or (name == "timeout_s" and not value))
-            ):
-                self.source.fault((*names, name), "must be above 0" if name == "timeout_s" else "must not be below 0")
             if name.endswith("_url") and value:
                 self._check_url((*names, name), value, ("ws", "wss") if name == "ws_url" else ("http", "https"))
-        scopes = {limit.scope for limit in kind.limits}
-        for scope, rate in options.limits.items() if isinstance(options.limits, dict) else ():
-            if scope not in scopes:
-                self.source.fault((*names, "limits"), f'unknown scope "{scope}"{nearest(scope, scopes)}')
-            try:
-                parse_rate(rate)
-            except ValueError as error:
-                self.source.fault((*names, "limits"), f"{scope}: {error}")
 
     def _accounts(self) -> dict[str, dict[str, Secrets]]:
         found: dict[str, dict[str, Secrets]] = {}
@@ -267,15 +262,8 @@ class _Loading:
         self._check_url(("broker", "url"), broker.url, ("amqp", "amqps"), credentials=True)
         if broker.prefix.startswith("amq."):
             self.source.fault(("broker", "prefix"), 'names that begin with "amq." belong to the broker')
-        for name in ("ca_file", "cert_file", "key_file"):
-            file = getattr(broker, name)
-            if file and not broker.url.startswith("amqps:"):
-                self.source.fault(("broker", name), "needs an amqps:// url")
-            elif file and not Path(file).is_file():
-                self.source.fault(("broker", name), "there is no such file")
-        if bool(broker.cert_file) != bool(broker.key_file):
-            given = "cert_file" if broker.cert_file else "key_file"
-            self.source.fault(("broker", given), "cert_file and key_file belong together")
+        for name, fault in tls_faults(broker):
+            self.source.fault(("broker", name), fault)
         scheme, _, rest = config.journal.url.partition("://")
         if scheme == "sqlite":
             if not rest.startswith("/") or not rest.strip("/"):

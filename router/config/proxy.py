@@ -73,7 +73,7 @@ class Proxies(Struct, frozen=True):
     def of(self, scheme: str, host: str, port: int) -> Proxy | None:
         """Return the proxy to reach an address by; `None`: there is none."""
         proxy = self.by_scheme.get(_SCHEMES.get(scheme, ""))
-        if proxy is None or _is_here(host):
+        if proxy is None or is_here(host):
             return None
         return None if any(_names(entry.strip(), host, port) for entry in self.without.split(",")) else proxy
 
@@ -110,7 +110,7 @@ def _names(entry: str, host: str, port: int) -> bool:
     return right and (host == entry or host.endswith(f".{entry}"))
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
     """Say whether a host is this machine itself."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback

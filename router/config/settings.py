@@ -99,6 +99,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """What the environment says of proxies, for the redaction: whoever connects reads it there as well."""
     file: str = ""
     """The file that was read; empty when there was none."""
+    secret_files: dict[str, str] = field(default_factory=dict)
+    """Which file each secret or private key was read from, by the key that names or holds it."""
 
     def lanes(self) -> tuple[tuple[str, Lane], ...]:
         """Return the (venue, lane) pairs to consume, cancels first: `worker.lanes`, else all that have an account."""

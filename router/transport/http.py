@@ -32,6 +32,7 @@ from yarl import URL
 
 from router.config.proxy import Proxies
 from router.errors import MaybeSent, NotSent
+from router.transport.causes import in_words
 from router.transport.link import FAILURES, Link
 from router.transport.names import NameResolver
 from router.venue_protocol import Response, SignedRequest
@@ -144,13 +145,8 @@ class HttpTransport:
             return await link.exchange(data, timeout_s)
         except TimeoutError:
             why = "no answer in time" if maybe_sent else "no connection in time"
-        except aiohttp.ClientHttpProxyError as failure:
-            why = f"the proxy refused the connection with status {failure.status}"
-        except aiohttp.ClientProxyConnectionError:
-            why = "no connection to the proxy"
         except FAILURES as failure:
-            # The text of a client error may quote the URL, which can be a credential: the type says enough.
-            why = type(failure).__name__
+            why = in_words(failure, request.url)
         finally:
             if origin is not None and link is not None:
                 self._let_go(origin, link)

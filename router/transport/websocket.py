@@ -15,6 +15,7 @@ from yarl import URL
 
 from router.config.proxy import Proxies
 from router.errors import SocketClosed
+from router.transport.causes import in_words
 from router.transport.names import NameResolver
 
 PING_S: Final = 15.0
@@ -72,13 +73,8 @@ class WebSockets:
             raise SocketClosed("no connection in time") from None
         except aiohttp.WSServerHandshakeError as error:
             raise SocketClosed(f"the handshake was answered {error.status}") from None
-        except aiohttp.ClientHttpProxyError as error:
-            raise SocketClosed(f"the proxy refused the connection with status {error.status}") from None
-        except aiohttp.ClientProxyConnectionError:
-            raise SocketClosed("no connection to the proxy") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # The text of a client error may quote the URL.
-            raise SocketClosed(f"no connection: {type(error).__name__}") from None
+            raise SocketClosed(in_words(error, url)) from None
         return WebSocket(socket)
 
 

@@ -103,4 +103,5 @@ def probed(response: Response, what: str, outcome: Outcome, text: str = "") -> R
     named = getattr(outcome, "venue_code", None) or str(response.status)
     message = text or getattr(outcome, "message", "") or "no readable answer"
     alert = code in {"auth_failed", "account_restricted"}
+    message = message.removeprefix(f"{what}: ")
     return Refused(code=code, venue_code=named, message=f"{what}: {message}"[:200], alert=alert)

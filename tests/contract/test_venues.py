@@ -1,5 +1,7 @@
 """What every venue promises, whichever it is: golden requests and outcomes, and no exception whatever the bytes."""
 
+import importlib
+import inspect
 import json
 import re
 from collections.abc import Generator, Sequence
@@ -283,6 +285,22 @@ def test_a_probe_survives_any_answer(venue: str, data: st.DataObject) -> None:
         found = stop.value
     assert isinstance(found, Refused | str)
     assert isinstance(found, Refused) or response.status < 500
+
+
+@each_venue
+def test_a_probe_makes_every_read_that_there_is(venue: str) -> None:
+    """A key that lacks one is found out at the start, and by `order-router check --online`, not in a doubt."""
+    package = f"router.venues.{venue}"
+    requests, reads = (importlib.import_module(f"{package}.{name}") for name in ("requests", "reads"))
+    builders = {
+        name
+        for name, function in inspect.getmembers(requests, inspect.isfunction)
+        if function.__module__ == requests.__name__
+        and not name.startswith("_")
+        and inspect.signature(function).return_annotation is Request
+    }
+    assert builders
+    assert builders <= set(re.findall(r"(\w+)\(", inspect.getsource(reads.probe)))
 
 
 NOT_WHOLE = [

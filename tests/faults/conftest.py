@@ -1,6 +1,6 @@
 """What the fault tests share: one set of simulators, one private broker, and a trial per fault."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -21,17 +21,6 @@ async def simulators() -> AsyncIterator[Simulators]:
     """Serve the venues for all trials; they share an address, so limits counted per address are lifted."""
     async with Simulators(rate_limits=False) as served:
         yield served
-
-
-@pytest.fixture(scope="session")
-def node(request: pytest.FixtureRequest) -> Iterator[RabbitMQNode]:
-    """Return a broker that may be hurt: the session's own, or one more when the session was given somebody's."""
-    session = request.getfixturevalue("rabbitmq")
-    if isinstance(session, RabbitMQNode):
-        yield session
-        return
-    with RabbitMQNode() as own:
-        yield own
 
 
 @pytest.fixture

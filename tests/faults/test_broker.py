@@ -14,7 +14,7 @@ from router.demo.rabbitmq_node import RabbitMQNode
 from tests.faults.conftest import Trials
 from tests.faults.journals import states
 from tests.faults.proxy import Proxy
-from tests.faults.trial import Trial
+from tests.faults.trial import TIMEOUT_S, Trial
 from tests.integration.broker.case import case, reply, result
 from tests.stack import WorkerProcess, until
 
@@ -36,9 +36,11 @@ async def off_loop(act: Callable[[], T]) -> T:
 
 
 @asynccontextmanager
-async def behind_a_proxy(made: Trial, node: RabbitMQNode, **venue: Any) -> AsyncIterator[tuple[Proxy, WorkerProcess]]:
+async def behind_a_proxy(
+    made: Trial, node: RabbitMQNode, timeout_s: float = TIMEOUT_S
+) -> AsyncIterator[tuple[Proxy, WorkerProcess]]:
     """Start a worker whose way to the broker can be cut."""
-    made.change("venues.gmo_coin", **venue)
+    made.wait_for("gmo_coin", timeout_s)
     async with Proxy(node.port) as proxy:
         worker = await made.worker(url=f"amqp://guest:guest@127.0.0.1:{proxy.port}/")
         yield proxy, worker
@@ -166,7 +168,7 @@ async def test_under_an_alarm_results_wait_and_no_new_closes_pile_up(
     raised, lifted = ALARMS[alarm]
     async with trials() as made:
         made.change("broker", prefetch=prefetch)
-        made.change("venues.gmo_coin", timeout_s=PATIENT_S)
+        made.wait_for("gmo_coin", PATIENT_S)
         await made.worker()
         made.inject(on="close", what="hold", times=prefetch)
         for _ in range(commands):

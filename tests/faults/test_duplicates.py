@@ -10,7 +10,7 @@ from tests.stack import until
 
 async def test_parallel_duplicates_at_two_workers_are_one_execution(one: Trial) -> None:
     """Row 14: ten deliveries of one close, taken by two workers at once: one execution, ten equal answers."""
-    one.change("venues.gmo_coin", timeout_s=60.0)
+    one.wait_for("gmo_coin", 60.0)
     workers = [await one.worker(), await one.worker()]
     one.inject(on="close", what="hold")
     command = one.close()
@@ -61,7 +61,7 @@ async def test_a_duplicate_of_a_close_in_doubt_is_not_sent_and_hears_the_end(tri
 
 async def test_the_same_id_with_another_body_is_refused(one: Trial) -> None:
     """Row 15: another body under a known id is refused, open or answered, and the first one goes its way."""
-    one.change("venues.gmo_coin", timeout_s=60.0)
+    one.wait_for("gmo_coin", 60.0)
     await one.worker()
     one.inject(on="close", what="hold")
     command = one.close()

@@ -146,7 +146,7 @@ async def test_a_postgresql_that_is_gone_stops_closes_until_it_is_back(trials: T
 async def test_an_answer_that_cannot_be_stored_waits_for_the_journal(one: Trial) -> None:
     """Row 28: the journal goes away while the venue works: the answer is stored, and told, when it is back."""
     await one.worker()
-    one.change("venues.gmo_coin", timeout_s=5.0)
+    one.wait_for("gmo_coin", 5.0)
     worker = one.workers[0]
     one.inject(on="close", when="after", what="answer", delay_s=0.4)
     command_id = await one.publish(one.close(not_after=in_seconds(40)))

@@ -21,7 +21,7 @@ def read_by_a_worker(prefix: str) -> str:
 
 def written_by_a_worker(prefix: str) -> str:
     """Return what it writes to: reply queues and the journal's stream are reached by the default exchange."""
-    return rf"^(amq\.default|{prefix}\.(results|dead|events))$"
+    return rf"^(amq\.default|{prefix}\.(results|dead|events|alerts))$"
 
 
 @contextmanager

@@ -15,7 +15,8 @@ async def test_a_drain_finishes_what_has_begun(trials: Trials) -> None:
     """Row 30: asked to stop, the worker takes nothing new, answers all hundred in flight, and exits with 0."""
     async with trials() as made:
         made.change("broker", prefetch=2 * IN_FLIGHT)
-        made.change("venues.gmo_coin", timeout_s=15.0, limits="off")
+        made.change("venues.gmo_coin", limits="off")
+        made.wait_for("gmo_coin", 15.0)
         made.inject(on="close", when="after", what="answer", delay_s=4.0, times=None)
         worker = await made.worker()
         for _ in range(IN_FLIGHT):
@@ -45,7 +46,7 @@ async def test_what_a_short_grace_leaves_is_settled_by_another_pod(trials: Trial
     """Row 30: the grace ends with requests in flight: each was sent once, and the next pod finds what became of it."""
     async with trials() as made:
         made.change("worker", drain_timeout_s=0.2)
-        made.change("venues.gmo_coin", timeout_s=2.0)
+        made.wait_for("gmo_coin", 2.0)
         made.inject(on="close", when="after", what="answer", delay_s=1.8, times=None)
         first = await made.worker()
         for number in range(10):

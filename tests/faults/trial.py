@@ -38,7 +38,7 @@ CLOSES: Final = frozenset({"close_order", "close_position"})
 CANCELS: Final = frozenset({"cancel_order", "batch_cancel", "delete_order"})
 
 TIMEOUT_S: Final = 0.6
-QUARANTINE_S: Final = 0.8
+WINDOW_S: Final = 0.2
 HEARTBEAT_S: Final = 2
 TRIES: Final = 10
 """Attempts allowed when every one of them is harmless or proven not to have been processed."""
@@ -70,8 +70,14 @@ class Trial(Stack):
         }
         self.config["venues"] = {venue: self.config["venues"][venue] for venue in venues}
         for venue in venues:
-            self.change(f"venues.{venue}", timeout_s=TIMEOUT_S, quarantine_s=QUARANTINE_S)
+            self.wait_for(venue, TIMEOUT_S)
         self.change("broker", heartbeat_s=HEARTBEAT_S)
+
+    def wait_for(self, venue: str, timeout_s: float) -> None:
+        """Let workers wait for a venue's answer as long as this. The quarantine is as short as it may be."""
+        self.change(
+            f"venues.{venue}", timeout_s=timeout_s, timestamp_window_s=WINDOW_S, quarantine_s=timeout_s + WINDOW_S
+        )
 
     def _open_account(self, venue: str) -> None:
         simulator = self.simulators.venues[venue]

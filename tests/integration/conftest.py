@@ -15,7 +15,7 @@ async def system(tmp_path: Path, rabbitmq: Any) -> AsyncIterator[Stack]:
     """Yield a stack with a journal file of its own; no worker runs yet."""
     async with stack(tmp_path, rabbitmq.url) as made:
         for venue in made.config["venues"].values():
-            venue.update(timeout_s=1.0, quarantine_s=1.5)
+            venue.update(timeout_s=1.0, timestamp_window_s=0.5, quarantine_s=1.5)
         yield made
 
 

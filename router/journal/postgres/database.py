@@ -11,13 +11,13 @@ from typing import Any, Final, Self
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 import structlog
 
-from router.errors import ConfigError, JournalUnavailable
+from router.errors import ConfigError, JournalUnavailable, RouterError
 from router.journal.bounds import STEP_US, Bounds
 from router.journal.feed_store import Key
 from router.journal.machine import Machine, ThisMachine
 from router.journal.operations import batch
 from router.journal.operations.statements import Operation, T
-from router.journal.postgres import server
+from router.journal.postgres import causes, server
 from router.journal.postgres.transactions import CONNECTIONS, TIMEOUT_S, Transactions
 from router.journal.schema.migrations import Epoch, identify, migrate, open_epoch, read_clock, set_clock
 from router.journal.store import Store
@@ -65,6 +65,8 @@ class PostgresJournal(Store):
 
         Raises `ConfigError` for a URL or a server that cannot serve, `JournalUnavailable` when there is none now.
         """
+        if (fault := causes.file_fault(url)) is not None:
+            raise ConfigError([fault])
         pool = asyncpg.create_pool(
             url, min_size=0, max_size=CONNECTIONS, timeout=timeout_s, command_timeout=timeout_s,
             server_settings=server.SETTINGS, reset=_keep, statement_cache_size=500, max_cacheable_statement_size=0,
@@ -79,9 +81,11 @@ class PostgresJournal(Store):
             cause = error.__cause__ or error
             if isinstance(cause, asyncpg.ProtocolViolationError) and "startup parameter" in str(cause):
                 raise ConfigError([server.POOLER]) from None
-            if isinstance(cause, server.REFUSALS):
-                # Without its words: they quote parts of a URL that cannot be read, passwords too.
-                raise ConfigError([f"journal.url: refused ({type(cause).__name__})"]) from None
+            if isinstance(cause, causes.REFUSALS):
+                raise ConfigError([causes.refusal(cause, url)]) from None
+            if isinstance(error, JournalUnavailable) and error.__cause__ is not None:
+                words = causes.in_words(cause, url, timeout_s)
+                raise JournalUnavailable(f"the journal cannot be used: {words}") from cause
             raise
         journal._watching = asyncio.create_task(journal._watch(), name="journal-watch")
         return journal
@@ -239,7 +243,7 @@ class PostgresJournal(Store):
                         asked_us = self._machine.boot_us()
                         now_us = int(await connection.fetchval(server.numbered("select now_us()", self._run.offset_us)))
                 except Exception as error:  # whatever it is, this must not be the last look
-                    _log.warning("the journal does not answer", error=type(error).__name__)
+                    _log.warning("the journal does not answer", error=causes.in_words(error, self._url))
                     if connection is not None:
                         connection.terminate()
                     connection = None
@@ -264,7 +268,7 @@ class PostgresJournal(Store):
                 async with asyncio.timeout(TIMEOUT_S):
                     await self._begin()
             except Exception as error:  # still unavailable, whatever the cause; tried again in a second
-                _log.info("the journal is not back yet", error=type(error).__name__)
+                _log.info("the journal is not back yet", error=_words(error, self._url))
         self._remember()
 
     def _flush_later(self) -> None:
@@ -289,6 +293,10 @@ class PostgresJournal(Store):
                 else:
                     self._fail()
                     raise
+
+
+def _words(error: Exception, url: str) -> str:
+    return str(error) if isinstance(error, RouterError) else causes.in_words(error, url)
 
 
 async def _keep(connection: Any) -> None:

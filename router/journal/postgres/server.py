@@ -32,9 +32,6 @@ RACES: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """A transaction that lost such a race did nothing and may be run again."""
 ROWS: Final = (*RACES, asyncpg.LockNotAvailableError)
 """What says that some rows are in other hands, and nothing of the server."""
-REFUSALS: Final = (ValueError, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
-"""What connecting raises when the URL is wrong."""
-
 _DURABLE: Final = """select name, setting from pg_settings
     where name in ('synchronous_commit', 'synchronous_standby_names', 'fsync')"""
 # What two histories of one database differ in: a restored dump is in another cluster or another database, a
@@ -127,11 +124,11 @@ def unavailable(error: Exception) -> bool:
     """Say whether it is the server's failure. Classes 22, 23 and 42 are wrong data, constraints and statements.
 
     Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. A missing table is the server's: another
-    database is there now.
+    database is there now. So is a permission that is missing.
     """
     if isinstance(error, RouterError | ValueError):
         return False
     state = getattr(error, "sqlstate", None) or ""
-    if state[:2] in {"22", "23", "42"} and state != "42P01":
+    if state[:2] in {"22", "23", "42"} and state not in {"42P01", "42501"}:
         return False
     return isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError)

@@ -12,6 +12,7 @@ from router.journal.feed_store import Key
 from router.journal.machine import Machine, ThisMachine
 from router.journal.operations.statements import Operation, T
 from router.journal.schema.migrations import Epoch
+from router.journal.sqlite.causes import refuse_readable
 from router.journal.sqlite.checkpoints import Checkpoints
 from router.journal.sqlite.file import connect, drive
 from router.journal.sqlite.filesystem import refuse_network
@@ -204,3 +205,4 @@ def _refuse_place(path: Path) -> None:
     if path.is_dir():
         raise ConfigError([f"journal.url: {path} is a folder"])
     refuse_network(path)
+    refuse_readable(path)

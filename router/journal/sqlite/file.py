@@ -1,4 +1,4 @@
-"""How a SQLite file is opened, how a statement is put to it, and what its errors mean."""
+"""How a SQLite file is opened, and how a statement is put to it. What its errors mean: `causes`."""
 
 import os
 import re
@@ -11,12 +11,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from router.errors import ConfigError, JournalUnavailable, RouterError
+from router.errors import ConfigError
 from router.journal.operations.statements import Many, Operation, Params, Statement, T
+from router.journal.sqlite import causes
 
-# A failure of the statement's own values or keys; any other is the database's.
 _JSON: Final = re.compile(r"json_text\((\w+), '(\w+)'\)")
-_OWN: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
 
 
 def connect(path: Path, busy_s: float) -> sqlite3.Connection:
@@ -87,39 +86,10 @@ def _wal(connection: sqlite3.Connection, deadline: float) -> None:
         try:
             mode = connection.execute("pragma journal_mode = wal").fetchone()[0]
         except sqlite3.OperationalError as error:
-            if not busy(error) or time.monotonic() >= deadline:
+            if not causes.busy(error) or time.monotonic() >= deadline:
                 raise
             time.sleep(0.005)
             continue
         if mode != "wal":
             raise ConfigError(["journal.url: this file system cannot hold a SQLite journal in WAL mode"])
         return
-
-
-def broken(error: Exception) -> bool:
-    """Say whether the database failed, and not just the statement."""
-    return isinstance(error, sqlite3.Error) and not isinstance(error, _OWN)
-
-
-def busy(error: sqlite3.OperationalError) -> bool:
-    """Say whether another connection holds the lock."""
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def unavailable(cause: Exception | None) -> RouterError:
-    """Return what an operation raises when the database failed."""
-    if isinstance(cause, RouterError):
-        return cause
-    told = JournalUnavailable(f"the journal cannot be written: {cause}" if cause else "the journal cannot be written")
-    told.__cause__ = cause
-    return told
-
-
-def refused(cause: Exception) -> RouterError:
-    """Return what opening the file raises: some causes do not pass by themselves."""
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_NOTADB:
-        return ConfigError(["journal.url: the file is not a SQLite database"])
-    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
-        return ConfigError([f"journal.url: the file cannot be written ({cause})"])
-    return unavailable(cause)

@@ -34,7 +34,7 @@ from router.journal.schema.migrations import (
     read_clock,
     set_clock,
 )
-from router.journal.sqlite import file
+from router.journal.sqlite import causes, file
 from router.journal.sqlite.handover import Signal, Verdict, Waiting, settle
 from router.journal.sqlite.last_seen import EVERY_S, LastSeen
 
@@ -112,7 +112,7 @@ class Writer:
             self._open()
         except Exception as error:
             self._connection.close()
-            self._deliver([Verdict(self.opened, error=file.refused(error))])
+            self._deliver([Verdict(self.opened, error=causes.refused(error, self._path))])
             return
         self._deliver([Verdict(self.opened)])
         stop = False
@@ -128,11 +128,11 @@ class Writer:
         self._healthy, self._probe_at = False, 0.0
         self._connection.close()
         batch, _ = self._take()
-        self._deliver([Verdict(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
+        self._deliver([Verdict(waiting.verdict, error=causes.unavailable(None)) for waiting in batch])
 
     def _turn(self, batch: list[Waiting]) -> None:
         if not self._healthy:
-            self._deliver([Verdict(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
+            self._deliver([Verdict(waiting.verdict, error=causes.unavailable(None)) for waiting in batch])
             batch = []
             if time.monotonic() >= self._probe_at:
                 self._probe()
@@ -194,7 +194,7 @@ class Writer:
             values = self._drive(lambda: together.run(operations, later))
             return [Verdict(waiting.verdict, value) for waiting, value in zip(batch, values, strict=True)]
         except Exception as error:
-            if file.broken(error):
+            if causes.broken(error):
                 raise
         self._connection.execute("rollback")
         self._begin()
@@ -209,7 +209,7 @@ class Writer:
         try:
             answer = Verdict(waiting.verdict, self._drive(waiting.operation))
         except Exception as error:
-            if file.broken(error):
+            if causes.broken(error):
                 raise
             self._connection.execute("rollback to operation")
             answer = Verdict(waiting.verdict, error=error)
@@ -228,7 +228,7 @@ class Writer:
                 self._connection.execute("begin immediate")
                 break
             except sqlite3.OperationalError as error:
-                if not file.busy(error) or time.monotonic() >= deadline:
+                if not causes.busy(error) or time.monotonic() >= deadline:
                     raise
             time.sleep(random.uniform(0.0003, 0.002))
 
@@ -243,7 +243,7 @@ class Writer:
         self._probe_at = time.monotonic() + PROBE_S
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("rollback")
-        self._deliver([Verdict(waiting.verdict, error=file.unavailable(error)) for waiting in batch])
+        self._deliver([Verdict(waiting.verdict, error=causes.unavailable(error)) for waiting in batch])
 
     def _probe(self) -> None:
         """Open the file again and commit something: after an I/O error the old connection proves nothing."""

@@ -65,7 +65,9 @@ class BtcTurkStream:
     def begin(self, stamp: Stamp) -> Sequence[Want]:
         """Open the socket, if there is a key to log in with."""
         if login(self._key, self._secret, stamp) is None:
-            return (Broken("`ws_api_key` must be text and `ws_api_secret` base64: the stream takes its own key pair"),)
+            missing = [name for name, held in (("ws_api_key", self._key), ("ws_api_secret", self._secret)) if not held]
+            lacks = f"{' and '.join(missing)} not configured" if missing else "ws_api_secret is no base64"
+            return (Broken(f"{lacks}: the order stream takes a key pair of its own"),)
         return (Connect(self._ws_url),)
 
     def answered(self, request: Request, response: Response | None, stamp: Stamp) -> Sequence[Want]:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.json import Decoder
 
 from router.venue_protocol import Refused, Request, Response, Retry, Unknown
+from router.venue_protocol.outcome import with_venue_words
 from router.venue_protocol.pages import Listing, Page, Torn, Whole, glimpse, read_all, unread
 from router.venue_protocol.reading import MAX_ID, UNREADABLE
 from router.venue_protocol.statuses import by_status, probed
@@ -163,7 +164,8 @@ def probe() -> Generator[Request, Response, Refused | str]:
             continue
         outcome = BOTH.get(read.venue_code or "")
         if isinstance(outcome, Refused | Retry) and not (request in by_id and outcome.code == "invalid_command"):
-            return probed(response, request.endpoint, outcome, f"{read.venue_code} {read.message}")
+            said = with_venue_words(outcome, read.venue_code, read.message)
+            return probed(response, request.endpoint, said)
         if request in by_id and outcome is None and (read.venue_code or "").startswith("ERR-"):
             continue
         if outcome is None:

@@ -1,4 +1,4 @@
-"""A certificate for localhost that nobody else trusts."""
+"""A certificate that nobody else trusts."""
 
 import datetime
 from pathlib import Path
@@ -11,10 +11,10 @@ from cryptography.x509.oid import NameOID
 DAY = datetime.timedelta(days=1)
 
 
-def self_signed(directory: Path) -> tuple[Path, Path]:
-    """Write a certificate and its key."""
+def self_signed(directory: Path, host: str = "localhost", ends: datetime.timedelta = DAY) -> tuple[Path, Path]:
+    """Write a certificate for a host and its key; it is valid for `ends` from now on."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -22,9 +22,9 @@ def self_signed(directory: Path) -> tuple[Path, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - DAY)
-        .not_valid_after(now + DAY)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .not_valid_before(now - 2 * DAY)
+        .not_valid_after(now + ends)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     files = directory / "certificate.pem", directory / "key.pem"

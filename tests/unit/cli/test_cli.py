@@ -142,9 +142,9 @@ def test_send_refuses_what_cannot_be_a_command(tmp_path: Path, arguments: tuple[
 def test_check_goes_through_everything_and_fails_if_anything_does(tmp_path: Path, closed_url: str) -> None:
     """A broker that is down hides nothing of the journal."""
     done = run("check", "--json", cwd=tmp_path, BROKER__URL=closed_url)
-    found = {line["check"]: line["ok"] for line in json.loads(done.stdout)}
+    found = {line["check"]: line["status"] for line in json.loads(done.stdout)}
     assert done.returncode == 1
-    assert found == {"configuration": True, "secrets": False, "broker": False, "journal": True}
+    assert found == {"configuration": "ok", "secrets": "failed", "broker": "failed", "journal": "ok"}
     assert CANARY not in done.stdout + done.stderr
     assert done.stderr == ""
 
@@ -153,7 +153,7 @@ def test_check_names_a_journal_that_cannot_be_written(tmp_path: Path, closed_url
     """The line says which; the exit status is 1."""
     done = run("check", cwd=tmp_path, BROKER__URL=closed_url, JOURNAL__URL="sqlite:////proc/no/journal.db")
     assert done.returncode == 1
-    assert any(line.startswith("FAIL  journal") for line in done.stdout.splitlines()), done.stdout
+    assert any(line.startswith("failed   journal") for line in done.stdout.splitlines()), done.stdout
 
 
 def test_simulate_says_in_one_line_that_a_port_is_taken(tmp_path: Path) -> None:

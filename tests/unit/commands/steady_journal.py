@@ -17,7 +17,7 @@ from router.journal.feed_store import Key
 from router.journal.operations.commands import Save
 from router.journal.operations.statements import Operation, T
 from router.journal.schema.migrations import migrate
-from router.journal.sqlite import file
+from router.journal.sqlite import causes, file
 from router.journal.sqlite.database import SqliteJournal
 from router.journal.sqlite.handover import Signal, Verdict, Waiting
 from router.journal.sqlite.writer import STUCK_S, Writer
@@ -101,7 +101,7 @@ class SteadyWriter(Writer):
             return
         batch, self._batch, self._since_s = self._batch, None, None
         if not self._healthy:
-            self._deliver([Verdict(waiting.verdict, error=file.unavailable(None)) for waiting in batch])
+            self._deliver([Verdict(waiting.verdict, error=causes.unavailable(None)) for waiting in batch])
         elif batch or self._deferred:
             self._commit(batch)
         if self._waiting:

@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytes
         ('[broker]\nprefix = "a b"', "c.toml:2: broker.prefix: expected `str` matching regex"),
         ('[broker]\nprefix = "amq.x"', 'c.toml:2: broker.prefix: names that begin with "amq."'),
         ('[broker]\nca_file = "/x"', "c.toml:2: broker.ca_file: needs an amqps:// url"),
-        ('[broker]\nurl = "amqps://h"\nca_file = "/no/x"', "c.toml:3: broker.ca_file: there is no such file"),
+        ('[broker]\nurl = "amqps://h"\nca_file = "/no/x"', "c.toml:3: broker.ca_file: there is no file /no/x"),
         (
             f'[broker]\nurl = "amqps://h"\nkey_file = "{os.devnull}"',
             "c.toml:3: broker.key_file: cert_file and key_file belong together",
@@ -115,6 +115,14 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytes
         ("[venues.gmo_coin]\ntimeout = 1", 'c.toml:2: venues.gmo_coin.timeout: unknown key; did you mean "timeout_s"?'),
         ("[venues.gmo_coin]\ntimeout_s = 0", "c.toml:2: venues.gmo_coin.timeout_s: must be above 0"),
         ("[venues.gmo_coin]\nquarantine_s = -1", "c.toml:2: venues.gmo_coin.quarantine_s: must not be below 0"),
+        (
+            "[venues.gmo_coin]\nquarantine_s = 64.9",
+            "c.toml:2: venues.gmo_coin.quarantine_s: is 64.9; it must be at least 65, which is timeout_s (5) + ",
+        ),
+        (
+            "[venues.gmo_coin]\nquarantine_s = 9\ntimeout_s = 5\ntimestamp_window_s = 4.5",
+            "c.toml:2: venues.gmo_coin.quarantine_s: is 9; it must be at least 9.5, which is timeout_s (5) + ",
+        ),
         ("[venues.gmo_coin]\ntimeout_s = inf", "c.toml:2: venues.gmo_coin.timeout_s: must be a finite number"),
         ('[venues.gmo_coin]\nrest_url = "ftp://x"', "c.toml:2: venues.gmo_coin.rest_url: must be http:// or https://"),
         ('[venues.gmo_coin]\nws_url = "https://x"', "c.toml:2: venues.gmo_coin.ws_url: must be ws:// or wss://"),
@@ -460,3 +468,23 @@ def test_a_damaged_file_never_gives_its_secrets_away(tmp_path: Path, cut: int, j
     file = tmp_path / "cut.toml"
     file.write_text(text[:cut] + junk + text[cut + 1 :])
     assert "canary" not in repr(_loaded_or_refused(file, {}))
+
+
+def test_a_quarantine_at_its_floor_is_taken(loaded: Loaded) -> None:
+    """A request may be under way for the one and be taken for the other; not longer."""
+    text = "[venues.gmo_coin]\ntimeout_s = 5\ntimestamp_window_s = 4.5\nquarantine_s = 9.5"
+    assert loaded(text).venues["gmo_coin"].quarantine_s == 9.5
+
+
+def test_where_each_secret_was_read_is_known(loaded: Loaded, tmp_path: Path) -> None:
+    """By the key that names or holds it; what came from the environment was in no file."""
+    secret = tmp_path / "secret"
+    secret.write_text("c2VjcmV0")
+    config = loaded(
+        f'[accounts.btcturk.main]\napi_key_env = "KEY"\napi_secret_file = "{secret}"\nws_api_key = "w"\n',
+        {"KEY": "k", "ORDER_ROUTER_ACCOUNTS__BTCTURK__MAIN__WS_API_SECRET": "c2VjcmV0"},
+    )
+    assert config.secret_files == {
+        "accounts.btcturk.main.api_secret_file": str(secret),
+        "accounts.btcturk.main.ws_api_key": str(tmp_path / "c.toml"),
+    }
