@@ -51,7 +51,6 @@ def dev(
         return
     try:
         with progress() as tell:
-            tell("loading")
             from router.demo.dev_folder import DevFolder, overriding
             from router.demo.dev_server import Ports, dev_server
 

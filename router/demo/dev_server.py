@@ -1,7 +1,9 @@
 """What `order-router dev` runs: a broker, the simulated venues, and a worker with the feeds, on ports that stay."""
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -41,13 +43,17 @@ class Ports(Struct, frozen=True):
         with ExitStack() as stack:
             for who, port, option in wanted:
                 if port in taken:
-                    raise UserError(f"port {port} is meant for {taken[port]} and {who}; give {option}")
+                    raise UserError(f"port {port} is meant for both {taken[port]} and {who}; move one with {option}")
                 try:
                     stack.enter_context(socket.create_server(("127.0.0.1", port)))
                 except OSError as error:
-                    why = error.strerror or str(error)
-                    raise UserError(f"port {port}, meant for {who}: {why.lower()}; give another {option}") from None
+                    why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({_words(error)})"
+                    raise UserError(f"port {port}, meant for {who}, {why}; choose another with {option}") from None
                 taken[port] = who
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 class DevServer(Struct, frozen=True, kw_only=True):
