@@ -72,7 +72,9 @@ class DevServer(Struct, frozen=True, kw_only=True):
 
         Raises `UserError` when the node ends by itself, and what the worker raises.
         """
-        async with self.simulators, working(self.config, stop) as worker:
+        # RabbitMQ 3.10 forgets queues that were declared within the last second when it is killed.
+        hint = f"; {self.folder.log} says why. To begin anew, remove {self.folder.path}"
+        async with self.simulators, working(self.config, stop, hint) as worker:
             if not stop.is_set():
                 on_ready()
             broken = asyncio.create_task(self._node_ended())

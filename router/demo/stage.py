@@ -158,10 +158,13 @@ def _config(folder: Path, simulators: Simulators, broker: BrokerSettings) -> Con
 
 
 @asynccontextmanager
-async def working(config: Config, stop: asyncio.Event | None = None) -> AsyncIterator[asyncio.Task[None]]:
+async def working(
+    config: Config, stop: asyncio.Event | None = None, hint: str = ""
+) -> AsyncIterator[asyncio.Task[None]]:
     """Run a worker with its feeds. Entered once it is ready, or once `stop` was set; yields what ends with the worker.
 
-    Leaving sets `stop` and waits for the worker to drain. Raises what the worker raises.
+    Leaving sets `stop` and waits for the worker to drain. Raises what the worker raises, and `UserError`, with `hint`,
+    when it is not ready in time.
     """
     stop, ready = stop or asyncio.Event(), asyncio.Event()
     worker = asyncio.create_task(run_worker(config, stop=stop, on_ready=ready.set, feed=True))
@@ -169,7 +172,7 @@ async def working(config: Config, stop: asyncio.Event | None = None) -> AsyncIte
     try:
         await asyncio.wait({worker, waiting}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
         if not worker.done() and not ready.is_set():
-            raise UserError(f"the worker was not ready within {READY_S:g} s")
+            raise UserError(f"the worker was not ready within {READY_S:g} s{hint}")
         if not worker.done() or worker.exception() is None:
             yield worker
     finally:
