@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,22 +25,23 @@ TO_TRY: Final = (
 WARNING: Final = "for development only: the venues are simulated, their keys and the broker's password are known."
 ANEW: Final = "Queues and journal were kept. The venues began anew: their first positions and orders, no faults."
 
+Dir = Annotated[Path, typer.Option("--dir", metavar="DIR", help="The folder that survives restarts.")]
+BrokerPort = Annotated[int, typer.Option(min=1, max=65_535, metavar="PORT", help="RabbitMQ's port.")]
+VenuesPort = Annotated[
+    int, typer.Option(min=1, max=65_000, metavar="PORT", help="The first venue's port; the others follow it.")
+]
+HttpPort = Annotated[int, typer.Option(min=1, max=65_535, metavar="PORT", help="The port of the worker's metrics.")]
+
 app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()
 def dev(
     context: typer.Context,
-    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="The folder that survives restarts.")] = Path(
-        ".order-router-dev"
-    ),
-    broker_port: Annotated[int, typer.Option(min=1, max=65_535, metavar="PORT", help="RabbitMQ's port.")] = 5673,
-    venues_port: Annotated[
-        int, typer.Option(min=1, max=65_000, metavar="PORT", help="The first venue's port; the others follow it.")
-    ] = 9471,
-    http_port: Annotated[
-        int, typer.Option(min=1, max=65_535, metavar="PORT", help="The port of the worker's metrics.")
-    ] = 9464,
+    directory: Dir = Path(".order-router-dev"),
+    broker_port: BrokerPort = 5673,
+    venues_port: VenuesPort = 9471,
+    http_port: HttpPort = 9464,
     json: AsJson = False,
 ) -> None:
     """Run the development server until interrupted.
@@ -49,6 +51,8 @@ def dev(
     """
     if context.invoked_subcommand is not None:
         return
+    # Until others take over, SIGTERM is what Ctrl-C is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with progress() as tell:
             from router.demo.dev_folder import DevFolder, overriding
@@ -56,14 +60,13 @@ def dev(
 
             ports = Ports(broker=broker_port, venues=venues_port, http=http_port)
             with dev_server(DevFolder(directory), ports, tell) as server:
-                tell("starting the worker")
 
                 def say() -> None:
                     tell("")
                     _say(server, overriding(), json=json)
 
-                run_until_stopped(lambda stop: server.run(stop, say))
-                tell("stopping")
+                tell("starting the worker")
+                run_until_stopped(lambda stop: server.run(stop, say, lambda: typer.echo("stopping", err=True)))
     except KeyboardInterrupt:
         pass  # a signal is the ordinary way out, and nothing runs any more
     typer.echo("stopped", err=True)

@@ -67,8 +67,8 @@ class DevServer(Struct, frozen=True, kw_only=True):
     starts: int
     """How often it was started in this folder before."""
 
-    async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
-        """Run simulators, worker and feeds beside the node until `stop` is set.
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
+        """Run simulators, worker and feeds beside the node until `stop` is set. `on_stop` is called when it is.
 
         Raises `UserError` when the node ends by itself, and what the worker raises.
         """
@@ -84,6 +84,7 @@ class DevServer(Struct, frozen=True, kw_only=True):
             if broken.done():
                 raise UserError(f"the RabbitMQ node has ended; its last words are in {self.node.log}")
             broken.cancel()
+            on_stop()
 
     async def _node_ended(self) -> None:
         while not self.node.ended:  # noqa: ASYNC110 - a child that ends sets no event

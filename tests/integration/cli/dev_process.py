@@ -118,14 +118,19 @@ def developing(cwd: Path, ports: list[int]) -> Iterator[DevProcess]:
 class Terminal:
     """A program in a terminal of 50 lines that stays up; killed at the end if it still runs."""
 
-    def __init__(self, program: list[str], cwd: Path, width: int) -> None:
+    def __init__(self, program: list[str], cwd: Path, width: int, **environ: str) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
         os.set_blocking(self._ours, False)
         self._shown = b""
-        environ = {name: value for name, value in environment().items() if name not in {"COLUMNS", "LINES"}}
+        clean = {name: value for name, value in environment().items() if name not in {"COLUMNS", "LINES"}}
         self.process = subprocess.Popen(
-            program, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, env=environ | {"TERM": "xterm-256color"}
+            program,
+            cwd=cwd,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=clean | {"TERM": "xterm-256color"} | environ,
         )
         os.close(theirs)
 

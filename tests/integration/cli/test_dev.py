@@ -178,12 +178,14 @@ def test_a_port_for_two_is_one_sentence(tmp_path: Path) -> None:
 
 
 async def test_on_a_terminal_nothing_is_wider_than_it(tmp_path: Path) -> None:
-    """80 columns; what is folded can still be pasted, and does what the whole line does."""
-    with Terminal(command(unused_ports()), tmp_path, 80) as terminal:
+    """80 columns; what is folded can still be pasted. A variable that leads elsewhere is named, and not followed."""
+    elsewhere = {"ORDER_ROUTER_BROKER__URL": "amqp://elsewhere/"}
+    with Terminal(command(unused_ports()), tmp_path, 80, **elsewhere) as terminal:
         await terminal.until("a second one at once")
         lines = plain(terminal.shown()).splitlines()
         first = next(number for number, line in enumerate(lines) if "for development only" in line)
         assert max(map(len, lines[first:])) <= 80
+        assert "warning: unset ORDER_ROUTER_BROKER__URL: " in "\n".join(lines)
         folded = re.findall(r"^  (\S+ (?:.*\\\n)+.*)$", "\n".join(lines), re.MULTILINE)
         assert len(folded) == 3
         done = subprocess.run(["bash", "-c", folded[1]], cwd=tmp_path, env=environment(), timeout=60, check=False)
