@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema clean
+.PHONY: help setup demo dev test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ setup: ## the locked environment in .venv
 
 demo: setup ## broker, simulated exchanges and a worker on this machine; commands over four exchanges
 	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/order-router demo
+
+dev: setup ## broker, simulated exchanges, worker and feeds until Ctrl-C; .order-router-dev keeps what they store
+	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/order-router dev
 
 test: setup ## every test that is not marked slow, on a real RabbitMQ, PostgreSQL and promtool
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql prometheus && $(BIN)/pytest -n 4 --dist loadfile

@@ -9,6 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -38,6 +39,8 @@ EXPECTED: Final[tuple[tuple[Any, str], ...]] = (
     (bool, "true or false"),
     (str, "a string"),
     (int, "a whole number"),
+    (float, "a number"),
+    (Decimal, 'a decimal, such as "0.01"'),
     (dict[str, Any], 'an object, such as {"name": "value"}'),
 )
 OF_THE_VENUE: Final = frozenset({"order_id", "position_id"})

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from router.cli import check, demo, feed, journal, schema, send, simulate, worker
+from router.cli import check, demo, dev, feed, journal, schema, send, simulate, worker
 from router.cli.process import EXIT_CONFIG, EXIT_FAILED
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(worker.worker)
 app.command()(feed.feed)
+app.add_typer(dev.app, name="dev")
 app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(send.app, name="send")

@@ -1,1 +1,1 @@
-"""What `order-router demo` and the tests start: a private RabbitMQ node, simulated venues, a worker."""
+"""What `order-router demo`, `dev` and the tests start: a private RabbitMQ node, simulated venues, a worker."""

@@ -46,15 +46,17 @@ PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 class RabbitMQNode:
     """A RabbitMQ node that lasts from `start` to `stop`, or through a `with` block.
 
-    `directory` holds everything the node writes; without one it is a temporary folder that `stop` removes. The ports
-    stay the same over `kill`, `restart` and a second `start`. A node that fails raises UserError with its last words.
+    `directory` holds everything the node writes; without one it is a temporary folder that `stop` removes. `port` is
+    the one for AMQP; without one it is any that is free. The ports stay the same over `kill`, `restart` and a second
+    `start`. A node that fails raises UserError with its last words.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, port: int | None = None) -> None:
         self._given = directory
         self._temporary = Path(tempfile.gettempdir(), f"order-router-rabbitmq-{secrets.token_hex(8)}")
         self._directory = directory
-        self._port, self._distribution_port, self._epmd_port = free_ports(3)
+        free, self._distribution_port, self._epmd_port = free_ports(3)
+        self._port = port or free
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node: subprocess.Popen[bytes] | None = None
 
@@ -81,6 +83,16 @@ class RabbitMQNode:
         if self._node is None:
             raise UserError("the RabbitMQ node is not running")
         return self._node.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether the node was started and has ended by itself."""
+        return self._node is not None and self._node.poll() is not None
+
+    @property
+    def log(self) -> Path:
+        """What the running node writes of itself."""
+        return _log(self.directory)
 
     def start(
         self, progress: Callable[[str], None] | None = None, sleep: Callable[[float], object] = time.sleep

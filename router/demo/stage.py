@@ -62,35 +62,51 @@ class Stage(Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def broker_for(file: Path | None, tell: Tell) -> Iterator[BrokerSettings]:
-    """Give the broker that is configured, or a node of our own. Enter it outside of any event loop.
-
-    Starting and stopping a node blocks, and must not be cut in the middle: while it starts, SIGINT and SIGTERM are
-    noted and raise `KeyboardInterrupt` where nothing is half done; while it stops, neither is heard.
-    """
+    """Give the broker that is configured, or a node of our own. Enter it outside of any event loop."""
     shared = _shared_broker(file)
     if shared is not None:
         yield shared
         return
+    node = RabbitMQNode()
+    with own_node(node, tell):
+        yield BrokerSettings(url=node.url)
+
+
+@contextmanager
+def own_node(node: RabbitMQNode, tell: Tell, *, hurried: bool = False) -> Iterator[None]:
+    """Run a node of our own. Enter it outside of any event loop.
+
+    Starting and stopping a node blocks, and must not be cut in the middle: while it starts, SIGINT and SIGTERM are
+    noted and raise `KeyboardInterrupt` where nothing is half done; while it stops, neither is heard. `hurried`, for a
+    node whose folder stays: a second signal ends the process at once, and the kernel ends the node with it.
+    """
     noted: list[int] = []
-    for number in SIGNALS:
-        signal.signal(number, lambda number, _: noted.append(number))
+    last = signal.SIG_DFL if hurried else signal.SIG_IGN
+
+    def note(number: int, _: object) -> None:
+        noted.append(number)
+        if hurried:
+            _on_signals(last)
 
     def sleep(seconds: float) -> None:
         if noted:
             raise KeyboardInterrupt
         time.sleep(seconds)
 
-    node = RabbitMQNode()
+    _on_signals(note)
     try:
         node.start(tell, sleep)
-        for number in SIGNALS:
-            signal.signal(number, signal.default_int_handler)
+        _on_signals(signal.default_int_handler)
         sleep(0)
-        yield BrokerSettings(url=node.url)
+        yield
     finally:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        _on_signals(last)
         node.stop()
+
+
+def _on_signals(act: Any) -> None:
+    for number in SIGNALS:
+        signal.signal(number, act)
 
 
 @asynccontextmanager
@@ -107,7 +123,7 @@ async def staged(broker: BrokerSettings, tell: Tell) -> AsyncIterator[Stage]:
         if broker.prefix != BrokerSettings().prefix:
             stack.push_async_callback(_remove, config)
         tell("starting the worker")
-        await stack.enter_async_context(_working(config))
+        await stack.enter_async_context(working(config))
         live = await _feeds_live(config, tell)
         caller = await stack.enter_async_context(CommandClient(broker))
         yield Stage(config=config, simulators=simulators, observer=observer, caller=caller, live=live)
@@ -142,16 +158,23 @@ def _config(folder: Path, simulators: Simulators, broker: BrokerSettings) -> Con
 
 
 @asynccontextmanager
-async def _working(config: Config) -> AsyncIterator[None]:
-    stop, ready = asyncio.Event(), asyncio.Event()
+async def working(
+    config: Config, stop: asyncio.Event | None = None, hint: str = ""
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a worker with its feeds. Entered once it is ready, or once `stop` was set; yields what ends with the worker.
+
+    Leaving sets `stop` and waits for the worker to drain. Raises what the worker raises, and `UserError`, with `hint`,
+    when it is not ready in time.
+    """
+    stop, ready = stop or asyncio.Event(), asyncio.Event()
     worker = asyncio.create_task(run_worker(config, stop=stop, on_ready=ready.set, feed=True))
     waiting = asyncio.create_task(ready.wait())
     try:
         await asyncio.wait({worker, waiting}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
         if not worker.done() and not ready.is_set():
-            raise UserError(f"the worker was not ready within {READY_S:g} s")
-        if not worker.done():
-            yield
+            raise UserError(f"the worker was not ready within {READY_S:g} s{hint}")
+        if not worker.done() or worker.exception() is None:
+            yield worker
     finally:
         waiting.cancel()
         stop.set()

@@ -20,7 +20,8 @@
     POST   /_sim/reset                                    → {}; back to the seeds
     GET    /_sim/state                                    → clock, switches, faults, every account's book
 
-A body that does not fit is 400, something that is not there 404, both with {"error": …}.
+A body that does not fit is 400, something that is not there 404, both with {"error": …}: of a name that is not known
+it lists the known ones. README.md tells it with examples.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,11 +38,12 @@ from router.simulator.ledger import Entry, EntryKind
 from router.simulator.market import Move
 from router.simulator.seeds import OrderSeed, PositionSeed
 from router.simulator.venue import VenueSimulator
+from schemas.wording import mistakes
 
 PREFIX: Final = "/_sim"
 _KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -90,8 +92,19 @@ class Control:
         return [web.route(method, PREFIX + path, _answering(handler)) for method, path, handler in table]
 
     async def _add_fault(self, http: web.Request) -> web.Response:
-        self._simulator.inject(await _read(http, Fault))
+        fault = await _read(http, Fault, "a fault")
+        endpoints = self._simulator.endpoints()
+        known = ["any", *sorted({point.action for point in endpoints}), *sorted({point.name for point in endpoints})]
+        if fault.on not in known:
+            raise ValueError(f"on: expected one of {', '.join(known)}, got {fault.on!r}")
+        self._check_account(fault.account)
+        self._simulator.inject(fault)
         return _json({"armed": len(self._simulator.faults.armed)})
+
+    def _check_account(self, name: str) -> None:
+        """Raise `ValueError` for an account that the venue does not have: the fault would never strike."""
+        if name and name not in self._simulator.accounts:
+            raise ValueError(f"account: expected one of {', '.join(self._simulator.accounts)}, got {name!r}")
 
     async def _clear_faults(self, http: web.Request) -> web.Response:
         self._simulator.faults.clear()
@@ -121,16 +134,18 @@ class Control:
         return _json({})
 
     async def _add_positions(self, http: web.Request) -> web.Response:
-        return _json(self._simulator.add_positions(await _read(http, PositionSeed)))
+        return _json(self._simulator.add_positions(await _read(http, PositionSeed, "a position")))
 
     async def _add_orders(self, http: web.Request) -> web.Response:
-        return _json(self._simulator.add_orders(await _read(http, OrderSeed)))
+        return _json(self._simulator.add_orders(await _read(http, OrderSeed, "an order")))
 
     async def _truth(self, http: web.Request) -> web.Response:
         return _json(self._simulator.truth(http.query.get("account", "main")))
 
     async def _add_feed_fault(self, http: web.Request) -> web.Response:
-        armed = self._simulator.disturb(await _read(http, FeedFault))
+        fault = await _read(http, FeedFault, "a fault of a feed")
+        self._check_account(fault.account)
+        armed = self._simulator.disturb(fault)
         feed = self._simulator.feed
         return _json({"armed": len(feed.faults.armed) if feed else 0, "struck": armed.struck})
 
@@ -144,25 +159,28 @@ class Control:
         return _json(feed.state() if feed is not None else {"sockets": [], "faults": []})
 
     async def _load(self, http: web.Request) -> web.Response:
-        return _json(await self._simulator.load(await _read(http, Load)))
+        return _json(await self._simulator.load(await _read(http, Load, "a load")))
 
     async def _add_account(self, http: web.Request) -> web.Response:
-        seed = await _read(http, AccountSeed)
+        seed = await _read(http, AccountSeed, "an account")
         self._simulator.add_account(
             seed.name, api_key=seed.api_key, api_secret=seed.api_secret, permissions=seed.permissions
         )
         return _json({})
 
     async def _move(self, http: web.Request) -> web.Response:
-        self._simulator.move(await _read(http, Move))
+        self._simulator.move(await _read(http, Move, "a move"))
         return _json({})
 
     async def _set_clock(self, http: web.Request) -> web.Response:
-        self._simulator.clock_offset_ms = (await _read(http, Clock)).offset_ms
+        self._simulator.clock_offset_ms = (await _read(http, Clock, "a clock")).offset_ms
         return _json({"now_ms": self._simulator.now_ms(), "offset_ms": self._simulator.clock_offset_ms})
 
     async def _behave(self, http: web.Request) -> web.Response:
-        return _json(self._simulator.behave(**await _read(http, dict[str, Any])))
+        switches = msgspec.json.decode(await http.read(), type=dict[str, Any])
+        if wrong := mistakes(self._simulator.behaviour_type, switches, of=self._simulator.venue):
+            raise ValueError(wrong)
+        return _json(self._simulator.behave(**switches))
 
     async def _reset(self, http: web.Request) -> web.Response:
         self._simulator.reset()
@@ -204,8 +222,14 @@ def _answering(handler: Handler) -> Handler:
     return answer
 
 
-async def _read(http: web.Request, kind: type[T]) -> T:
-    return msgspec.json.decode(await http.read(), type=kind)
+async def _read(http: web.Request, kind: type[T], of: str) -> T:
+    """Decode a body. Raises `ValueError` that says every mistake, with what is known in its place."""
+    body = await http.read()
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        given = msgspec.json.decode(body)
+        raise ValueError((mistakes(kind, given, of=of) if isinstance(given, dict) else "") or str(error)) from None
 
 
 def _json(content: object, status: int = 200) -> web.Response:

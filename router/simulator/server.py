@@ -18,19 +18,24 @@ class Simulators:
     """All venues, served until the context ends.
 
     `ports` maps a venue to its port; without one the system chooses. `rate_limits=False` lifts the venues' limits and
-    says so in `config()`. The simulators can be used from Python (`venues`) and over HTTP (`router.simulator.control`).
+    says so in `config()`. New orders, fills and positions have ids from `ids_from` beyond the venue's first: whoever
+    keeps what an earlier run told gives a greater number each time, and no id is met twice.
+    The simulators can be used from Python (`venues`) and over HTTP (`router.simulator.control`).
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", ports: Mapping[str, int] | None = None, rate_limits: bool = True
+        self,
+        host: str = "127.0.0.1",
+        ports: Mapping[str, int] | None = None,
+        rate_limits: bool = True,
+        ids_from: int = 0,
     ) -> None:
         self.host = host
         self.venues: dict[str, VenueSimulator] = {
-            name: venues.simulator_type(name)(rate_limits=rate_limits) for name in venues.names()
+            name: venues.simulator_type(name)(rate_limits=rate_limits, ids_from=ids_from) for name in venues.names()
         }
-        self._wanted_ports = dict(ports or {})
         self._rate_limits = rate_limits
-        self._ports: dict[str, int] = {}
+        self._ports = dict(ports or {})
         self._runners: list[web.AppRunner] = []
 
     async def __aenter__(self) -> Self:
@@ -60,7 +65,7 @@ class Simulators:
             await runner.cleanup()
 
     def root(self, venue: str) -> str:
-        """Return a venue's scheme, host and port."""
+        """Return a venue's scheme, host and port. A port that was given is known before the start, too."""
         return f"http://{self.host}:{self._ports[venue]}"
 
     def urls(self) -> dict[str, dict[str, str]]:
@@ -92,5 +97,5 @@ class Simulators:
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         self._runners.append(runner)
-        await web.TCPSite(runner, self.host, self._wanted_ports.get(name, 0), backlog=1024).start()
+        await web.TCPSite(runner, self.host, self._ports.get(name, 0), backlog=1024).start()
         self._ports[name] = int(runner.addresses[0][1])

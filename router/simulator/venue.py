@@ -57,18 +57,18 @@ class VenueSimulator(ABC):
     first_fill_id: ClassVar[int] = 1
     first_position_id: ClassVar[int] = 1
 
-    def __init__(self, *, rate_limits: bool = True) -> None:
+    def __init__(self, *, rate_limits: bool = True, ids_from: int = 0) -> None:
         self.ledger = Ledger()
         self.faults = FaultQueue()
         self.clock_offset_ms = 0
         self._rate_limits = rate_limits
-        self._order_ids = self.order_ids()
-        self._position_ids = map(str, itertools.count(self.first_position_id))
+        self._order_ids = self.order_ids(ids_from)
+        self._position_ids = map(str, itertools.count(self.first_position_id + ids_from))
         self.market = Market(
             ledger=self.ledger,
             now_ms=self.now_ms,
             order_ids=self._order_ids,
-            fill_ids=itertools.count(self.first_fill_id),
+            fill_ids=itertools.count(self.first_fill_id + ids_from),
             siblings=self.siblings,
         )
         self.accounts = self.market.accounts
@@ -125,9 +125,9 @@ class VenueSimulator(ABC):
         """Word the answer to a path or method that does not exist."""
         return json_answer(404, {"message": "Not Found"})
 
-    def order_ids(self) -> Iterator[str]:
-        """Iterate over ids for new orders."""
-        return map(str, itertools.count(self.first_order_id))
+    def order_ids(self, ids_from: int) -> Iterator[str]:
+        """Iterate over ids for new orders, so many beyond the venue's first."""
+        return map(str, itertools.count(self.first_order_id + ids_from))
 
     def position_id(self, seed: PositionSeed) -> str:
         """Return the id of a seeded position."""

@@ -102,7 +102,17 @@ def test_files_are_read_in_one_sitting() -> None:
     assert long == {}
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "router/README.md", "tests/README.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "router/README.md",
+        "router/simulator/README.md",
+        "tests/README.md",
+    ],
+)
 def test_the_files_that_a_page_names_are_there(page: str) -> None:
     """A map that leads nowhere is worse than none. `<venue>` stands for any of them."""
     root = ROUTER.parent

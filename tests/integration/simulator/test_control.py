@@ -64,6 +64,29 @@ async def test_faults_come_over_http(gmo: Gmo) -> None:
     assert (reply.status, "drpo" in reply.json["error"]) == (400, True)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/faults", {"what": "reset"}, 'what: expected "answer", "drop", "close", "hang", '),
+        ("/faults", {"on": "cloze"}, "on: expected one of any, cancel, close, read, session, active_orders, "),
+        ("/faults", {"account": "two"}, "account: expected one of main, got 'two'"),
+        ("/faults", {"wehn": "after"}, "wehn: a fault has no such field; did you mean when?"),
+        ("/faults", {"delay_s": "1"}, 'delay_s: expected a number, got "1"'),
+        ("/faults", {"fill": []}, 'fill: expected a decimal, such as "0.01", got an array'),
+        ("/feed/faults", {"do": "hang"}, 'do: expected "cut", "stall", "drop", '),
+        ("/feed/faults", {"do": "cut", "account": "two"}, "account: expected one of main, got 'two'"),
+        ("/market", {"do": "buy"}, 'do: expected "fill", "cancel", "expire", '),
+        ("/behaviour", {"service": "SHUT"}, 'service: expected "OPEN", "PREOPEN" or "MAINTENANCE", got "SHUT"'),
+        ("/behaviour", {"reserve": True}, "reserve: gmo_coin has no such field; did you mean reserves?"),
+    ],
+)
+async def test_what_is_not_known_is_refused_with_what_is(gmo: Gmo, path: str, body: dict[str, Any], said: str) -> None:
+    """A fault that is misspelt would otherwise never strike, and a test pass for nothing."""
+    reply = await gmo.control("POST", path, body)
+    assert (reply.status, reply.json["error"][: len(said)]) == (400, said)
+    assert (await gmo.control("GET", "/state")).json["faults"] == []
+
+
 async def test_many_positions_and_orders_at_once(gmo: Gmo) -> None:
     """`count` seeds that many, each with an id of its own."""
     position = {"symbol": "BTC_JPY", "side": "SELL", "size": "1", "price": "1", "count": 1000}

@@ -89,7 +89,7 @@ class Coinbase(VenueSimulator):
         """Return the user endpoint."""
         return CoinbaseFeed(self)
 
-    def order_ids(self) -> Iterator[str]:
+    def order_ids(self, ids_from: int) -> Iterator[str]:
         """Iterate over UUIDs."""
         while True:
             yield str(uuid.uuid4())
