@@ -27,7 +27,8 @@ from typing import Self
 from router.errors import UserError
 
 START_LIMIT_S = 90
-STOP_LIMIT_S = 30
+STOP_LIMIT_S = 30.0
+BOOTING_LIMIT_S = 3.0
 CTL_LIMIT_S = 60
 LOG_TAIL_LINES = 15
 
@@ -119,15 +120,19 @@ class RabbitMQNode:
             self._node = _spawn([str(server)], self._environment(server), directory)
             self._wait_for(self._node, lambda: speaks_amqp(self._port), sleep)
         except BaseException:
-            self.stop()
+            # Erlang that has not come up may not hear a SIGTERM until it has.
+            self.stop(BOOTING_LIMIT_S)
             raise
         if progress:
             progress(f"RabbitMQ is ready after {time.monotonic() - began:.1f} s")
 
-    def stop(self) -> None:
-        """End the node in order, then its epmd, and remove the temporary folder. Stopping twice is fine."""
-        _end(self._node, signal.SIGTERM)
-        _end(self._epmd, signal.SIGTERM)
+    def stop(self, limit_s: float = STOP_LIMIT_S) -> None:
+        """End the node in order, then its epmd, and remove the temporary folder. Stopping twice is fine.
+
+        What has not ended after so many seconds is killed.
+        """
+        _end(self._node, signal.SIGTERM, limit_s)
+        _end(self._epmd, signal.SIGTERM, limit_s)
         self._node = self._epmd = None
         if self._given is None and self._directory is not None:
             _remove(self._directory)
@@ -135,7 +140,7 @@ class RabbitMQNode:
 
     def kill(self) -> None:
         """End the node as a power cut would. Data and ports stay: `start` takes up from there."""
-        _end(self._node, signal.SIGKILL)
+        _end(self._node, signal.SIGKILL, STOP_LIMIT_S)
         self._node = None
 
     def restart(self) -> None:
@@ -313,14 +318,14 @@ def _spawn(command: list[str], environment: dict[str, str], directory: Path) -> 
         )
 
 
-def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
+def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals, limit_s: float) -> None:
     """End a child and wait until it is gone; one that does not listen is killed."""
     if process is None:
         return
     process.send_signal(how)
     process.send_signal(signal.SIGCONT)  # a test may have stopped it, and what is stopped does not end
     try:
-        process.wait(STOP_LIMIT_S)
+        process.wait(limit_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
