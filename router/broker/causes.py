@@ -69,7 +69,8 @@ def of_connecting(error: BaseException, closing: Closing | None, config: BrokerS
         if closing.code == 530 and closing.words.endswith(f"refused for user '{url.user or 'guest'}'"):
             return f"user {url.user or 'guest'} may not use vhost {vhost}"
         return f"{peer} refused: {_REPLY_CODE.sub('', closing.words)[:MAX_WORDS]}"
-    said = of_connection(error, peer, timeout_s) or in_words(error)
+    ended = isinstance(error, StopAsyncIteration)  # how aiormq's reader of frames can meet the end
+    said = f"{peer} hung up" if ended else of_connection(error, peer, timeout_s) or in_words(error)
     # With TLS 1.3 a server that misses the client's certificate says so after the handshake, which goes under.
     wants = said.endswith("hung up") and url.scheme == "amqps" and not config.cert_file
     return f"{said}: it may want a certificate of ours (broker.cert_file)" if wants else said

@@ -1,7 +1,6 @@
 """What `check` says of the journal, on real files and servers: each fault by its name, and a worker says the same."""
 
 import asyncio
-import os
 import stat
 import uuid
 from collections.abc import AsyncIterator
@@ -126,17 +125,6 @@ async def test_a_file_that_is_none(system: Stack) -> None:
     assert (found.status, found.failed) == (1, {"journal": f"journal.url: {said}"})
     await refuses(system, said)
     assert path.read_text().startswith("not a database")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_folder_that_cannot_be_written(system: Stack) -> None:
-    """The folder's mode is told."""
-    folder = system.directory / "closed"
-    folder.mkdir(mode=0o500)
-    system.change("journal", url=f"sqlite:///{folder / 'journal.db'}")
-    found = await check(system)
-    assert "journal" in found.failed
-    assert str(folder) in found.failed["journal"]
 
 
 async def test_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

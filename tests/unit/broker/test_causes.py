@@ -77,6 +77,14 @@ def test_why_a_login_fails(closing: Closing, words: str) -> None:
     assert of_connecting(Exception("<Connection.Close object at 0x7f54>"), closing, config, 10) == words
 
 
+def test_a_login_that_is_cut_off() -> None:
+    """aiormq meets the end of the connection in several ways; a server that wants a certificate ends it, too."""
+    plain, tls = BrokerSettings(url="amqp://h/"), BrokerSettings(url="amqps://h/")
+    for error in (StopAsyncIteration(), ConnectionResetError(), EOFError()):
+        assert of_connecting(error, None, plain, 10) == "h:5672 hung up"
+        assert of_connecting(error, None, tls, 10).startswith("h:5671 hung up: it may want a certificate of ours")
+
+
 def test_an_unanswered_login() -> None:
     """With the host, the port and how long it took."""
     config = BrokerSettings(url="amqps://[::1]/")
