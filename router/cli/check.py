@@ -1,14 +1,18 @@
 """`order-router check`."""
 
 import logging
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from router.cli.process import EXIT_FAILED, AsJson, ConfigFile, configured, run
 
 if TYPE_CHECKING:
+    from router.app.checks import Finding
     from router.config import Config
+
+WIDTHS: Final = (7, 24)
+"""Columns of the first two cells; a long name pushes what follows it to the right."""
 
 
 def check(
@@ -31,7 +35,7 @@ def check(
 
 async def _report(settings: "Config", *, online: bool, feed: bool, json: bool) -> bool:
     from router.app.checks import findings
-    from router.cli.output import as_json, lines
+    from router.cli.output import as_json
     from router.telemetry import configure_logging, redact
 
     configure_logging(settings.secret_values(), level=logging.CRITICAL)
@@ -40,7 +44,14 @@ async def _report(settings: "Config", *, online: bool, feed: bool, json: bool) -
         told = one._replace(check=redact(one.check), message=redact(" ".join(one.message.split())))
         found.append(told)
         if not json:
-            lines(f"{told.status:<7}  {told.check:<28}  {told.message}")
+            show(told)
     if json:
         as_json([told._asdict() for told in found])
     return all(told.status != "failed" for told in found)
+
+
+def show(found: "Finding") -> None:
+    """Print one finding as soon as it is there: some take seconds."""
+    from router.cli.output import row
+
+    row(WIDTHS, (found.status, found.check, found.message))

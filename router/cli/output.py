@@ -64,6 +64,24 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
         typer.echo("  ".join(padded).rstrip())
 
 
+def row(widths: Sequence[int], cells: Sequence[str]) -> None:
+    """Print one row now, of a table whose end is not known yet: the first cell in colour, the last with the rest."""
+    texts = [shown(cell) for cell in cells]
+    if not on_terminal():
+        padded = [text.ljust(width) for text, width in zip(texts, widths, strict=False)]
+        typer.echo("  ".join([*padded, texts[-1]]))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for width in widths:
+        drawn.add_column(min_width=width, overflow="fold")
+    drawn.add_column(overflow="fold")
+    drawn.add_row(Text(texts[0], style=STYLES.get(texts[0], "")), *map(Text, texts[1:]))
+    console().print(drawn)
+
+
 def lines(*texts: str) -> None:
     """Print lines; on a terminal they are folded between words, and the word that one begins with has its colour."""
     if not on_terminal():

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from router.app.checks import Finding
+from router.cli.check import show
 from router.cli.demo import STEPS, Heard, Row, _show
 from router.cli.formatting import event_line, result_line
 from router.cli.output import lines
@@ -112,12 +114,20 @@ def _demo() -> None:
     _show([Row(STEPS[0], 6.8, (answered,), RESULT, (Heard(EVENT, 21),))], json=False)
 
 
+def _check() -> None:
+    show(Finding("configuration", "ok", "/etc/order-router/order-router.toml"))
+    show(Finding("broker", "failed", "cannot connect to amqps://router:…@rabbitmq.trading.svc:5671/: the server's "
+                 "certificate is not valid for rabbitmq.trading.svc"))  # fmt: skip
+    show(Finding("account coinbase/main", "warning", "the file /run/secrets/coinbase_main can be read by others"))
+
+
 SCENES: Final[Mapping[str, Callable[[], None]]] = {
     "listing": _listing,
     "story": _story,
     "refusals": _refusals,
     "sent": _sent,
     "demo": _demo,
+    "check": _check,
 }
 
 
