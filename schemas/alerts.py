@@ -1,4 +1,7 @@
-"""What an operator must know within a second (contract, section 8)."""
+"""What an operator must know within a second (contract, section 8).
+
+The text below a field is its description in the JSON Schema.
+"""
 
 from typing import Literal
 
@@ -27,19 +30,28 @@ AlertCode = Literal[
 class Alert(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert"):
     """Something is wrong, or no longer is.
 
-    One message per code, venue and account at most every 60 s; `count` says how often it happened since `since`, and
-    `command_ids` names at most ten of the commands. `resolved` ends what an earlier alert of these three began.
-    Several pods tell of one trouble under one `alert_id`: drop repeats by it.
+    One message per code, venue and account at most every 60 s, and one when it is over.
     """
 
     alert_id: str
+    """The key to drop repeats by: several processes tell of one trouble under one id."""
     code: AlertCode
+    """What is wrong, as a word for programs."""
     severity: Severity
+    """`page`: wake somebody. `ticket`: it can wait for the morning."""
     venue: str | None = None
+    """The venue, if it is about one."""
     account: str | None = None
+    """The account at the venue, if it is about one."""
     command_ids: tuple[str, ...] = ()
+    """Commands that it is about, ten at most."""
     count: int = 1
+    """How often it happened since `since`."""
     message: str = ""
+    """What happened, for people."""
     resolved: bool = False
+    """It is over: this ends what earlier alerts of the same code, venue and account began."""
     since: Time
+    """When it began."""
     at: Time
+    """When this was said."""

@@ -40,11 +40,15 @@ def schema(
 
 
 def generate() -> dict[str, dict[str, object]]:
-    """Return every message's schema, each venue's own `params` joined in."""
+    """Return every message's schema, each venue's own rules joined in."""
     from router import venues
+    from schemas.conditions import VenueRules
     from schemas.json_schema import schemas
 
-    return schemas({venue: venues.adapter_type(venue).params_types for venue in venues.names()})
+    kinds = {venue: venues.adapter_type(venue) for venue in venues.names()}
+    return schemas(
+        {venue: VenueRules(params=kind.params_types, conditions=kind.conditions) for venue, kind in kinds.items()}
+    )
 
 
 def _write(folder: Path, wanted: dict[str, str], present: dict[str, str]) -> None:

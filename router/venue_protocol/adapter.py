@@ -14,6 +14,7 @@ from msgspec import Struct
 from router.venue_protocol.outcome import Flow, Outcome, Refused
 from router.venue_protocol.request import Limit, Request, Response, Signer
 from schemas.commands import Close, Command
+from schemas.conditions import Conditions
 from schemas.wording import mistakes
 
 P = TypeVar("P", bound=Struct)
@@ -86,7 +87,9 @@ class VenueAdapter(Protocol):
     options_type: ClassVar[type[Options]]
     secrets_type: ClassVar[type[Secrets]]
     params_types: ClassVar[Mapping[str, type[Struct]]]
-    """Action → the strict struct of its `params`."""
+    """Action → the strict struct of its `params`. An action that is not in here is refused."""
+    conditions: ClassVar[Conditions]
+    """Action → what the venue refuses besides, as JSON Schema: senders can know it before they send."""
     limits: ClassVar[tuple[Limit, ...]]
     read_pauses: ClassVar[Mapping[int, float]]
     """HTTP statuses of a read after which nothing leaves under its limits, and for how many seconds."""

@@ -63,8 +63,10 @@ from router.venue_protocol import (
 )
 from router.venue_protocol.stream import Known, Missed, Stream
 from router.venues.btcturk import answers, lookup, reads, reconcile, requests, signing, stream
+from router.venues.btcturk.conditions import CONDITIONS
 from router.venues.btcturk.signing import BtcTurkSecrets
 from schemas.commands import Cancel, Close, Command
+from schemas.conditions import Conditions
 
 __all__ = ["ADAPTER", "BtcTurk", "BtcTurkOptions", "BtcTurkSecrets"]
 
@@ -84,6 +86,7 @@ class BtcTurk:
     options_type: ClassVar[type[Options]] = BtcTurkOptions
     secrets_type: ClassVar[type[Secrets]] = BtcTurkSecrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"cancel": NoParams}
+    conditions: ClassVar[Conditions] = CONDITIONS
     read_pauses: ClassVar[Mapping[int, float]] = {429: 1.0}
     unique_stamps: ClassVar[bool] = True
     limits: ClassVar[tuple[Limit, ...]] = (

@@ -56,9 +56,11 @@ from router.venue_protocol import (
 )
 from router.venue_protocol.stream import Known, Missed
 from router.venues.coinbase import answers, lookup, reads, reconcile, requests, signing
+from router.venues.coinbase.conditions import CONDITIONS
 from router.venues.coinbase.signing import LIFETIME_S, signing_key, token
 from router.venues.coinbase.stream import CoinbaseStream
 from schemas.commands import Cancel, Close, Command
+from schemas.conditions import Conditions
 
 __all__ = ["ADAPTER", "Coinbase", "CoinbaseOptions", "CoinbaseStream", "signing_key", "token"]
 
@@ -84,6 +86,7 @@ class Coinbase:
     options_type: ClassVar[type[Options]] = CoinbaseOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": NoParams, "cancel": NoParams}
+    conditions: ClassVar[Conditions] = CONDITIONS
     read_pauses: ClassVar[Mapping[int, float]] = {429: 1.0}
     unique_stamps: ClassVar[bool] = False
     limits: ClassVar[tuple[Limit, ...]] = (Limit("private", 30, 1.0, cancels_only=6),)

@@ -63,8 +63,10 @@ from router.venue_protocol import (
 )
 from router.venue_protocol.stream import Known, Missed, Stream
 from router.venues.gmo_coin import answers, lookup, reads, reconcile, requests, signing, stream
+from router.venues.gmo_coin.conditions import CONDITIONS
 from router.venues.gmo_coin.requests import CloseParams
 from schemas.commands import Cancel, Close, Command
+from schemas.conditions import Conditions
 
 __all__ = ["ADAPTER", "CloseParams", "GmoCoin", "GmoCoinOptions"]
 
@@ -84,6 +86,7 @@ class GmoCoin:
     options_type: ClassVar[type[Options]] = GmoCoinOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": CloseParams, "cancel": NoParams}
+    conditions: ClassVar[Conditions] = CONDITIONS
     read_pauses: ClassVar[Mapping[int, float]] = {}
     unique_stamps: ClassVar[bool] = False
     limits: ClassVar[tuple[Limit, ...]] = (

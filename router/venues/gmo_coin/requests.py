@@ -18,9 +18,10 @@ _TIME_IN_FORCE: Final = {"gtc": "FAS", "ioc": "FAK", "fok": "FOK", "post_only": 
 
 
 class CloseParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Extras of a close. `cancel_before`: cancel the oldest orders first when the size is not available."""
+    """Extras of a close."""
 
     cancel_before: bool = False
+    """Cancel the oldest orders first when the size is not available."""
 
 
 class _Settle(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -47,9 +47,11 @@ from router.venue_protocol import (
 )
 from router.venue_protocol.stream import Known, Missed
 from router.venues.nami import answers, lookup, reads, reconcile, requests, signing
+from router.venues.nami.conditions import CONDITIONS
 from router.venues.nami.requests import CancelParams
 from router.venues.nami.signing import signed_text
 from schemas.commands import Cancel, Close, Command
+from schemas.conditions import Conditions
 
 __all__ = ["ADAPTER", "CancelParams", "Nami", "NamiOptions", "signed_text"]
 
@@ -68,6 +70,7 @@ class Nami:
     options_type: ClassVar[type[Options]] = NamiOptions
     secrets_type: ClassVar[type[Secrets]] = Secrets
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"cancel": CancelParams}
+    conditions: ClassVar[Conditions] = CONDITIONS
     read_pauses: ClassVar[Mapping[int, float]] = {418: 3600.0, 429: 60.0}
     unique_stamps: ClassVar[bool] = False
     limits: ClassVar[tuple[Limit, ...]] = (Limit("ip", 50, 60.0, "ip", cancels_only=20),)

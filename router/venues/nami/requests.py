@@ -15,9 +15,10 @@ _NO_POSITIONS: Final = 'type: there is no close at nami, which trades spot only;
 
 
 class CancelParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `params` of a cancel: whether the venue notifies the account's owner."""
+    """Extras of a cancel."""
 
     allow_notification: bool = False
+    """The venue notifies the account's owner."""
 
 
 def request(command: Command) -> Request | Refused:

@@ -27,6 +27,7 @@ from router.venue_protocol import (
 )
 from router.venue_protocol.stream import Known, Missed
 from schemas.commands import Cancel, Close, Command
+from schemas.conditions import Conditions
 
 from . import answers, lookup, reads, reconcile, requests, signing
 
@@ -46,6 +47,7 @@ class Harbour:
     read_pauses: ClassVar[Mapping[int, float]] = {}
     unique_stamps: ClassVar[bool] = False
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"cancel": NoParams}
+    conditions: ClassVar[Conditions] = {}
     limits: ClassVar[tuple[Limit, ...]] = (Limit("all", 10, 1.0, cancels_only=2),)
     poll_s: ClassVar[tuple[float, float] | None] = (20.0, 3.0)
 

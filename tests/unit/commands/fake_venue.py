@@ -39,6 +39,7 @@ from router.venue_protocol import (
     Working,
 )
 from schemas.commands import Cancel, Close, Command
+from schemas.conditions import Conditions
 from schemas.results import OrderState, OrderStatus
 
 Kind = Literal[
@@ -272,6 +273,7 @@ class FakeAdapter:
     read_pauses: ClassVar[Mapping[int, float]] = {}
     unique_stamps: ClassVar[bool] = False
     params_types: ClassVar[Mapping[str, type[Struct]]] = {"close": NoParams, "cancel": NoParams}
+    conditions: ClassVar[Conditions] = {}
     limits: ClassVar[tuple[Limit, ...]] = ()
 
     def __init__(self, name: str, *, recognises_repeats: bool = False) -> None:

@@ -1,0 +1,9 @@
+"""What `requests` refuses, as JSON Schema. `tests/unit/schemas/test_agreement.py` holds the two together."""
+
+from typing import Final
+
+from schemas.conditions import Conditions, always, text
+
+CONDITIONS: Final[Conditions] = {
+    "cancel": (always(text("order_id", pattern="^[1-9][0-9]{0,18}$"), why="An order's id is a number."),),
+}
