@@ -16,8 +16,8 @@ demo: setup ## broker, simulated exchanges and a worker on this machine; command
 dev: setup ## broker, simulated exchanges, worker and feeds until Ctrl-C; .order-router-dev keeps what they store
 	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/order-router dev
 
-test: setup ## every test that is not marked slow, on a real RabbitMQ, PostgreSQL and promtool
-	@$(PYTHON) deploy/ensure.py rabbitmq postgresql prometheus && $(BIN)/pytest -n 4 --dist loadfile
+test: setup ## every test that is not marked slow, on a real RabbitMQ, PostgreSQL, promtool, Go and Node
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql prometheus go && $(PYTHON) -m deploy.node_packages && $(BIN)/pytest -n 4 --dist loadfile
 
 test-faults: setup ## the whole fault table and every crash point, about seven minutes
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults or slow" tests/faults
@@ -43,10 +43,10 @@ bench-journal: setup ## the cost of a command with no and with a million rows in
 peers: setup ## what the load benchmark compares the router with, in .tools/peers
 	@$(PYTHON) -m deploy.peers
 
-check: setup ## lint, format, types, layers, and that schemas/json is what the code says
+check: setup ## lint, format, types, layers, and that the schemas are what the code says
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/order-router schema --check
 
-schema: setup ## write schemas/json from the code
+schema: setup ## write schemas/json and schemas/asyncapi.json from the code
 	@$(BIN)/order-router schema --write
 
 clean: ## remove what the other targets made

@@ -1,8 +1,8 @@
-"""`ensure.py rabbitmq`, `postgresql`, `prometheus`: a server program is on this machine, or it is said how to get it.
+"""`ensure.py rabbitmq`, `postgresql`, `prometheus`, `go`: a program is on this machine, or it is said how to get it.
 
-Only the program is wanted, for private nodes that start and stop with a demo or a test: nothing is configured, and
-installing starts no service. Root, or sudo without a password, lets this install Debian's package; otherwise it prints
-the one line to run and exits 1.
+Only the program is wanted. Servers are for private nodes that start and stop with a demo or a test: nothing is
+configured, and installing starts no service. Root, or sudo without a password, lets this install Debian's package;
+otherwise it prints the one line to run and exits 1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if [ ! -e $policy ]; then
     chmod 755 $policy
 fi
 apt-get --quiet update || :
-apt-get --quiet --yes -o DPkg::Lock::Timeout=300 install --no-install-recommends "$1"
+apt-get --quiet --yes -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
 """
 """A package that brings a service starts it, unless policy-rc.d answers 101 (invoke-rc.d(8)); one that is there stays.
 A failing update may be a foreign repository's; whether the package can be had is for the installation to say."""
@@ -52,10 +52,18 @@ def prometheus() -> Path | None:
     return Path(found) if found else None
 
 
+def go() -> Path | None:
+    """Find the Go compiler, if the library is there as well that tests/languages/go validates with."""
+    found = shutil.which("go")
+    library = Path("/usr/share/gocode/src/github.com/xeipuuv/gojsonschema")
+    return Path(found) if found and library.is_dir() else None
+
+
 PACKAGES = {
     "rabbitmq": ("rabbitmq-server", rabbitmq),
     "postgresql": ("postgresql", postgresql),
     "prometheus": ("prometheus", prometheus),
+    "go": ("golang-go golang-github-xeipuuv-gojsonschema-dev", go),
 }
 
 
@@ -69,14 +77,14 @@ def administrator() -> list[str] | None:
     return None
 
 
-def install(package: str) -> bool:
-    """Install Debian's package as root; what apt said is shown only if it failed."""
+def install(packages: str) -> bool:
+    """Install Debian's packages as root; what apt said is shown only if it failed."""
     before = administrator()
     if before is None or not shutil.which("apt-get"):
         return False
-    print(f"ensure: installing {package} (Debian package, once; a minute or so) …", flush=True)
+    print(f"ensure: installing {packages} (from Debian, once; a minute or so) …", flush=True)
     with tempfile.TemporaryFile() as said:
-        command = [*before, "sh", "-c", INSTALL, "sh", package]
+        command = [*before, "sh", "-c", INSTALL, "sh", *packages.split()]
         status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False).returncode
         if status:
             said.seek(0)
@@ -85,17 +93,17 @@ def install(package: str) -> bool:
 
 
 def ensure(name: str) -> None:
-    """Do nothing if the server is there or not needed; else install it or end with what to do."""
+    """Do nothing if the program is there or not needed; else install it or end with what to do."""
     if name == "rabbitmq" and os.environ.get("ORDER_ROUTER_BROKER__URL"):
         return
-    package, find = PACKAGES[name]
-    if find() is None and not (install(package) and find()):
+    packages, find = PACKAGES[name]
+    if find() is None and not (install(packages) and find()):
         broker = ", or set ORDER_ROUTER_BROKER__URL to a broker you have" if name == "rabbitmq" else ""
-        sys.exit(f"ensure: {name} is needed. Run as root: apt-get install --no-install-recommends {package}{broker}")
+        sys.exit(f"ensure: {name} is needed. Run as root: apt-get install --no-install-recommends {packages}{broker}")
 
 
 def main() -> None:
-    """Ensure every server named on the command line."""
+    """Ensure every program named on the command line."""
     names = sys.argv[1:]
     if not names or not set(names) <= PACKAGES.keys():
         print(f"usage: ensure.py {'|'.join(PACKAGES)} …", file=sys.stderr)

@@ -27,7 +27,8 @@ PositiveDecimal = Annotated[str, Meta(pattern=rf"^{NOT_ZERO}[0-9]{{1,24}}(\.[0-9
 
 _RFC_3339: Final = (
     r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+    rf"{END}"
 )
 Time = Annotated[datetime.datetime, Meta(tz=True, extra_json_schema={"pattern": _RFC_3339})]
 """RFC 3339 with an offset. The pattern is for schema validators, many of which do not check formats."""
