@@ -24,6 +24,14 @@ from schemas.results import Result
 
 MAX_SYMBOL: Final = 64
 PERSISTENT: Final = 2
+APP_ID: Final = "order-router"
+TYPES: Final[Mapping[str, str]] = {
+    "result": "order.result",
+    "order_event": "order.event",
+    "feed_status": "feed.status",
+    "alert": "order.alert",
+}
+"""What is published → its AMQP property `type`."""
 BROKERS_OWN: Final = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-damaged")
 _NO_WORD: Final = re.compile(r"[^A-Za-z0-9_:/-]")
 
@@ -52,7 +60,7 @@ class Messages:
             headers,
             content_type=reply.content_type,
             correlation_id=reply.correlation_id,
-            type_="order.result",
+            type_=TYPES["result"],
         )
 
     def event(self, event: OrderEvent, content_type: str, reply: Reply | None = None) -> Content:
@@ -65,7 +73,7 @@ class Messages:
             headers,
             content_type=content_type,
             correlation_id=reply.correlation_id if reply is not None else "",
-            type_="order.event",
+            type_=TYPES["order_event"],
         )
 
     def message(
@@ -89,7 +97,7 @@ class Messages:
             message_id=f"{self._process}-{next(self._numbers):x}",
             timestamp=datetime.fromtimestamp(int(time.time()), UTC),
             message_type=type_ or None,
-            app_id="order-router",
+            app_id=APP_ID,
         )
         return Content(body, properties)
 
@@ -100,13 +108,13 @@ class Messages:
     def status(self, status: FeedStatus) -> Content:
         """Return whether an account's events are complete."""
         return self.message(
-            encode_event(status), about(status.venue, status.account, status.status), type_="feed.status"
+            encode_event(status), about(status.venue, status.account, status.status), type_=TYPES["feed_status"]
         )
 
     def alert(self, alert: Alert) -> Content:
         """Return what an operator must know."""
         headers = about(alert.venue or "", alert.account or "", "resolved" if alert.resolved else "raised")
-        return self.message(encode_alert(alert), {**headers, "x-severity": alert.severity}, type_="order.alert")
+        return self.message(encode_alert(alert), {**headers, "x-severity": alert.severity}, type_=TYPES["alert"])
 
     def dead_letter(self, delivery: Delivery, reason: str, detail: str) -> Content:
         """Return poison unchanged, with the reason in its headers."""
