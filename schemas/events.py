@@ -91,8 +91,8 @@ class FeedStatus(Struct, frozen=True, kw_only=True, tag_field="type", tag="feed_
     account: str
     """The account at the venue."""
     status: FeedState
-    """`gap`: since `since` something may be missing, and is being looked for. `live`: since `since` nothing is, and what
-    the venue still shows of the gap has been published. `down`: as `gap`, and nobody is connected for now.
+    """`gap`: since `since` something may be missing, and is being looked for. `live`: since `since` nothing is, and
+    what the venue still shows of the gap has been published. `down`: as `gap`, and nobody is connected for now.
     """
     since: Time
     """Since when this holds."""

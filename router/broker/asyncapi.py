@@ -1,22 +1,19 @@
 """The AsyncAPI document: every exchange, queue, routing key, message and property, for programs that read such.
 
 Exchanges and queues are those that are declared (`router.broker.topology`), messages those of the JSON Schema
-(`schemas.json_schema`). Only what a routing key is made of is written down here, and checked against what is published
-(`tests/unit/broker/test_asyncapi.py`).
+(`schemas.json_schema`), the ways between them those of `router.broker.routes`.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
-
 import schemas as wire
 from router.broker.messages import TYPES
 from router.broker.properties import headers, properties
+from router.broker.routes import Route, routes, straight
 from router.broker.topology import Binding, Declaration, Names, consumed, wanted
 from schemas.codec import JSON
-from schemas.json_schema import COMMANDS
 
 FILE: Final = Path(wire.__file__).with_name("asyncapi.json")
 BINDING: Final = "0.3.0"
@@ -27,57 +24,7 @@ ANY_BODY: Final[Mapping[str, str]] = {
 """Messages without a schema."""
 
 
-class Route(Struct, frozen=True, kw_only=True):
-    """The routing keys of one exchange: words and `{parameters}`, each a field of the messages that go there."""
-
-    key: str
-    messages: tuple[str, ...]
-    does: str
-
-
 Document = dict[str, Any]
-
-
-def routes(names: Names) -> dict[str, dict[str, Route]]:
-    """Return exchange → the end of the channel's name → how messages are routed there."""
-    return {
-        names.commands: {
-            "": Route(
-                key="{venue}.{account}.{type}",
-                messages=tuple(COMMANDS),
-                does="Takes commands, and answers each on its own reply queue.",
-            )
-        },
-        names.results: {
-            "": Route(
-                key="{venue}.{account}.{outcome}",
-                messages=("result",),
-                does="Publishes results that have no reply queue to go to. A word that is not known is `_`.",
-            )
-        },
-        names.events: {
-            ".order_event": Route(
-                key="{venue}.{account}.{symbol}.{status}",
-                messages=("order_event",),
-                does="Publishes each change of an order. In a symbol, what is no letter, digit or one of _ - : / is `_`.",
-            ),
-            ".feed_status": Route(
-                key="{venue}.{account}._feed.{status}",
-                messages=("feed_status",),
-                does="Publishes whether an account's events are complete.",
-            ),
-        },
-        names.alerts: {
-            "": Route(
-                key="{severity}.{code}.{venue}",
-                messages=("alert",),
-                does="Publishes what an operator must know. Without a venue its word is `_`.",
-            )
-        },
-        names.dead: {
-            "": Route(key="{key}", messages=("dead_letter",), does="Publishes what could not be handled."),
-        },
-    }
 
 
 def document(
@@ -92,8 +39,8 @@ def document(
         "info": {
             "title": "order-router",
             "version": version,
-            "description": "Closes positions and cancels orders at crypto exchanges, commanded over RabbitMQ. Operations"
-            " are the router's: what it receives, you send. README.md beside this file tells it in words.",
+            "description": "Closes positions and cancels orders at crypto exchanges, commanded over RabbitMQ."
+            " Operations are the router's: what it receives, you send. README.md beside this file tells it in words.",
             "license": {"name": "MIT"},
         },
         "defaultContentType": JSON,
@@ -144,14 +91,14 @@ def _queues(names: Names, topology: Sequence[Declaration | Binding]) -> Document
         if not isinstance(one, Declaration) or one.kind != "queue":
             continue
         bound = [binding for binding in bindings if binding.queue == one.name]
-        kinds = {kind: None for binding in bound for kind in _bound(binding, topology, known)} or {"mark": None}
+        kinds = {kind: None for binding in bound for kind in _bound(binding, topology, known)}
         queue = {**_durable(one), "exclusive": False}
         found[_queue_id(one.name)] = {
             "address": one.name,
             "description": _described(names, one.name),
             **_arguments(one),
             "x-bindings": [{"exchange": binding.exchange, "key": binding.key} for binding in bound],
-            "messages": _messages(tuple(kinds)),
+            "messages": _messages(tuple(kinds) if bound else straight(names)[one.name]),
             "bindings": {"amqp": {"is": "queue", "queue": queue, "bindingVersion": BINDING}},
         }
     return found
@@ -184,9 +131,9 @@ def _reply(names: Names) -> Document:
     queue = {"durable": False, "exclusive": True, "autoDelete": True}
     return {
         "address": None,
-        "description": "Your queue, which the command's `reply_to` names, on the default exchange. These are only an"
-        f" example's settings. A name that begins with `{names.prefix}.` or `amq.` is not published to, unless the broker"
-        " has made it.",
+        "description": "Your queue, which the command's `reply_to` names, on the default exchange. These settings"
+        f" are only an example. A name that begins with `{names.prefix}.` or `amq.` is not published to, unless the"
+        " broker has made it.",
         "messages": _messages(("result", "order_event")),
         "bindings": {"amqp": {"is": "queue", "queue": queue, "bindingVersion": BINDING}},
     }

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from deploy import node_packages
 from deploy.ensure import go
+from deploy.setup import TOOLS
 from schemas.json_schema import FOLDER
 from tests.languages.cases import Case
 
@@ -53,7 +54,7 @@ def in_go(built: Path) -> Validator:
     assert compiler is not None, "Go is missing: run python3 deploy/ensure.py go"
     program = built / "validate"
     environment = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
-    environment["GOCACHE"] = str(node_packages.TOOLS / "go-cache")
+    environment["GOCACHE"] = str(TOOLS / "go-cache")
     subprocess.run([str(compiler), "build", "-o", str(program), "."], cwd=HERE / "go", env=environment, check=True)
     return lambda cases: _run([str(program), str(FOLDER)], cases)
 
