@@ -14,7 +14,7 @@ def schema(
     write: Annotated[bool, typer.Option("--write", help="Write schemas/json and schemas/asyncapi.json.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare with those files; exit 1 if they differ.")] = False,
 ) -> None:
-    """Print the JSON Schema of every message, or the AsyncAPI document.
+    """Print the JSON Schemas, or the AsyncAPI document.
 
     With --write or --check: keep the files that the package carries up to date.
     """
@@ -42,15 +42,15 @@ def generate() -> dict[str, dict[str, Any]]:
 
 def described() -> dict[str, Any]:
     """Return the AsyncAPI document, of every venue's lanes under the names that hold unless told otherwise."""
-    from importlib.metadata import version
-
     from router import venues
     from router.broker.asyncapi import document
     from router.broker.topology import Names
     from router.config.settings import LANES, BrokerSettings
+    from router.telemetry.series import program
 
+    version, _ = program()
     lanes = [(venue, lane) for venue in venues.names() for lane in LANES]
-    return document(Names(BrokerSettings().prefix), lanes, generate(), version("order-router"))
+    return document(Names(BrokerSettings().prefix), lanes, generate(), version)
 
 
 def files() -> dict[Path, str]:

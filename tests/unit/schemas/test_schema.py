@@ -9,12 +9,15 @@ from typing import Any
 
 import msgspec
 import pytest
+import typer
 from jsonschema import Draft202012Validator
 
-from router.cli.schema import generate
+from router.broker.asyncapi import FILE as ASYNCAPI
+from router.cli.schema import files, generate
+from router.cli.schema import schema as schema_command
 from schemas.codec import Undecodable, decode_command, decode_result, encode_result
 from schemas.conditions import VenueRules, given
-from schemas.json_schema import FOLDER, MESSAGES, render, schemas
+from schemas.json_schema import FOLDER, MESSAGES, schemas
 
 NOT_AFTER = "2026-11-21T10:00:30.5+09:00"
 COMMON = {"command_id": "desk:1", "account": "main", "not_after": NOT_AFTER}
@@ -74,9 +77,21 @@ def _schema(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_files_are_what_the_code_says() -> None:
-    """Whoever changes a struct or a venue's params runs `order-router schema --write`."""
-    wanted = {f"{name}.json": render(schema) for name, schema in generate().items()}
-    assert {file.name: file.read_text() for file in FOLDER.iterdir()} == wanted
+    """Whoever changes a struct, a venue's rules or the topology runs `order-router schema --write`."""
+    assert {file: file.read_text() for file in (*FOLDER.iterdir(), ASYNCAPI)} == files()
+
+
+@pytest.mark.parametrize("file", [FOLDER / "close.json", ASYNCAPI], ids=lambda file: file.name)
+def test_a_file_that_differs_is_shown(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`schema --check` exits 1, and prints the lines that are to be changed, of the AsyncAPI document as well."""
+    wanted = files()
+    monkeypatch.setattr("router.cli.schema.files", lambda: {**wanted, file: wanted[file] + "more\n"})
+    with pytest.raises(typer.Exit) as left:
+        schema_command(check=True)
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().out.endswith("\n+more\n")
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: f"{message['venue']}-{message['type']}")
@@ -154,9 +169,11 @@ def test_every_message_has_one_self_contained_file() -> None:
 
 
 def test_the_command_prints_and_compares() -> None:
-    """`schema` prints all of them in one document; `--check` is silent when nothing has drifted."""
+    """`schema` prints all of them, or the AsyncAPI document; `--check` is silent when nothing has drifted."""
     command = [str(Path(sys.executable).with_name("order-router")), "schema"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert json.loads(printed).keys() == MESSAGES.keys()
+    printed = subprocess.run([*command, "--asyncapi"], capture_output=True, text=True, check=True).stdout
+    assert json.loads(printed) == json.loads(ASYNCAPI.read_text())
     checked = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
