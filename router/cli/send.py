@@ -117,8 +117,8 @@ def _all(action: Literal["close_all", "cancel_all"], help_text: str) -> None:
         _send(command, config, ttl_s=ttl, msgpack=msgpack, user_id=user_id, json=json)
 
 
-_all("close_all", "Close every position of an account that matches symbol and side.")
-_all("cancel_all", "Cancel every order of an account that matches symbol and side.")
+_all("close_all", "Close an account's positions, by symbol and side.")
+_all("cancel_all", "Cancel an account's orders, by symbol and side.")
 
 
 def build(
@@ -190,7 +190,7 @@ async def _deliver(
     from schemas.results import Result
 
     async with CommandClient(settings.broker) as caller:
-        command = _stamped(command, ttl_s)
+        command = stamped(command, ttl_s)
         await caller.publish(command, content_type=MSGPACK if msgpack else JSON, user_id=user_id)
         waited_for = f"{command.command_id} is published; waiting for"
         tell(f"{waited_for} its answer, until {command.not_after:%H:%M:%S} UTC")
@@ -210,7 +210,7 @@ async def _deliver(
     return False
 
 
-def _stamped(command: "Command", ttl_s: float) -> "Command":
+def stamped(command: "Command", ttl_s: float) -> "Command":
     """Return the command as decided now: connecting may have taken a while, and its deadline counts from here."""
     import msgspec
 

@@ -1,5 +1,6 @@
 """The command line from outside: help, exit statuses, one clear line for a mistake, and a quick start."""
 
+import datetime
 import json
 import os
 import signal
@@ -10,10 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from router.cli.formatting import event_line, result_line
-from router.cli.send import build
+from router.cli.send import build, stamped
 from router.demo.observer import code_of
 from schemas.commands import Cancel, Close
 from schemas.events import LastFill, OrderEvent
@@ -52,6 +54,27 @@ def test_every_command_is_listed_with_one_whole_line(tmp_path: Path) -> None:
     listed = {line.split()[0]: line for line in done.stdout.partition("Commands:")[2].splitlines() if line.strip()}
     assert listed.keys() >= set(COMMANDS)
     assert not [name for name in COMMANDS if listed[name].endswith("...")]
+
+
+@pytest.mark.parametrize("group", ["journal", "send", "dev"])
+def test_every_command_of_a_group_is_listed_with_one_whole_line(tmp_path: Path, group: str) -> None:
+    """At 80 columns, as the list of groups is."""
+    done = run(group, "--help", cwd=tmp_path)
+    listed = [line for line in done.stdout.partition("Commands:")[2].splitlines() if line.strip()]
+    assert listed
+    assert not [line for line in listed if line.endswith("...") or len(line) > 80]
+
+
+def test_a_deadline_counts_from_the_publish() -> None:
+    """Connecting may take a while: what was decided at the command line is stamped when it leaves."""
+    fields = {"venue": "gmo_coin", "account": "main", "order_id": "1"}
+    early = build("cancel", fields, command_id="c", ttl_s=30)
+    now = datetime.datetime.now(datetime.UTC)
+    late = stamped(msgspec.structs.replace(early, not_after=early.not_after - datetime.timedelta(seconds=20)), 30)
+    assert late.issued_at is not None
+    assert now <= late.issued_at
+    assert late.not_after == late.issued_at + datetime.timedelta(seconds=30)
+    assert (late.command_id, late.account) == ("c", "main")
 
 
 @pytest.mark.parametrize(
