@@ -287,9 +287,10 @@ async def _remove(broker_url: str, prefix: str, venues: Sequence[str]) -> None:
                 f"{prefix}.results",
                 f"{prefix}.dead",
                 f"{prefix}.journal",
+                f"{prefix}.alerts",
             ):
                 await channel.queue_delete(queue)
-            for exchange in ("commands", "unrouted", "results", "events", "dead"):
+            for exchange in ("commands", "unrouted", "results", "events", "dead", "alerts"):
                 await channel.exchange_delete(f"{prefix}.{exchange}")
     except (AMQPError, OSError):
         pass  # the node of the session goes with the session
