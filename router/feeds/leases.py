@@ -26,6 +26,8 @@ VALID: Final = 0.8
 RENEWALS: Final = 3
 LOOKS: Final = 15
 """So often in `lease_s` is looked whether an account has become free."""
+TAKE_S: Final = 0.25
+"""So often at least: an owner that is known to have died is replaced within a second."""
 DEFECT_PAUSE_S: Final = 5.0
 
 Place = tuple[str, str]
@@ -104,7 +106,7 @@ class Feeds:
                 await self._take_free()
             except JournalUnavailable as error:
                 _log.warning("the feeds wait for the journal", error=str(error))
-            await self._clock.sleep(self._lease_s / LOOKS)
+            await self._clock.sleep(min(self._lease_s / LOOKS, TAKE_S))
 
     async def _renew(self) -> None:
         began_s = uptime_s()

@@ -1,4 +1,7 @@
-"""Who feeds which account: leases with a fence, turns to send, and how far a feed has come."""
+"""Who feeds which account: leases with a fence, turns to send, and how far a feed has come.
+
+`gone(owner)` holds where the back end knows that a process has died: PostgreSQL does, a file does not.
+"""
 
 from router.errors import LeaseLost
 from router.journal.operations.orders import LOOK_BACK_US
@@ -9,12 +12,12 @@ _TAKE = """insert into feeds (venue, account, owner, fence, until_us, seq, publi
     values ($1, $2, $3, 1, now_us() + $4, 0, 0, now_us() - $5)
     on conflict (venue, account) do update set fence = feeds.fence + 1, owner = excluded.owner,
         until_us = excluded.until_us
-    where feeds.until_us <= now_us()
+    where feeds.until_us <= now_us() or gone(feeds.owner)
     returning fence"""
 _RENEW = """update feeds set until_us = now_us() + $2 where owner = $1 and until_us > now_us()
     returning venue, account, fence"""
 _RELEASE = """update feeds set until_us = 0 where venue = $1 and account = $2 and owner = $3 and fence = $4"""
-_HOLDERS = """select venue, account, owner, until_us - now_us() from feeds"""
+_HOLDERS = """select venue, account, owner, case when gone(owner) then 0 else until_us - now_us() end from feeds"""
 _PACE = """insert into feed_paces (venue, free_us) values ($1, now_us() + $2)
     on conflict (venue) do update set
         free_us = case when feed_paces.free_us > now_us() then feed_paces.free_us else now_us() end + $2

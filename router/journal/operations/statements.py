@@ -1,7 +1,8 @@
 """What an operation is: a generator that yields statements, receives rows and returns its verdict.
 
 The logic is written once and does no I/O; `sqlite.py` and `postgres.py` each drive it inside a transaction of
-their own. Statements are written with `$1` for parameters and `now_us()` for the database's clock in microseconds.
+their own. Statements are written with `$1` for parameters, `now_us()` for the database's clock in microseconds and
+`gone(column)` for an owner that is known to have died.
 They use nothing that only one of the two understands, so a statement that works on one works on the other; how many
 rows are handed over is each back end's own way.
 """

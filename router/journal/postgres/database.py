@@ -18,10 +18,12 @@ from router.journal.machine import Machine, ThisMachine
 from router.journal.operations import batch
 from router.journal.operations.statements import Operation, T
 from router.journal.postgres import causes, server
+from router.journal.postgres.presence import Presence
 from router.journal.postgres.transactions import CONNECTIONS, TIMEOUT_S, Transactions
 from router.journal.schema.migrations import Epoch, identify, migrate, open_epoch, read_clock, set_clock
 from router.journal.store import Store
 from router.records.command import AttemptEnd, CommandRecord, Moment, Outgoing, Saved
+from router.records.event import Holder, Lease
 from schemas.results import Result
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ class PostgresJournal(Store):
         self._flushing = asyncio.Lock()
         self._probing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._presence = Presence(url)
         self._known = Epoch(0, first=True)
         self._bounds = Bounds()
         self._since_us = self._generation = 0
@@ -138,6 +141,7 @@ class PostgresJournal(Store):
 
     async def close(self) -> None:
         """Finish the transactions that run and the marks that wait, then disconnect."""
+        self._presence.release()
         if self._flush is not None:
             self._flush.cancel()
         for task in (self._probing, self._watching):
@@ -169,6 +173,17 @@ class PostgresJournal(Store):
         """Claim results that nobody publishes now. See `router.ports.ResultJournal`."""
         await self._flush_marks()
         return await super().unpublished(room=room, per_queue=per_queue, limit=limit)
+
+    async def take_lease(self, venue: str, account: str, owner: str, valid_us: int) -> Lease | None:
+        """Take an account's feed if nobody holds it, or its owner has died. See `router.ports.EventJournal`."""
+        await self._presence.hold(owner)
+        return await super().take_lease(venue, account, owner, valid_us)
+
+    async def lease_holders(self) -> tuple[Holder, ...]:
+        """Return who holds what; nothing is left of a lease whose owner has died."""
+        if self._presence.owner:
+            await self._presence.hold(self._presence.owner)
+        return await super().lease_holders()
 
     async def _write(self, operation: Operation[T], *, key: Key | None = None) -> T:
         return await self._run.write(operation, key)

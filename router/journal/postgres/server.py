@@ -42,6 +42,11 @@ _HISTORY: Final = (
     "select oid from pg_database where datname = current_database()",
     "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
 )
+PRESENCE: Final = 72394501
+"""Tells the locks of living processes from any other program's in the database."""
+SETTLED_S: Final = 10
+"""A server that has just started has no sessions yet: so long nobody counts as gone."""
+_GONE: Final = re.compile(r"\bgone\(([\w.]+)\)")
 _JSON: Final = re.compile(r"json_text\((\w+), '(\w+)'\)")
 NOW: Final = "cast(extract(epoch from statement_timestamp()) * 1000000 as bigint)"
 
@@ -98,7 +103,17 @@ async def drive(connection: Any, operation: Operation[T], offset_us: int) -> T:
 @cache
 def numbered(sql: str, offset_us: int) -> str:
     """Spell a statement as PostgreSQL does: `now_us()` is the time of the statement, so that an index can be used."""
-    return _JSON.sub(r"(\1::json ->> '\2')", sql).replace("now_us()", f"({NOW} + {offset_us})")
+    text = _JSON.sub(r"(\1::json ->> '\2')", sql).replace("now_us()", f"({NOW} + {offset_us})")
+    return _GONE.sub(lambda found: _gone(found[1]), text)
+
+
+def _gone(owner: str) -> str:
+    """Return the condition that no living process holds the lock of the owner in a column (`presence`)."""
+    key = f"((hashtext({owner})::bigint + 4294967296) % 4294967296)::oid"
+    settled = f"pg_postmaster_start_time() < statement_timestamp() - interval '{SETTLED_S} s'"
+    locks = f"locktype = 'advisory' and classid = {PRESENCE} and objid = {key} and objsubid = 2 and granted"
+    here = "database = (select oid from pg_database where datname = current_database())"
+    return f"({settled} and not exists (select 1 from pg_locks where {locks} and {here}))"  # noqa: S608 - our own words
 
 
 @cache

@@ -15,6 +15,7 @@ from router.errors import ConfigError
 from router.journal.operations.statements import Many, Operation, Params, Statement, T
 from router.journal.sqlite import causes
 
+_GONE: Final = re.compile(r"\bgone\([\w.]+\)")
 _JSON: Final = re.compile(r"json_text\((\w+), '(\w+)'\)")
 
 
@@ -77,7 +78,7 @@ def values(many: Many, size: int) -> tuple[str, bool]:
 def numbered(sql: str, params: int) -> tuple[str, bool]:
     """Spell a statement as SQLite does, and say whether the time is one parameter more, the last."""
     text = sql.replace("$", "?").replace("now_us()", f"?{params + 1}").replace(" for update skip locked", "")
-    return _JSON.sub(r"json_extract(\1, '$.\2')", text), "now_us()" in sql
+    return _GONE.sub("(0 = 1)", _JSON.sub(r"json_extract(\1, '$.\2')", text)), "now_us()" in sql
 
 
 def _wal(connection: sqlite3.Connection, deadline: float) -> None:

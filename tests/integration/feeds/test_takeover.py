@@ -4,19 +4,25 @@ import asyncio
 import signal
 import time
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 import pytest
 
 from router.errors import LeaseLost
 from router.journal import open_journal
+from router.journal.postgres.server import SETTLED_S
 from router.records.event import Lease, OrderReport
 from router.simulator.market import Move
 from router.simulator.seeds import OrderSeed
 from router.venue_protocol.stream import Change
+from tests.faults.databases import new_database
 from tests.faults.proxy import Proxy
 from tests.integration.feeds.listening import Feeding, only, truth
-from tests.stack import WorkerProcess
+from tests.postgresql import PostgreSQL
+from tests.stack import WorkerProcess, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -68,6 +74,43 @@ async def test_taken_over(feeding: Feeding, number: signal.Signals) -> None:
         assert feeding.topic.statuses(VENUE) == ["gap", "live", "gap", "live"]
     assert len(feeding.topic.events(VENUE)) == numbered + 1
     feeding.topic.check()
+
+
+async def _settled(url: str) -> bool:
+    """Say whether the server has been up for so long that whoever holds no lock has died."""
+    connection: Any = await asyncpg.connect(url)
+    try:
+        up = f"select statement_timestamp() - pg_postmaster_start_time() > interval '{SETTLED_S} s'"
+        return bool(await connection.fetchval(up))
+    finally:
+        await connection.close()
+
+
+async def test_a_dead_owner_is_replaced_within_a_second(feeding: Feeding, postgresql: PostgreSQL) -> None:
+    """PostgreSQL lets go of what a process that was killed held; the lease of 15 s is for one that is frozen."""
+    feeding.stack.config["journal"]["url"] = feeding.stack.journal_url = await new_database(postgresql.url)
+    only(feeding.stack, VENUE)
+    feeding.stack.config["accounts"][VENUE] = {"main": feeding.stack.config["accounts"][VENUE]["main"]}
+    owner = await feeding.stack.worker(command=("feed",))
+    await feeding.live(VENUE)
+    await until(partial(_settled, postgresql.url), 20)
+    async with await open_journal(feeding.stack.journal_url) as journal:
+        for times in (2, 3, 4):
+            heir = await feeding.stack.worker(command=("feed",))
+            (before,) = await journal.lease_holders()
+            assert before.left_us > 0, "its owner lives"
+            await owner.kill()
+            began = time.monotonic()
+            while (await journal.lease_holders())[0].owner == before.owner:
+                assert time.monotonic() - began < 1.0
+            await feeding.live(VENUE, times=times)
+            owner = heir
+        holder, *_ = await journal.lease_holders()
+        owner.signal(signal.SIGSTOP)
+        await asyncio.sleep(1.0)
+        assert (await journal.lease_holders())[0].left_us > 0, "it may only be frozen"
+        assert await journal.take_lease(VENUE, "main", "somebody", 1_000_000) is None
+        assert (await journal.lease_holders())[0].owner == holder.owner
 
 
 async def test_an_orderly_end_is_no_wait(feeding: Feeding) -> None:
