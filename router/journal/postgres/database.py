@@ -181,8 +181,7 @@ class PostgresJournal(Store):
 
     async def lease_holders(self) -> tuple[Holder, ...]:
         """Return who holds what; nothing is left of a lease whose owner has died."""
-        if self._presence.owner:
-            await self._presence.hold(self._presence.owner)
+        await self._presence.hold()
         return await super().lease_holders()
 
     async def _write(self, operation: Operation[T], *, key: Key | None = None) -> T:

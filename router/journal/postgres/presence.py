@@ -17,34 +17,47 @@ TIMEOUT_S: Final = 5.0
 
 
 class Presence:
-    """One lock on a connection of its own, taken when it is first needed and again when that was lost."""
+    """The locks of this process's owners on a connection of its own; they are taken again when that was lost."""
 
     def __init__(self, url: str) -> None:
-        self.owner = ""
-        """Whose lock is held, or was before the connection was lost."""
         self._url = url
+        self._owners: set[str] = set()
+        self._held: set[str] = set()
         self._connection: Any = None
         self._taking = asyncio.Lock()
 
-    async def hold(self, owner: str) -> None:
-        """Return once the lock is held. Raises `JournalUnavailable`."""
-        if self._connection is not None and not self._connection.is_closed():
+    async def hold(self, owner: str = "") -> None:
+        """Return once an owner's lock is held, and those of all owners before it. Raises `JournalUnavailable`."""
+        if owner:
+            self._owners.add(owner)
+        if self._holds():
             return
         async with self._taking:
-            if self._connection is not None and not self._connection.is_closed():
-                return
             try:
                 async with asyncio.timeout(TIMEOUT_S):
-                    connection = await asyncpg.connect(self._url, server_settings=server.SETTINGS)
-                    # Shared: the session that had it may not have ended yet, where the server has not noticed.
-                    await connection.execute("select pg_advisory_lock_shared($1, hashtext($2))", server.PRESENCE, owner)
+                    await self._take()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                self.release()
                 raise JournalUnavailable(causes.in_words(error, self._url)) from error
-            self._connection, self.owner = connection, owner
 
     def release(self) -> None:
-        """Let go of it."""
+        """Let go of them."""
         if self._connection is not None:
             with contextlib.suppress(Exception):
                 self._connection.terminate()
             self._connection = None
+
+    def _holds(self) -> bool:
+        return not self._owners or (
+            self._connection is not None and not self._connection.is_closed() and self._owners <= self._held
+        )
+
+    async def _take(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._held.clear()
+            self._connection = await asyncpg.connect(self._url, server_settings=server.SETTINGS)
+        for owner in self._owners - self._held:
+            # Shared: the session that had it may not have ended yet, where the server has not noticed.
+            lock = "select pg_advisory_lock_shared($1, hashtext($2))"
+            await self._connection.execute(lock, server.PRESENCE, owner)
+            self._held.add(owner)
