@@ -270,7 +270,7 @@ JOURNAL: Final = (
         name="OrderRouterJournalDown",
         severity="page",
         for_s=30,
-        expr="count by (job) (order_router_journal_up == 0 unless order_router_draining == 1) > 0",
+        expr="count by (job) (order_router_journal_up == 0) > 0",
         summary="{{ $value }} pods cannot write the journal: closes wait, only plain cancels leave",
     ),
     Alert(
