@@ -134,7 +134,7 @@ MONEY: Final = (
         name="OrderRouterInDoubt",
         severity="page",
         expr="max by (job, venue) (order_router_in_doubt_oldest_seconds) > 60",
-        summary="{{ $labels.venue }}: in doubt for {{ $value | humanizeDuration }}: a command may have been executed or not",
+        summary="{{ $labels.venue }}: in doubt for {{ $value | humanizeDuration }} whether a command was executed",
     ),
     Alert(
         name="OrderRouterUnresolved",
