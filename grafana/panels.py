@@ -155,8 +155,8 @@ def dashboard(frame: Frame) -> model.Dashboard:
         for panel in panels:
             made.with_panel(panel)
     built = made.build()
-    for place, panel in enumerate(built.panels or (), start=1):
-        panel.id_val = place  # else Grafana gives new ones, and links to a panel break
+    for place, drawn in enumerate(built.panels or (), start=1):
+        drawn.id_val = place  # else Grafana gives new ones, and links to a panel break
     return built
 
 

@@ -58,7 +58,7 @@ def test_a_panel_says_what_it_shows_in_which_unit(frame: Frame) -> None:
 def test_no_panel_lies_over_another(frame: Frame) -> None:
     """Rows included; and nothing is wider than the grid's 24 columns."""
     places = [panel["gridPos"] for panel in content(frame)["panels"]]
-    assert all(0 <= place["x"] and place["x"] + place["w"] <= 24 for place in places)
+    assert all(place["x"] >= 0 and place["x"] + place["w"] <= 24 for place in places)
     for one, two in itertools.combinations(places, 2):
         beside = one["x"] + one["w"] <= two["x"] or two["x"] + two["w"] <= one["x"]
         above = one["y"] + one["h"] <= two["y"] or two["y"] + two["h"] <= one["y"]
