@@ -1,6 +1,5 @@
 """An installation that a Prometheus watches, and the troubles that it can have: for dashboards and alerts."""
 
-import asyncio
 import datetime
 import itertools
 import os
@@ -161,12 +160,3 @@ async def watched(
         for venue in made.config["venues"].values():
             venue.update(timeout_s=1.0, timestamp_window_s=0.5, quarantine_s=QUARANTINE_S)
         yield Watched(made, sender, node, prometheus)
-
-
-async def eventually(holds: Any, timeout_s: float = 60.0) -> bool:
-    """Wait until a condition holds, and say whether it did in time."""
-    try:
-        await until(holds, timeout_s)
-    except (TimeoutError, asyncio.TimeoutError):
-        return False
-    return True

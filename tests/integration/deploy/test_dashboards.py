@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from deploy.prometheus.render import render
-from grafana.dashboards import FRAMES, dashboard
+from grafana.dashboards import FRAMES
+from grafana.panels import dashboard
 from router.demo.rabbitmq_node import RabbitMQNode
 from tests.faults.databases import new_database
 from tests.postgresql import PostgreSQL
