@@ -1,4 +1,4 @@
-"""What `make test-alerts` shares: a receiver of notifications, and an installation under Prometheus and Alertmanager."""
+"""What `make test-alerts` shares: a receiver of notifications, and an installation whose alerts are heard."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager

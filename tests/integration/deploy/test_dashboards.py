@@ -101,5 +101,13 @@ async def test_two_workers_see_one_command_in_doubt(installation: Watched) -> No
     assert await installation.prometheus.values(panel) == [1.0]
 
 
+async def test_a_feed_is_no_worker_that_consumes_nothing(installation: Watched) -> None:
+    """A feed that runs alone has no sample of `consuming`: the alerts on it are about workers."""
+    feed = await installation.pod("feed", command=("feed",))
+    _, text = await feed.get("/metrics")
+    assert "order_router_draining 0.0" in text
+    assert "order_router_consuming" not in text
+
+
 async def _equals(installation: Watched, expr: str, value: float) -> bool:
     return await installation.prometheus.values(expr) == [value]
