@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema rules check-alerts test-alerts dashboards clean
+.PHONY: help setup demo dev test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema rules check-alerts test-alerts dashboards pictures clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ check-alerts: setup ## the alert rules by promtool, with their unit tests; Alert
 
 test-alerts: setup ## bring each alert about for real, under a Prometheus and an Alertmanager
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql prometheus alertmanager && $(BIN)/pytest -m slow tests/alerts
+
+pictures: setup ## draw the dashboards with real data into grafana/pictures; fetches 650 MB of Grafana's panels, and Chromium
+	@$(PYTHON) deploy/ensure.py rabbitmq prometheus chromium && $(PYTHON) -m deploy.node_packages tests/pictures && $(BIN)/python -m tests.pictures
 
 dashboards: setup ## write grafana/*.json from their source
 	@$(BIN)/python -m grafana.dashboards

@@ -1,4 +1,4 @@
-"""`ensure.py rabbitmq`, `postgresql`, `prometheus`, `alertmanager`, `go`: it is here, or it is said how to get it.
+"""`ensure.py rabbitmq`, `postgresql`, `prometheus`, `alertmanager`, `go`, `chromium`: here, or how to get it.
 
 Only the program is wanted. Servers are for private nodes that start and stop with a demo or a test: nothing is
 configured, and installing starts no service. Root, or sudo without a password, lets this install Debian's package;
@@ -65,7 +65,14 @@ def go() -> Path | None:
     return Path(found) if found and library.is_dir() else None
 
 
+def chromium() -> Path | None:
+    """Find Debian's browser."""
+    found = shutil.which("chromium")
+    return Path(found) if found else None
+
+
 PACKAGES = {
+    "chromium": ("chromium", chromium),
     "rabbitmq": ("rabbitmq-server", rabbitmq),
     "postgresql": ("postgresql", postgresql),
     "prometheus": ("prometheus", prometheus),

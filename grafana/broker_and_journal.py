@@ -10,12 +10,14 @@ IN: Final = (
         "Whether a worker takes commands.",
         Query(f"order_router_consuming{{{JOB}}}", "{{instance}}"),
         mapping={"0": (RED, "not consuming"), "1": (GREEN, "consuming")},
+        height=5,
     ),
     states(
         "Draining",
         "Whether a pod finishes before it stops.",
         Query(f"order_router_draining{{{JOB}}}", "{{instance}}"),
         mapping={"0": (GREEN, "works"), "1": ("blue", "draining")},
+        height=5,
     ),
     series(
         "Deliveries per second",

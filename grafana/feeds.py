@@ -38,6 +38,7 @@ COMPLETE: Final = (
         Query(f"max by (job, venue, account) (order_router_feed_up{{{VENUE}}})", "{{venue}}/{{account}}"),
         mapping=UP,
         width=24,
+        height=6,
     ),
     states(
         "Owner",
@@ -47,6 +48,7 @@ COMPLETE: Final = (
         ),
         mapping={"0": ("text", "not"), "1": ("green", "owner")},
         width=24,
+        height=6,
     ),
 )
 

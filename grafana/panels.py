@@ -35,12 +35,16 @@ class Query(Struct, frozen=True):
 
 
 class Frame(Struct, frozen=True, kw_only=True):
-    """A dashboard: its name in addresses and files, title, one sentence, variables, and rows of panels."""
+    """A dashboard: its name in addresses and files, title, one sentence, variables, and rows of panels.
+
+    Of a variable in `single` one value is chosen, of any other several or all.
+    """
 
     name: str
     title: str
     text: str
     variables: tuple[str, ...]
+    single: tuple[str, ...] = ()
     rows: Sequence[tuple[str, Sequence[Builder]]]
 
 
@@ -149,7 +153,7 @@ def dashboard(frame: Frame) -> model.Dashboard:
         .with_variable(build.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
     )
     for name in frame.variables:
-        made.with_variable(_variable(name))
+        made.with_variable(_variable(name, single=name in frame.single))
     for title, panels in frame.rows:
         made.with_row(build.Row(title))
         for panel in panels:
@@ -167,20 +171,20 @@ _VALUES: Final = {
 }
 
 
-def _variable(name: str) -> build.QueryVariable:
+def _variable(name: str, *, single: bool) -> build.QueryVariable:
     label, query = _VALUES[name]
-    return (
+    variable = (
         build.QueryVariable(name)
         .label(label)
         .query(query)
         .datasource(SOURCE)
         .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(model.VariableSort.ALPHABETICAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .all_value(".+")
-        .current(model.VariableOption(selected=True, text="All", value="$__all"))
     )
+    if not single:
+        everything = model.VariableOption(selected=True, text="All", value="$__all")
+        variable.multi(True).include_all(True).all_value(".+").current(everything)
+    return variable
 
 
 def _finished(panel: Builder, title: str, text: str, queries: Sequence[Query], *, width: int, height: int) -> Builder:

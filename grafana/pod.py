@@ -40,6 +40,7 @@ STATE: Final = (
         "Which version and commit a pod runs.",
         Query(f"order_router_build_info{{{POD}}}", "{{instance}} {{version}} {{commit}}"),
         mapping={"1": (GREEN, "runs")},
+        height=6,
     ),
     states(
         "Ready to work",
@@ -47,6 +48,7 @@ STATE: Final = (
         Query(f"order_router_journal_up{{{POD}}}", "{{instance}} journal"),
         Query(f"1 - order_router_draining{{{POD}}}", "{{instance}} not draining"),
         mapping={"0": (RED, "no"), "1": (GREEN, "yes")},
+        height=6,
     ),
 )
 

@@ -11,7 +11,7 @@ REQUESTS: Final = (
         "reqps",
         Query(
             f"sum by (venue, endpoint, code_class) (rate(order_router_venue_requests_total{{{VENUE}}}{RATE}))",
-            "{{venue}} {{endpoint}} {{code_class}}",
+            "{{endpoint}} {{code_class}}",
         ),
         width=12,
     ),
@@ -21,22 +21,22 @@ REQUESTS: Final = (
         "reqps",
         Query(
             f"sum by (venue, endpoint, reason) (rate(order_router_venue_errors_total{{{VENUE}}}{RATE}))",
-            "{{venue}} {{endpoint}} {{reason}}",
+            "{{endpoint}} {{reason}}",
         ),
         width=12,
     ),
     series(
         "Time of a request",
-        "From the first byte out to the whole answer.",
+        "From the first byte out to the whole answer: of a hundred, the slowest.",
         "s",
-        *quantiles("order_router_venue_request_seconds", VENUE, "venue, endpoint", "{{venue}} {{endpoint}}"),
+        quantiles("order_router_venue_request_seconds", VENUE, "venue, endpoint", "{{endpoint}}")[1],
         width=12,
     ),
     series(
         "Requests sent again",
         "By the cause of the repeat.",
         "reqps",
-        Query(f"sum by (venue, reason) (rate(order_router_retries_total{{{VENUE}}}{RATE}))", "{{venue}} {{reason}}"),
+        Query(f"sum by (venue, reason) (rate(order_router_retries_total{{{VENUE}}}{RATE}))", "{{reason}}"),
         width=12,
     ),
 )
@@ -69,7 +69,7 @@ COMMANDS: Final = (
         "reqps",
         Query(
             f"sum by (venue, action, outcome) (rate(order_router_commands_total{{{VENUE}}}{RATE}))",
-            "{{venue}} {{action}} {{outcome}}",
+            "{{action}} {{outcome}}",
         ),
         stacked=True,
     ),
@@ -79,22 +79,22 @@ COMMANDS: Final = (
         "reqps",
         Query(
             f'sum by (venue, reason) (rate(order_router_commands_total{{{VENUE}, reason!="none"}}{RATE}))',
-            "{{venue}} {{reason}}",
+            "{{reason}}",
         ),
     ),
     series(
         "Delivery to the venue",
         "From the delivery of a command to the first byte of its request.",
         "s",
-        *quantiles("order_router_dispatch_seconds", VENUE, "venue, action", "{{venue}} {{action}}"),
+        *quantiles("order_router_dispatch_seconds", VENUE, "venue, action", "{{action}}"),
     ),
     series(
         "In flight, in doubt, parked",
         "What is not settled at this venue.",
         "short",
-        Query(f"sum by (venue) (order_router_in_flight{{{VENUE}}})", "{{venue}} in flight"),
-        Query(f"max by (job, venue) (order_router_in_doubt{{{VENUE}}})", "{{venue}} in doubt"),
-        Query(f"max by (job, venue) (order_router_parked{{{VENUE}}})", "{{venue}} parked"),
+        Query(f"sum by (venue) (order_router_in_flight{{{VENUE}}})", "in flight"),
+        Query(f"max by (job, venue) (order_router_in_doubt{{{VENUE}}})", "in doubt"),
+        Query(f"max by (job, venue) (order_router_parked{{{VENUE}}})", "parked"),
     ),
     series(
         "Repeats of known commands",
@@ -106,9 +106,7 @@ COMMANDS: Final = (
         "Order events by status",
         "Changes of orders per second.",
         "reqps",
-        Query(
-            f"sum by (venue, status) (rate(order_router_order_events_total{{{VENUE}}}{RATE}))", "{{venue}} {{status}}"
-        ),
+        Query(f"sum by (venue, status) (rate(order_router_order_events_total{{{VENUE}}}{RATE}))", "{{status}}"),
     ),
 )
 
@@ -117,5 +115,6 @@ FRAME: Final = Frame(
     title="order-router / Venue",
     text="What we ask of a venue, how it answers, and what waits for it.",
     variables=("job", "venue"),
+    single=("venue",),
     rows=(("Requests", REQUESTS), ("Limits and clock", LIMITS), ("Commands and orders", COMMANDS)),
 )

@@ -163,7 +163,7 @@ class Prometheus(Server):
     async def series(self, expr: str) -> Sequence[dict[str, Any]]:
         """Return every series of an expression since this server began, a point per second."""
         found = await self.get(
-            "/api/v1/query_range", query=expr, start=str(self.began_s), end=str(time.time()), step="1"
+            "/api/v1/query_range", query=expr, start=str(int(self.began_s)), end=str(int(time.time())), step="1"
         )
         result: list[dict[str, Any]] = found["data"]["result"]
         return result

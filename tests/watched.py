@@ -5,12 +5,14 @@ import itertools
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from grafana.dashboards import FRAMES
+from grafana.panels import dashboard
 from router.demo.rabbitmq_node import RabbitMQNode
 from router.simulator.faults import Fault
 from router.simulator.feed import FeedFault
@@ -20,6 +22,9 @@ from tests.sender import Sender, cancel, close, in_seconds
 from tests.stack import Stack, WorkerProcess, stack, until
 
 QUARANTINE_S: Final = 1.5
+VALUES: Final = {"$job": "order-router", "$venue": ".+", "$instance": ".+", "$__rate_interval": "10s"}
+SINGLE: Final = {"$venue": "gmo_coin"}
+"""What Grafana puts for the variables: `All`, or the one that was chosen; and four scrapes at least."""
 RESTING: Final = {
     "gmo_coin": OrderSeed(symbol="BTC_JPY", size=Decimal("0.8"), price=Decimal(876045), time_in_force="FAS"),
     "coinbase": OrderSeed(symbol="BIT-28JUL23-CDE", size=Decimal(3), price=Decimal(31000)),
@@ -117,11 +122,14 @@ class Watched:
             await self.sender.results(command_id)
         return ids
 
-    async def load(self) -> None:
-        """Send a few commands to every venue, a mistake and a repeat among them, and wait for their answers."""
-        commands = [self.fresh_cancel(venue) for venue in RESTING]
+    async def load(self, *venues: str) -> None:
+        """Send commands to GMO Coin, mistakes and a repeat among them, and one to each of `venues`; wait for answers.
+
+        No venue named: to every one.
+        """
+        commands = [self.fresh_cancel(venue) for venue in venues or RESTING]
         commands += [self.fresh_cancel() for _ in range(6)]
-        commands += [self.fresh_close(), self.fresh_close(price="0"), cancel(order_id="5")]
+        commands += [self.fresh_close(), self.fresh_close(size="99"), cancel(order_id="5")]
         ids = [await self.publish(command) for command in commands]
         for command_id in ids:
             await self.sender.final(command_id)
@@ -145,6 +153,36 @@ class Watched:
         count = len(ledger.select("execution"))
         await until(lambda: len(ledger.select("execution")) > count or self.sender.results_of(command_id))
         return command_id
+
+    async def have_troubles(self) -> None:
+        """Have everything go wrong once that a panel shows; doubts end as unresolved after `worker.resolve_for_s`."""
+        await self.load()
+        await self.poison()
+        await self.refused_execution()
+        self.inject(on="cancel", what="throttle", retry_after_s=0.2)
+        await self.sender.final(await self.publish(self.fresh_cancel()))
+        await self.publish(self.fresh_cancel(), reply_to="nobody.listens")
+        self.disturb("gmo_coin", do="cut")
+        held = await self.held_answer()
+        async with self.frozen_broker():
+            self.heal()
+            await until(lambda: self.prometheus.values("max(order_router_outbox_oldest_seconds)"))
+        await self.sender.final(held)
+        for twin in await self.twins():
+            assert (await self.sender.final(twin))["reason"]["code"] == "unresolved"
+
+
+def dashboard_queries() -> Iterator[tuple[str, str, str, str]]:
+    """Yield dashboard, panel, letter and text of every query of every dashboard, its variables replaced."""
+    for frame in FRAMES:
+        for panel in dashboard(frame).panels or ():
+            for target in getattr(panel, "targets", None) or ():
+                content = target.to_json()
+                expr = content["expr"]
+                for name, value in VALUES.items():
+                    single = name.removeprefix("$") in frame.single
+                    expr = expr.replace(name, SINGLE[name] if single else value)
+                yield frame.name, str(panel.title), content["refId"], expr
 
 
 @asynccontextmanager

@@ -8,18 +8,14 @@ import pytest
 import pytest_asyncio
 
 from deploy.prometheus.render import render
-from grafana.dashboards import FRAMES
-from grafana.panels import dashboard
 from router.demo.rabbitmq_node import RabbitMQNode
 from tests.faults.databases import new_database
 from tests.postgresql import PostgreSQL
 from tests.stack import until
-from tests.watched import Watched, watched
+from tests.watched import Watched, dashboard_queries, watched
 
 pytestmark = pytest.mark.integration
 
-VALUES = {"$job": "order-router", "$venue": ".+", "$instance": ".+", "$__rate_interval": "10s"}
-"""What Grafana puts for the variables: `All`, and four scrapes at least."""
 SHORT = 1 / 60
 ROUNDS = 20
 
@@ -37,34 +33,7 @@ async def installation(tmp_path: Path, postgresql: PostgreSQL) -> AsyncIterator[
 
 def queries() -> dict[str, str]:
     """Return every query by its dashboard, panel and letter."""
-    found = {}
-    for frame in FRAMES:
-        for panel in dashboard(frame).panels or ():
-            for target in getattr(panel, "targets", None) or ():
-                expr = target.to_json()["expr"]
-                for name, value in VALUES.items():
-                    expr = expr.replace(name, value)
-                found[f"{frame.name}: {panel.title}: {target.ref_id}"] = expr
-    return found
-
-
-async def have_troubles(installation: Watched) -> None:
-    """Have everything go wrong once that a panel shows."""
-    await installation.load()
-    await installation.poison()
-    await installation.refused_execution()
-    installation.inject(on="cancel", what="throttle", retry_after_s=0.2)
-    await installation.sender.final(await installation.publish(installation.fresh_cancel()))
-    await installation.publish(installation.fresh_cancel(), reply_to="nobody.listens")
-    installation.disturb("gmo_coin", do="cut")
-    held = await installation.held_answer()
-    async with installation.frozen_broker():
-        installation.heal()
-        oldest = "order_router_outbox_oldest_seconds"
-        await until(lambda: installation.prometheus.values(f"max({oldest})"))
-    await installation.sender.final(held)
-    for twin in await installation.twins():
-        assert (await installation.sender.final(twin))["reason"]["code"] == "unresolved"
+    return {f"{name}: {title}: {letter}": expr for name, title, letter, expr in dashboard_queries()}
 
 
 async def test_every_query_of_every_panel_has_data(installation: Watched) -> None:
@@ -74,7 +43,7 @@ async def test_every_query_of_every_panel_has_data(installation: Watched) -> Non
     await until(lambda: first.process.returncode is not None)
     await installation.pod("pod-a")
     await installation.pod("pod-b")
-    await have_troubles(installation)
+    await installation.have_troubles()
     missing = queries()
     for _ in range(ROUNDS):
         await installation.load()  # curves need more than one moment
