@@ -90,7 +90,10 @@ def number(
     width: int = 4,
     height: int = 4,
 ) -> Builder:
-    """Return one number. It is red from `red_from` on, or below `green_from`; plain where neither is given."""
+    """Return one number of now: `none` if there is none.
+
+    It is red from `red_from` on, or below `green_from`; plain where neither is given.
+    """
     if red_from is not None:
         steps = [model.Threshold(color=GREEN), model.Threshold(value=red_from, color=RED)]
     elif green_from is not None:
@@ -106,7 +109,7 @@ def number(
         .no_value("none")
         .unit(unit)
     )
-    return _finished(panel, title, text, [query], width=width, height=height)
+    return _finished(panel, title, text, [query], width=width, height=height, now=True)
 
 
 def states(
@@ -187,10 +190,11 @@ def _variable(name: str, *, single: bool) -> build.QueryVariable:
     return variable
 
 
-def _finished(panel: Builder, title: str, text: str, queries: Sequence[Query], *, width: int, height: int) -> Builder:
+def _finished(
+    panel: Builder, title: str, text: str, queries: Sequence[Query], *, width: int, height: int, now: bool = False
+) -> Builder:
     panel.title(title).description(text).datasource(SOURCE).span(width).height(height)
     for letter, query in zip("ABCDEFGH", queries, strict=False):
-        panel.with_target(
-            Dataquery().expr(query.expr).legend_format(query.legend).datasource(SOURCE).range().ref_id(letter)
-        )
+        asked = Dataquery().expr(query.expr).legend_format(query.legend).datasource(SOURCE).ref_id(letter)
+        panel.with_target(asked.instant() if now else asked.range())
     return panel

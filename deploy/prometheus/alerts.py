@@ -113,7 +113,8 @@ def _quantile(share: float, histogram: str, window: str, *labels: str) -> str:
 
 
 _WINDOWS: Final = ("5m", "30m", "1h", "6h", "3d")
-_NOT_FAILURES: Final = one_of((*SENDERS, *NO_ANSWER, "http_4xx"))
+_NOT_FAILURES: Final = one_of((*SENDERS, *NO_ANSWER, "http_4xx", "unclear"))
+"""`unclear` is mostly a cancel that lost its race, and is looked up; what cannot be told then is in doubt."""
 RECORDINGS: Final = (
     *(_ended(window) for window in _WINDOWS),
     *(_late(window) for window in _WINDOWS),

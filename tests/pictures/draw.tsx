@@ -47,9 +47,12 @@ function frames(panel: Panel, data: Data, theme: GrafanaTheme2): DataFrame[] {
         custom: { ...defaults.custom, ...(defaults.custom?.stacking ? { stacking: { group: 'A', ...defaults.custom.stacking } } : {}) },
       };
       const numbers = new Map(series.values.map(([at, value]) => [at, Number(value)]));
+      if (target.instant && !numbers.has(data.to_s)) {
+        continue;
+      }
       const times = [];
       const values = [];
-      for (let at = data.from_s; at <= data.to_s; at += 1) {
+      for (let at = target.instant ? data.to_s : data.from_s; at <= data.to_s; at += 1) {
         times.push(at * 1000);
         const value = numbers.get(at);
         values.push(value === undefined || Number.isNaN(value) ? null : value);
