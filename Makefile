@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema clean
+.PHONY: help setup demo dev test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema rules check-alerts test-alerts dashboards pictures clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +16,8 @@ demo: setup ## broker, simulated exchanges and a worker on this machine; command
 dev: setup ## broker, simulated exchanges, worker and feeds until Ctrl-C; .order-router-dev keeps what they store
 	@$(PYTHON) deploy/ensure.py rabbitmq && $(BIN)/order-router dev
 
-test: setup ## every test that is not marked slow, on a real RabbitMQ, PostgreSQL, promtool, Go and Node
-	@$(PYTHON) deploy/ensure.py rabbitmq postgresql prometheus go && $(PYTHON) -m deploy.node_packages && $(BIN)/pytest -n 4 --dist loadfile
+test: setup ## every test that is not marked slow, on a real RabbitMQ, PostgreSQL, Prometheus, Go and Node
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql prometheus alertmanager go && $(PYTHON) -m deploy.node_packages && $(BIN)/pytest -n 4 --dist loadfile
 
 test-faults: setup ## the whole fault table and every crash point, about seven minutes
 	@$(PYTHON) deploy/ensure.py rabbitmq postgresql && $(BIN)/pytest -m "faults or slow" tests/faults
@@ -43,8 +43,23 @@ bench-journal: setup ## the cost of a command with no and with a million rows in
 peers: setup ## what the load benchmark compares the router with, in .tools/peers
 	@$(PYTHON) -m deploy.peers
 
-check: setup ## lint, format, types, layers, and that the schemas are what the code says
-	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/order-router schema --check
+check: setup ## lint, format, types, layers, and that schemas, rules and dashboards are what the code says
+	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/order-router schema --check && $(BIN)/python -m deploy.prometheus.render --check && $(BIN)/python -m grafana.dashboards --check
+
+rules: setup ## write deploy/prometheus/rules.yaml from its source
+	@$(BIN)/python -m deploy.prometheus.render
+
+check-alerts: setup ## the alert rules by promtool, with their unit tests; Alertmanager's configuration; the runbook
+	@$(PYTHON) deploy/ensure.py prometheus alertmanager && $(BIN)/pytest -q tests/unit/deploy/test_alert_rules.py
+
+test-alerts: setup ## bring each alert about for real, under a Prometheus and an Alertmanager
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql prometheus alertmanager && $(BIN)/pytest -m slow tests/alerts
+
+pictures: setup ## draw the dashboards with real data into grafana/pictures; fetches 650 MB of Grafana's panels, and Chromium
+	@$(PYTHON) deploy/ensure.py rabbitmq prometheus chromium && $(PYTHON) -m deploy.node_packages tests/pictures && $(BIN)/python -m tests.pictures
+
+dashboards: setup ## write grafana/*.json from their source
+	@$(BIN)/python -m grafana.dashboards
 
 schema: setup ## write schemas/json and schemas/asyncapi.json from the code
 	@$(BIN)/order-router schema --write

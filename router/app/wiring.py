@@ -137,7 +137,8 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
             _log.warning("not safe", about=caution.about, why=caution.message)
         stack.callback(upkeep.say_what_was_done, metrics, time.monotonic())
         metrics.watch("journal_up", "1 while the journal can be written", lambda: readiness.holds("journal"))
-        metrics.watch("consuming", "1 while commands are consumed", lambda: readiness.holds("consuming"))
+        if ready == "consuming":  # a feed has no such sample: it would look like a worker that consumes nothing
+            metrics.watch("consuming", "1 while commands are consumed", lambda: readiness.holds("consuming"))
         metrics.watch("draining", "1 while the process finishes before it stops", lambda: readiness.ended)
         await stack.enter_async_context(HttpServer(config.http.host, config.http.port, metrics, readiness))
         journal = await _open_journal(config, metrics, stop, witnessed=witnessed)
