@@ -5,16 +5,17 @@ Reads come last: whatever acts has its turn under the limits first. A read may b
 
 import asyncio
 from collections.abc import Generator
+from functools import partial
 from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from router.access.configured import Account, Venue
-from router.access.limiter import Priority
+from router.access.windows import Priority, Turn
 from router.errors import NotSent
 from router.ports import Clock, Transport
 from router.telemetry import Metrics
-from router.venue_protocol import Request, Response
+from router.venue_protocol import Request, Response, retry_after_s
 
 PLACE_S: Final = 2.0
 """How long a read waits for its turn under a limit."""
@@ -31,25 +32,33 @@ class Reader(Struct, frozen=True):
 
     async def send(self, venue: Venue, account: Account, request: Request, *, wait_s: float = PLACE_S) -> Response:
         """Return the venue's answer. Raises `SendError`; `NotSent` also when no place is free within `wait_s`."""
-        if not venue.limiter.take(account.name, request.scopes, Priority.READ):
-            again_s = await venue.limiter.wait(account.name, request.scopes, Priority.READ, wait_s)
-            if again_s:
-                raise NotSent("no turn under the rate limit for a read")
+        turn: Turn | float | None = venue.limiter.take(account.name, request.scopes, Priority.READ)
+        if turn is None:
+            turn = await venue.limiter.wait(account.name, request.scopes, Priority.READ, wait_s)
+        if isinstance(turn, float):
+            raise NotSent("no turn under the rate limit for a read")
         asked_us = self.clock.boot_us()
         signed = account.sign(request, account.stamp(venue.time_us(self.clock)))
         timeout_s = venue.options.timeout_s
         with self.metrics.venue_request(venue.name, request.endpoint) as seen:
             answer = await self.transport.send(
-                signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=lambda: None
+                signed, timeout_s=timeout_s, connect_s=timeout_s, before_write=partial(_leave, turn)
             )
+            turn.answered()
             seen.status = answer.status
         if answer.status >= 400:
             self.metrics.venue_error(venue.name, request.endpoint, f"http_{answer.status // 100}xx")
         venue.heard(answer, asked_us, self.clock, self.metrics)
         pause_s = venue.adapter.read_pauses.get(answer.status)
         if pause_s is not None:  # at some venues who goes on reading is banned, and cannot cancel either
+            pause_s = max(pause_s, retry_after_s(answer, pause_s))
             venue.limiter.block(account.name, request.scopes, pause_s, ban=True)
         return answer
+
+
+def _leave(turn: Turn) -> None:
+    if not turn.leave():
+        raise NotSent("the turn of a read under the rate limit has passed")
 
 
 class Reads:

@@ -14,6 +14,7 @@ from router.access.configured import SHARED_SLOT, Account, Venue
 from router.access.limiter import Limiter
 from router.access.probes import Probes
 from router.access.reads import Reader
+from router.access.shares import Shares
 from router.access.slots import Slots
 from router.app import upkeep
 from router.app.alarms import Alarms
@@ -77,6 +78,7 @@ class Wired(Struct, frozen=True, kw_only=True):
     reader: Reader
     publisher: Publisher
     slots: Slots
+    shares: Shares
     relay: ResultRelay
     dispatcher: Dispatcher
     alarms: Alarms
@@ -91,6 +93,7 @@ class Wired(Struct, frozen=True, kw_only=True):
         return {
             "outbox": self.relay.run(),
             "slots": self.slots.run(),
+            "limits": self.shares.run(),
             "probes": Probes(self.venues, self.reader).run(),
             "retention": upkeep.retire(self.journal, self.config.journal.retention_days),
             "loop lag": upkeep.watch_lag(self.metrics),
@@ -154,7 +157,10 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
         slots = Slots(journal, clock)
         await slots.take()
         stack.push_async_callback(slots.release)
-        venues = build_venues(config, clock, slots)
+        shares = Shares(journal, clock, config.worker.address)
+        venues = build_venues(config, clock, slots, shares)
+        await shares.turn()
+        stack.push_async_callback(shares.release)
         reader = Reader(transport, clock, metrics)
         alarms = Alarms(metrics.alerts, journal, publisher, clock)
         yield Wired(
@@ -166,6 +172,7 @@ async def wired(config: Config, stop: asyncio.Event, *, witnessed: bool, ready: 
             reader=reader,
             publisher=publisher,
             slots=slots,
+            shares=shares,
             relay=ResultRelay(journal, publisher, clock, metrics),
             dispatcher=Dispatcher(venues, journal, reader, resolve_for_s=config.worker.resolve_for_s),
             alarms=alarms,
@@ -178,13 +185,22 @@ def _unreadable(metrics: Metrics, venue: str) -> None:
     metrics.alerts.raised("row_unreadable", venue, message=message)
 
 
-def build_venues(config: Config, clock: Clock, slots: Slots | None = None) -> dict[str, Venue]:
-    """Return every venue that has an account, ready to sign. `slots`: other processes sign for these accounts too."""
+def build_venues(
+    config: Config, clock: Clock, slots: Slots | None = None, shares: Shares | None = None
+) -> dict[str, Venue]:
+    """Return every venue that has an account, ready to sign.
+
+    `slots`: other processes sign for these accounts too; `shares`: they share the limits.
+    """
     venues = {}
     for name, accounts in config.accounts.items():
         options = config.venues[name]
         adapter = adapter_type(name)(options)
         slot = partial(getattr, slots, "number", SHARED_SLOT) if adapter.unique_stamps else None
+        limits = effective_limits(adapter.limits, options)
+        limiter = Limiter(limits, clock, shares.lease) if shares is not None else Limiter(limits, clock)
+        if shares is not None:
+            shares.add(name, limiter, accounts)
         venues[name] = Venue(
             name=name,
             adapter=adapter,
@@ -192,7 +208,7 @@ def build_venues(config: Config, clock: Clock, slots: Slots | None = None) -> di
             accounts={
                 account: Account(account, adapter.signer(secrets), slot) for account, secrets in accounts.items()
             },
-            limiter=Limiter(effective_limits(adapter.limits, options), clock),
+            limiter=limiter,
         )
     return venues
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from router import crash_points
 from router.access.configured import Account, Venue
-from router.access.limiter import Priority
+from router.access.windows import Priority, Turn
 from router.clock import to_us
 from router.commands.decision import Again, Decision, after_send, or_end
 from router.errors import DeadlinePassed, JournalUnavailable, MaybeSent, NotSent, SendError
@@ -118,10 +118,13 @@ def abandoned(record: CommandRecord, now_us: int) -> AttemptEnd | None:
 
 
 class Intent(Struct, frozen=True):
-    """An attempt that is stored before it is made: what it sends, the command without it, and when it was stored."""
+    """An attempt that is stored before it is made: what it sends and in which turn, the command without it, and when
+    it was stored.
+    """
 
     before: CommandRecord
     request: Request
+    turn: Turn
     at: Moment | None = None
 
 
@@ -153,6 +156,7 @@ class Sending:
         self._before = intent.before if intent is not None else None
         """The command before the attempt that is stored but not sent yet."""
         self._at = intent.at if intent is not None else None
+        self._turn = intent.turn if intent is not None else None
         self._request = request
         self._journal = journal
         self._transport = transport
@@ -185,12 +189,15 @@ class Sending:
     async def _store_start(self) -> Decided | None:
         """Get a turn under the limits and the intent onto the disk; or say why not."""
         limiter, scopes, rank = self.venue.limiter, self._request.scopes, priority(self.record.command)
-        if not limiter.take(self.account.name, scopes, rank):
+        turn: Turn | float | None = limiter.take(self.account.name, scopes, rank)
+        if turn is None:
             began = self._clock.boot_us()
-            again_s = await limiter.wait(self.account.name, scopes, rank, PARK_S)
+            left_s = (self._not_after - self._journal.latest_us()) / 1e6
+            turn = await limiter.wait(self.account.name, scopes, rank, PARK_S, left_s=left_s)
             self._metrics.rate_limit_wait(self.venue.name, (self._clock.boot_us() - began) / 1e6)
-            if again_s:
-                return self._park(again_s)
+        if isinstance(turn, float):
+            return self._park(turn)
+        self._turn = turn
         now = self._journal.latest_us()
         if now >= self._not_after:
             return self._decide(self.record, DeadlinePassed("not_after has passed"))
@@ -206,10 +213,11 @@ class Sending:
         return None
 
     def _park(self, again_s: float) -> Decided:
-        """Come back when a place is likely, with a last try shortly before the deadline."""
+        """Come back when a place is likely, with a last try shortly before the deadline; if it is after that, end."""
         now = self._journal.latest_us()
-        last_s = (self._not_after - now) / 1e6 - LAST_TRY_S
-        if min(again_s, last_s) > 0:
+        left_s = (self._not_after - now) / 1e6
+        last_s = left_s - LAST_TRY_S
+        if again_s < left_s and min(again_s, last_s) > 0:
             return Parked(min(again_s, last_s))
         again = Again(again_s, "rate_limited", None, "the venue's published limit")
         return or_end(self.record, again, self._not_after, now, tries=0)
@@ -217,7 +225,7 @@ class Sending:
     async def _send(self) -> Outcome | SendError:
         wall_us, boot_us = self._clock.now_us(), self._clock.boot_us()
         self._sent_us = self._status = None
-        ends = self._permit
+        ends, turn = self._permit, self._turn
 
         def before_write() -> None:
             wall, boot = self._clock.now_us(), self._clock.boot_us()
@@ -225,6 +233,8 @@ class Sending:
                 raise DeadlinePassed("not_after has passed") if ends.final else NotSent("the intent to send is stale")
             if boot - boot_us > SIGNATURE_US or abs(wall - wall_us - (boot - boot_us)) > STEP_US:
                 raise NotSent("the signature is stale")
+            if turn is not None and not turn.leave():
+                raise NotSent("the turn under the rate limit has passed")
             self._sent_us, self._wrote_us = self._journal.latest_us(), boot
 
         stamp = self.account.stamp(self.venue.clock.now_us(wall_us, boot_us))
@@ -243,6 +253,8 @@ class Sending:
                 return error
             seen.status = response.status
         self.answered = True
+        if turn is not None:
+            turn.answered()
         self._status = response.status
         self.venue.heard(response, self._wrote_us, self._clock, self._metrics)
         verdict = clean(self.venue.adapter.verdict(effective(self.record), response))

@@ -99,10 +99,11 @@ class Planner:
             return self._look(fresh, now)
         if again and against is not None:
             return Plan(record=replace(fresh, tries=1, step="look", next_us=now))
-        if not venue.limiter.take(command.account, request.scopes, priority(command)):
+        turn = venue.limiter.take(command.account, request.scopes, priority(command))
+        if turn is None:
             return Plan(record=replace(fresh, step="send", next_us=now + LEASE_US))
         record = begin(fresh, venue, now, venue.earliest_ms(now, self._clock))
-        return Plan(record=record, intent=Intent(fresh, request))
+        return Plan(record=record, intent=Intent(fresh, request, turn))
 
     def may_be_lost(self) -> bool:
         """Say whether a close without a row may have been sent all the same (router/README.md, section 6).

@@ -281,6 +281,8 @@ class Worker:
         return await self._journal.admit(plan.record, running.reply, key, result=plan.result), plan
 
     async def _admitted(self, running: Running, fresh: CommandRecord, admission: Admission, plan: Plan) -> None:
+        if plan.intent is not None and not isinstance(admission, Admitted):
+            plan.intent.turn.give_back()
         match admission:
             case Admitted(record, outgoing, at) if plan.result is not None:
                 final(self._metrics, plan.result, fresh.sender)

@@ -53,7 +53,10 @@ class JournalSettings(Struct, frozen=True, kw_only=True):
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
-    """`[worker]`. `lanes` holds `<venue>` for both lanes or `<venue>.cancel`, `<venue>.close`; see `Config.lanes`."""
+    """`[worker]`. `lanes` holds `<venue>` for both lanes or `<venue>.cancel`, `<venue>.close`; see `Config.lanes`.
+
+    `address` names where requests leave from: processes of one name share the limits that a venue counts by address.
+    """
 
     lanes: tuple[str, ...] = ()
     drain_timeout_s: Seconds = 25.0
@@ -61,6 +64,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     resolve_for_s: PositiveSeconds = 600.0
     lease_s: PositiveSeconds = 15.0
     cancel_without_journal: bool = True
+    address: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$(?!\n)")] = "shared"
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import structlog
 
 from router.errors import JournalUnavailable
 from router.journal.feed_store import Key
+from router.journal.limit_store import LimitStore
 from router.journal.machine import Machine
 from router.journal.operations import (
     admission,
@@ -47,7 +48,7 @@ _log = structlog.get_logger(__name__)
 _DAY_US: Final = 24 * 3600 * 1_000_000
 
 
-class Store(Views):
+class Store(Views, LimitStore):
     """What both back ends share: `router.ports.Journal`, and the operator's views."""
 
     def __init__(self, machine: Machine, *, witnessed: bool) -> None:

@@ -13,6 +13,7 @@ from router.ports.journal import (
     ResultJournal,
     SlotJournal,
 )
+from router.ports.limits import LimitJournal
 from router.ports.venue import Socket, Sockets, Transport
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "EventPublisher",
     "Journal",
     "JournalClock",
+    "LimitJournal",
     "Mark",
     "MarkJournal",
     "Publisher",

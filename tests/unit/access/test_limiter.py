@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.access.limiter import MAX_BLOCK_US, STRETCH, Limiter, Priority
+from router.access.limiter import MAX_BLOCK_US, Limiter, Priority, Turn
+from router.access.places import STRETCH
 from router.app.wiring import effective_limits
 from router.venue_protocol import Limit, Options
 from tests.unit.commands.virtual_time import VirtualClock, VirtualLoop
@@ -34,16 +35,16 @@ class Bench:
 
     def take(self, priority: Priority = CLOSE, account: str = "main") -> bool:
         """Take a place now, if there is one."""
-        return self.limiter.take(account, ACT, priority)
+        return self.limiter.take(account, ACT, priority) is not None
 
     async def leave(self, name: str, priority: Priority, at_s: float, at_most_s: float = 5.0) -> float:
         """Come at a time, wait, and note when the place was there; come back when told to."""
         await asyncio.sleep(at_s)
-        while not self.limiter.take("main", ACT, priority):
-            again_s = await self.limiter.wait("main", ACT, priority, at_most_s)
-            if not again_s:
+        while self.limiter.take("main", ACT, priority) is None:
+            turn = await self.limiter.wait("main", ACT, priority, at_most_s)
+            if isinstance(turn, Turn):
                 break
-            await asyncio.sleep(again_s)
+            await asyncio.sleep(turn)
         self.left.append((self.loop.time(), name))
         return self.loop.time()
 
@@ -90,7 +91,8 @@ def test_every_limit_of_every_scope_holds(benches: list[Bench]) -> None:
     """A request that draws from two scopes needs a place in each, and takes none where it has not all."""
     limited = bench(benches, Limit("act", 5, 1.0), Limit("act", 8, 60.0), Limit("all", 3, 1.0))
     both = ("act", "all")
-    assert [limited.limiter.take("main", both, CLOSE) for _ in range(4)] == [True, True, True, False]
+    taken = [limited.limiter.take("main", both, CLOSE) for _ in range(4)]
+    assert [turn is not None for turn in taken] == [True, True, True, False]
     assert [limited.take() for _ in range(3)] == [True, True, False]
     limited.loop.elapsed_s = 2
     assert [limited.take() for _ in range(4)] == [True, True, True, False]
@@ -290,14 +292,14 @@ def test_waiters_do_not_spin(benches: list[Bench]) -> None:
     """Somebody who stands behind another costs no thousand wake-ups a second."""
     limited = bench(benches, Limit("act", 1, 1.0), Limit("all", 10, 1.0))
     wakes = 0
-    serve = limited.limiter._serve
+    serve = limited.limiter.serve
 
     def counted() -> None:
         nonlocal wakes
         wakes += 1
         serve()
 
-    limited.limiter._serve = counted  # type: ignore[method-assign]  # counted, not changed
+    limited.limiter.serve = counted  # type: ignore[method-assign]  # counted, not changed
 
     async def behind() -> None:
         limited.limiter.take("main", ("act", "all"), CLOSE)

@@ -133,11 +133,11 @@ def test_a_commit_that_hangs_does_not_outlast_the_deadline(tmp_path: Path) -> No
 
 def test_who_joined_is_told_at_the_deadline_too(tmp_path: Path) -> None:
     """A second delivery of a command that waits has an address of its own."""
-    with World(tmp_path, limits=(Limit("act", 1, 60.0),)) as world:
+    with World(tmp_path, limits=(Limit("act", 1, 20.0),)) as world:
         core = world.start()
         world.publish(world.close("c0", position_id="p0"))
         world.final("c0")
-        close = world.close("c1", ttl_s=20)
+        close = world.close("c1", ttl_s=25)
         first = world.publish(close)
         world.run(1)
         second = world.publish(close, reply_to="alpha.second", correlation_id="second")

@@ -1,0 +1,76 @@
+"""Holdings of the venues' limits (`router.access.shares`): leases of processes, and what each holds of a scope.
+
+A process is dead when its row is gone, and only then is what it held handed out again. Deleting the row waits for a
+renewal that is under way, and a renewal waits for a deletion: no process takes itself for alive that another buried.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from router.journal.operations.statements import Many, Steps
+from router.records.share import Grant, News, Report, Holdings
+
+HOT_US: Final = 3_000_000
+_JOIN: Final = """insert into limit_pods (pod, until_us) values ($1, now_us() + $2)"""
+_RENEW: Final = """update limit_pods set until_us = now_us() + $2 where pod = $1 returning pod"""
+_BURY: Final = """delete from limit_pods where pod = $1 or (cast($2 as bigint) > 0 and until_us <= now_us()
+    and now_us() >= cast($2 as bigint) + (select coalesce(max(since_us), 0) from clock)) returning pod"""
+_PODS: Final = """select pod, until_us - now_us() from limit_pods"""
+_SINCE: Final = """select since_us from clock"""
+_HOT: Final = """select scope, shares, now_us() from limit_shares where hot_us > now_us()"""
+_LOCK: Final = Many(
+    """insert into limit_shares (scope, shares, hot_us)
+        select scope, '{}', 0 from given where scope is not null order by scope
+        on conflict (scope) do update set hot_us = limit_shares.hot_us returning scope, shares, now_us()""",
+    "scope text",
+)
+_STORE: Final = Many(
+    """update limit_shares set shares = given.shares, hot_us = given.hot_us from given
+        where limit_shares.scope = given.scope""",
+    "scope text, shares text, hot_us bigint",
+)
+_decode: Final = msgspec.json.Decoder(Holdings).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def join(pod: str, hold_us: int) -> Steps[None]:
+    """Run `router.ports.LimitJournal.join_limits`."""
+    yield _JOIN, (pod, hold_us)
+
+
+def settle(pod: str, hold_us: int, reports: Sequence[Report]) -> Steps[dict[str, Grant] | None]:
+    """Run `router.ports.LimitJournal.settle_limits`."""
+    if not (yield _RENEW, (pod, hold_us)):
+        return None
+    if not reports:
+        return {}
+    known = {scope: (_decode(shares), now_us) for scope, shares, now_us in (yield _LOCK, [(r.scope,) for r in reports])}
+    # Only now: who joined before anybody else could lock these rows is seen.
+    alive = frozenset(row[0] for row in (yield _PODS, ()))
+    since_us = max((row[0] for row in (yield _SINCE, ())), default=0)
+    grants = {}
+    stored = []
+    for report in reports:
+        shares, now_us = known[report.scope]
+        grant = grants[report.scope] = shares.settle(pod, alive, report, now_us, since_us=since_us)
+        hot_us = max(now_us + HOT_US if grant.hot else 0, shares.blocked_us)
+        stored.append((report.scope, _encode(shares).decode(), hot_us))
+    yield _STORE, stored
+    return grants
+
+
+def bury(dead: Sequence[str], rest_us: int) -> Steps[int]:
+    """Run `router.ports.LimitJournal.bury_pods`."""
+    buried = 0
+    for pod in dead or ("",):
+        buried += len((yield _BURY, (pod, rest_us)))
+    return buried
+
+
+def news() -> Steps[News]:
+    """Run `router.ports.LimitJournal.limit_news`."""
+    pods = {pod: int(left_us) for pod, left_us in (yield _PODS, ())}
+    hot = yield _HOT, ()
+    return News(pods=pods, hot={scope: (_decode(shares), now_us) for scope, shares, now_us in hot})
