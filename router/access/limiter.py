@@ -23,6 +23,8 @@ __all__ = ["MAX_BLOCK_US", "Hold", "Limiter", "Priority", "Turn", "Window"]
 MAX_BLOCK_US: Final = 120_000_000
 """Nobody is sent away for longer at a time, whatever a venue says; but for a ban."""
 MAX_BAN_US: Final = 3_600_000_000
+EARLY: Final = 0.9
+"""Those who were sent away come back a little faster than places are free, so that none stays unused."""
 BEHIND_US: Final = 10_000
 """How soon to look again for one whose place is free but who stands behind another."""
 
@@ -77,7 +79,8 @@ class Limiter:
         """
         windows = self._of(account, scopes)
         now = self._clock.boot_us()
-        if self._free_at(windows, now, priority) - now > at_most_s * 1e6:
+        at_most_s = min(at_most_s, left_s)
+        if self._likely_at(windows, now, priority) - now > at_most_s * 1e6:
             return self._come_back(windows, now, priority, left_s)
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(windows, priority, future)
@@ -148,6 +151,11 @@ class Limiter:
     def _free_at(windows: tuple[Window, ...], now: int, priority: Priority) -> int:
         return max((window.free_at(now, priority) for window in windows), default=now)
 
+    def _likely_at(self, windows: tuple[Window, ...], now: int, priority: Priority) -> int:
+        """Return when a place is free at the earliest for somebody who stands at the end of the line."""
+        ahead = sum(rank <= priority and _meet(waiter.windows, windows) for rank, _, waiter in self._waiting)
+        return max((window.likely_at(now, priority, ahead) for window in windows), default=now)
+
     def _take(self, windows: tuple[Window, ...], priority: Priority) -> Turn | None:
         now = self._clock.boot_us()
         for window in windows:
@@ -161,7 +169,7 @@ class Limiter:
         if priority is not Priority.CANCEL and windows:
             latest = now + MAX_BLOCK_US
             full = [window for window in windows if window.due_at(now, priority) > now] or [min(windows, key=_period)]
-            paces = [min(window.tail + window.everybody.period_us // window.limit.count, latest) for window in full]
+            paces = [min(window.tail + int(window.place_us * EARLY), latest) for window in full]
             at = max([at, *paces])
             if at - now <= left_s * 1e6:
                 for window in full:

@@ -6,8 +6,8 @@ handed on: what is handed on says when it is free.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Literal
 
 STRETCH: Final = 1.05
 """A period of a second is kept for 1.05 s: the network squeezes what left evenly ..."""
@@ -17,8 +17,9 @@ EXACT: Final = 1.001
 """An answered request was counted before its answer came, so from then on no stretch is needed, but for the drift of
 two clocks."""
 WRITE_WITHIN_US: Final = 2_500_000
-"""A place that was taken longer ago than this is not used any more by a request that has not left."""
-LATE_US: Final = 20_000
+"""So long a place is kept for a request that took it and has not left."""
+State = Literal["taken", "used", "gone"]
+"""What has become of a use: taken for a request; the request has left; free again, or handed on."""
 LONG_US: Final = 5_000_000
 """In a longer period a place that was used goes back to the journal, so that a crash leaves few unknown."""
 FEW: Final = 8
@@ -26,17 +27,13 @@ BATCH_S: Final = 2.0
 
 
 class Place:
-    """One use of a place. `free_us`: when the place may be used again, by this machine's boot clock."""
+    """One use of a place. `free_us`: when it may be used again, or is kept no longer, by this machine's boot clock."""
 
-    __slots__ = ("free_us", "held", "left", "taken_us")
+    __slots__ = ("free_us", "state")
 
-    def __init__(self, now: int, free_us: int) -> None:
-        self.taken_us = now
+    def __init__(self, free_us: int, state: "State" = "taken") -> None:
         self.free_us = free_us
-        self.left = False
-        """Whether the request has left."""
-        self.held = True
-        """Whether the place is still this use's: not used again since, not given up."""
+        self.state: State = state
 
 
 class Places:
@@ -45,13 +42,14 @@ class Places:
     `count` is how many there are in all. A shared one begins with none. Times are microseconds of the boot clock.
     """
 
-    __slots__ = ("count", "elsewhere_us", "exact_us", "fresh", "period_us", "refused", "used")
+    __slots__ = ("count", "elsewhere_us", "exact_us", "fresh", "period_us", "refused", "taken", "used")
 
     def __init__(self, count: int, period_s: float, *, shared: bool) -> None:
         self.count = count
         self.period_us = int(period_s * 1e6) + min(int(period_s * (STRETCH - 1) * 1e6), MOST_STRETCH_US)
         self.exact_us = int(period_s * EXACT * 1e6)
         self.fresh = 0 if shared else count
+        self.taken: dict[Place, None] = {}
         self.used: deque[Place] = deque()
         """In the order in which they are free again, but for some milliseconds."""
         self.elsewhere_us: int | None = 0 if shared else None
@@ -62,7 +60,7 @@ class Places:
     @property
     def held(self) -> int:
         """How many places this process holds, in use or not."""
-        return self.fresh + len(self.used)
+        return self.fresh + len(self.taken) + len(self.used)
 
     @property
     def long(self) -> bool:
@@ -79,99 +77,100 @@ class Places:
         self.refresh(now)
         if self.fresh:
             return now
-        return self.used[0].free_us if self.used else None
+        first = self.used[0] if self.used else next(iter(self.taken), None)
+        return None if first is None else first.free_us
 
     def refresh(self, now: int) -> None:
         """Count what is free again as fresh."""
         while self.used and self.used[0].free_us <= now:
-            self.used.popleft().held = False
+            self.used.popleft().state = "gone"
             self.fresh += 1
+        while self.taken and (first := next(iter(self.taken))).free_us <= now:
+            self._free(first)
 
     def take(self, now: int) -> Place | None:
-        """Use a place, if one is free."""
+        """Take a place for a request that is about to leave, if one is free."""
         self.refresh(now)
         if not self.fresh:
             return None
         self.fresh -= 1
-        place = Place(now, now + self.period_us)
-        self.used.append(place)
+        place = Place(now + WRITE_WITHIN_US)
+        self.taken[place] = None
         return place
 
     def leave(self, place: Place, now: int) -> Place | None:
         """Say that a request leaves now. Returns the place that it uses: another one if its own is gone; or none."""
-        if not place.held:
+        if place.state == "gone":
             other = self.take(now)
             if other is None:
                 return None
             place = other
-        place.left = True
-        place.free_us = now + self.period_us
-        if now - place.taken_us > LATE_US and self.used[-1] is not place:
+        if place.state == "taken":
+            del self.taken[place]
+        else:  # it leaves once more
             self.used.remove(place)
-            self.used.append(place)
+        place.state, place.free_us = "used", now + self.period_us
+        self.used.append(place)
         return place
 
     def answered(self, place: Place, now: int) -> None:
         """Say that the venue has answered: it has counted the request by now."""
-        if place.held:
+        if place.state == "used":
             place.free_us = min(place.free_us, now + self.exact_us)
 
     def give_back(self, place: Place) -> None:
         """Free a place that was taken for a request that does not leave."""
-        if place.held and not place.left:
-            place.held = False
-            self.used.remove(place)
-            self.fresh += 1
+        if place.state == "taken":
+            self._free(place)
+
+    def _free(self, place: Place) -> None:
+        del self.taken[place]
+        place.state = "gone"
+        self.fresh += 1
 
     def in_use(self, now: int) -> int:
         """Return how many places are used now."""
         self.refresh(now)
-        return len(self.used)
+        return len(self.taken) + len(self.used)
 
     def add(self, left_us: Iterable[int], now: int) -> None:
         """Hold more places, each free in so many microseconds."""
         free = [now + left for left in left_us]
         self.fresh += sum(at <= now for at in free)
-        came = [Place(now, at) for at in free if at > now]
-        for place in came:
-            place.left = True
+        came = [Place(at, "used") for at in free if at > now]
         if came:
             self.used = deque(sorted((*self.used, *came), key=_free_us))
 
     def give_up(self, count: int, now: int) -> list[int]:
         """Let go of at most so many places, free ones first, and return in how many microseconds each is free.
 
-        None that a request has taken which may yet leave.
+        None that a request has taken which has not left.
         """
         self.refresh(now)
         unused = min(self.fresh, count)
         self.fresh -= unused
-        settled = sorted((place for place in self.used if _is_settled(place, now)), key=_free_us)
-        return [0] * unused + self._drop(settled[: count - unused], now)
+        first = sorted(self.used, key=_free_us)[: count - unused]
+        for place in first:
+            place.state = "gone"
+        self.used = deque(place for place in self.used if place.state == "used")
+        return [0] * unused + [max(place.free_us - now, 0) for place in first]
 
     def give_up_used(self, now: int) -> list[int]:
         """Let go of every place that was used; else like `give_up`."""
         self.refresh(now)
-        return self._drop([place for place in self.used if _is_settled(place, now)], now)
+        fresh, self.fresh = self.fresh, 0
+        given_up = self.give_up(len(self.used), now)
+        self.fresh = fresh
+        return given_up
 
     def clear(self) -> None:
         """Hold nothing any more: others may."""
-        for place in self.used:
-            place.held = False
+        for place in (*self.taken, *self.used):
+            place.state = "gone"
+        self.taken.clear()
         self.used.clear()
         self.fresh = 0
-
-    def _drop(self, dropped: Collection[Place], now: int) -> list[int]:
-        if dropped:
-            for place in dropped:
-                place.held = False
-            self.used = deque(place for place in self.used if place.held)
-        return [max(place.free_us - now, 0) for place in dropped]
 
 
 def _free_us(place: Place) -> int:
     return place.free_us
-
-
-def _is_settled(place: Place, now: int) -> bool:
-    return place.left or now - place.taken_us > WRITE_WITHIN_US

@@ -9,7 +9,7 @@ from router.access.places import Places
 from router.access.windows import Window
 from router.records.share import Grant, Report
 
-LOOK_S: Final = 0.25
+LOOK_S: Final = 0.2
 """How often the journal is asked what others lack; a need that grows is reported as often."""
 PEAK_US: Final = 2_000_000
 """How long a need lasts that is over."""
@@ -18,7 +18,18 @@ PEAK_US: Final = 2_000_000
 class Scope:
     """Places that processes share: those of a limit for everybody, or those for cancels."""
 
-    __slots__ = ("blocked_until", "is_cancels", "key", "limiter", "peak", "peak_us", "places", "reported_us", "window")
+    __slots__ = (
+        "blocked_until",
+        "is_cancels",
+        "key",
+        "limiter",
+        "peak",
+        "peak_us",
+        "places",
+        "reported",
+        "reported_us",
+        "window",
+    )
 
     def __init__(self, key: str, limiter: Limiter, window: Window, *, is_cancels: bool) -> None:
         self.key = key
@@ -26,7 +37,7 @@ class Scope:
         self.window = window
         self.is_cancels = is_cancels
         self.places: Places = window.cancels if is_cancels else window.everybody
-        self.peak = self.peak_us = self.reported_us = 0
+        self.peak = self.peak_us = self.reported = self.reported_us = 0
         self.blocked_until = 0
         """What others know of the window's."""
 
@@ -42,6 +53,17 @@ class Scope:
             return False
         more = places.refused + places.in_use(now) > self.peak and self.peak < places.count
         return new or (more and now - self.reported_us >= LOOK_S * 1e6)
+
+    def is_news(self, now: int) -> bool:
+        """Say once a second whether the journal is to hear of this scope, though nobody waits."""
+        places = self.places
+        if not places.count:
+            return False
+        if places.refused and places.held == places.count:
+            self.need(now, (0, 0), 0)
+        is_over = self.reported > 0 and now - self.peak_us > PEAK_US
+        in_use = places.in_use(now)
+        return is_over or bool((places.long and in_use) or places.refused) or not places.held
 
     def need(self, now: int, waiting: tuple[int, int], handed_in: int) -> int:
         """Return how many places would be used now if they were there, or were a moment ago."""
@@ -60,6 +82,7 @@ class Scope:
         need = self.need(now, waiting, len(returned))
         returned += places.give_up(excess, now)
         blocked_us = 0 if self.is_cancels else max(self.window.blocked_until - now, 0)
+        self.reported = need
         self.reported_us, self.blocked_until = now, self.window.blocked_until
         return Report(
             scope=self.key,

@@ -1,7 +1,7 @@
 """Share the venues' limits with the other processes of the journal, beside the commands' way: none waits for it.
 
 Theory of operation. A process has a lease of some seconds, renewed every second, and holds places under it. It renews
-counting from before it asked, so its own clock ends the lease before the journal's does. Every quarter of a second it
+counting from before it asked, so its own clock ends the lease before the journal's does. Five times a second it
 looks at the scopes where somebody has fewer places than he should; who has more hands some in, saying when each is
 free again. Who lacks some asks at once. A process that was buried lost all its places, and begins anew.
 
@@ -26,7 +26,9 @@ from router.records.share import Grant, News, Report
 
 HOLD_US: Final = 4_000_000
 RENEW_US: Final = 1_000_000
-ASK_S: Final = 0.02
+HOT_S: Final = 0.05
+"""The same while anybody lacks some."""
+ASK_S: Final = 0.01
 """How soon somebody who asked in vain makes this process ask."""
 LIMIT_S: Final = 1.0
 """How long the journal may take to answer before it counts as away."""
@@ -54,7 +56,7 @@ class Shares:
         self._told: set[int] = set()
         """Those of them that the journal has heard of lately."""
         self._wake = asyncio.Event()
-        self._failing = False
+        self._failing = self._hot = False
         self._well_since_us: int | None = None
         self._renewed_us = self._swept_us = 0
 
@@ -77,7 +79,7 @@ class Shares:
         while True:
             await self.turn()
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(HOT_S if self._hot else LOOK_S):
                     await self._wake.wait()
                     await self._clock.sleep(ASK_S)  # for whoever comes at the same time
             self._wake.clear()
@@ -137,6 +139,7 @@ class Shares:
     def _read(self, news: News) -> None:
         """Note what is to be reported: what others lack, what this process may have, what is used up or new."""
         now = self._clock.boot_us()
+        self._hot = False
         for key, (shares, now_us) in news.hot.items():
             scope = self._scopes.get(key)
             if scope is None:
@@ -144,6 +147,7 @@ class Shares:
             excess = shares.excess(self._pod, now_us)
             if excess or shares.may_have(self._pod, now_us) > 0:
                 self._due[key] = excess
+            self._hot |= shares.is_short(now_us)
             if shares.blocked_us > now_us:
                 until = now + shares.blocked_us - now_us
                 scope.window.blocked_until = max(scope.window.blocked_until, until)
@@ -159,12 +163,10 @@ class Shares:
             self._sweep(now)
 
     def _sweep(self, now: int) -> None:
-        """Once a second: whoever holds nothing, has used places that go back, or is short, says so again."""
+        """Once a second: say what has changed, or is still so and would be forgotten."""
         self._told.clear()
         for scope in self._scopes.values():
-            places = scope.places
-            used = places.long and places.in_use(now)
-            if places.count and (used or not places.held or (places.refused and places.held < places.count)):
+            if scope.is_news(now):
                 self._due.setdefault(scope.key, 0)
 
     async def _settle(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final
 
-from router.access.places import LONG_US, Place, Places
+from router.access.places import Place, Places
 from router.ports import Clock
 from router.venue_protocol import Limit
 
@@ -37,7 +37,7 @@ ALWAYS: Final = Hold(float("inf"))
 class Window:
     """One limit. Places of its `cancels` are out of reach for everything but cancels."""
 
-    __slots__ = ("_next_us", "_pace_us", "_unpaced", "blocked_until", "cancels", "everybody", "lease", "limit", "tail")
+    __slots__ = ("_next_us", "_unpaced", "blocked_until", "cancels", "everybody", "lease", "limit", "tail")
 
     def __init__(self, limit: Limit, lease: Hold) -> None:
         shared = lease is not ALWAYS
@@ -49,7 +49,6 @@ class Window:
         self.blocked_until = 0
         self.tail = 0
         """When the last parked request was told to come back."""
-        self._pace_us = 0 if self.everybody.period_us > LONG_US else int(self.everybody.period_us * PACE / limit.count)
         self._next_us = self._unpaced = 0
 
     def free_at(self, now: int, priority: Priority) -> int:
@@ -81,6 +80,15 @@ class Window:
         assert place is not None
         return self.cancels, place
 
+    @property
+    def place_us(self) -> int:
+        """How often a place for everybody is free, over all processes."""
+        return self.everybody.period_us // max(self.everybody.count, 1)
+
+    def likely_at(self, now: int, priority: Priority, ahead: int) -> int:
+        """Return when a request may leave at the earliest if so many stand before it."""
+        return self.free_at(now, priority) + max(ahead - self.everybody.fresh, 0) * self.place_us
+
     def due_at(self, now: int, priority: Priority) -> int:
         """Return when the next of a line may leave.
 
@@ -94,7 +102,8 @@ class Window:
         if self._unpaced:
             self._unpaced -= 1
         else:
-            self._next_us = now + self._pace_us
+            places = self.everybody
+            self._next_us = now + (0 if places.long else int(places.period_us * PACE / max(places.held, 1)))
 
     def came(self, fresh: int) -> None:
         """Let so many of a line leave at once: places came from another process."""

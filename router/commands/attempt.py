@@ -174,17 +174,25 @@ class Sending:
         if self._before is None:
             blocked = await self._store_start()
             if blocked is not None:
+                self._give_back_turn()
                 return blocked
         before, self._before = self._before or self.record, None
         if self._at is not None:
             self._permit = permit(self.record, self._at, self._clock.boot_us())
         crash_points.at("before_send")
         seen = await self._send()
+        self._give_back_turn()
         crash_points.at("after_send")
         if self._sent_us is not None:
             waited_s = (self._sent_us - self.record.received_us) / 1e6
             self._metrics.dispatched(self.venue.name, action(self.record.command), waited_s)
         return self._conclude(before, seen)
+
+    def _give_back_turn(self) -> None:
+        """Let another have the turn, unless a request left in it."""
+        if self._turn is not None:
+            self._turn.give_back()
+            self._turn = None
 
     async def _store_start(self) -> Decided | None:
         """Get a turn under the limits and the intent onto the disk; or say why not."""

@@ -104,7 +104,7 @@ class Holdings(Struct, kw_only=True):
             target=target,
             next_us=max(min(self.pool) - now_us, 0) if self.pool else None,
             blocked_us=max(self.blocked_us - now_us, 0),
-            hot=self._lacking(now_us) > 0,
+            hot=self.is_short(now_us),
         )
 
     def targets(self, now_us: int) -> dict[str, int]:
@@ -120,14 +120,18 @@ class Holdings(Struct, kw_only=True):
         each = left if len(given) == 1 else max(left // (2 * len(given)), int(left >= len(given) > 0))
         return {pod: max(least, min(least + each, self.batch)) for pod, least in given.items()}
 
-    def short(self, now_us: int) -> int:
+    def _short(self, now_us: int) -> int:
         """Return how many places processes lack that the pool has not."""
         return max(self._lacking(now_us) - self._ready(now_us), 0)
+
+    def is_short(self, now_us: int) -> bool:
+        """Say whether any process has fewer places than it should have."""
+        return self._lacking(now_us) > 0
 
     def excess(self, pod: str, now_us: int) -> int:
         """Return how many of its places a process is to hand in now."""
         target = self.targets(now_us).get(pod)
-        return 0 if target is None else max(min(self.held[pod] - target, self.short(now_us)), 0)
+        return 0 if target is None else max(min(self.held[pod] - target, self._short(now_us)), 0)
 
     def may_have(self, pod: str, now_us: int) -> int:
         """Return how many places the pool has for a process now."""

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from router.journal.operations.statements import Many, Steps
-from router.records.share import Grant, News, Report, Holdings
+from router.records.share import Grant, Holdings, News, Report
 
 HOT_US: Final = 3_000_000
 _JOIN: Final = """insert into limit_pods (pod, until_us) values ($1, now_us() + $2)"""

@@ -70,7 +70,9 @@ def test_a_look_that_the_venue_never_saw_gives_nothing_up(tmp_path: Path) -> Non
     """No place under the read limit for an hour: nobody has asked the venue, so nobody may say that it cannot tell."""
     with World(tmp_path, limits=(Limit("read", 1, 7200.0),)) as world:
         core = world.start()
-        core.venues["acme"].limiter.take("main", ("read",), Priority.READ)
+        turn = core.venues["acme"].limiter.take("main", ("read",), Priority.READ)
+        assert turn is not None
+        assert turn.leave()
         world.acme.script.append(Answer(kind="reset", executes=True))
         world.publish(world.close(ttl_s=30))
         world.run(200)
