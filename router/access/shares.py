@@ -46,7 +46,6 @@ class Shares:
         self._clock = clock
         self._address = address
         self._pod = ""
-        """The name that the journal knows; empty: none."""
         self._scopes: dict[str, Scope] = {}
         self._of: dict[int, list[Scope]] = {}
         self._due: dict[str, int] = {}
@@ -59,6 +58,11 @@ class Shares:
         self._failing = self._hot = False
         self._well_since_us: int | None = None
         self._renewed_us = self._swept_us = 0
+
+    @property
+    def name(self) -> str:
+        """The name that the journal knows this process by; empty: none."""
+        return self._pod
 
     def add(self, venue: str, limiter: Limiter, accounts: Iterable[str]) -> None:
         """Share the limits of some accounts of a venue. The limiter must have been made with our lease."""

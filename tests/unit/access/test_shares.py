@@ -235,12 +235,10 @@ def test_a_process_that_ends_hands_everything_in(make: MakeBench) -> None:
 
 @pytest.mark.parametrize("frozen_s", [HOLD_S + 0.5, 60.0])
 def test_a_process_that_was_frozen_sends_nothing_before_it_has_asked(make: MakeBench, frozen_s: float) -> None:
-    """Others have its places; what stood in its line must not leave when it wakes, nor what was about to be written."""
+    """Others have its places; what stood in its line must not leave when it wakes."""
     bench = make(GMO, pods=2)
     for pod in bench.pods:
         load(pod, 3000, frozen_s + 30)
-    for n in range(8):
-        bench.pods[0].send(until_s=99, slow_s=0.01 * n)
     bench.run(0.5)
     bench.loop.freeze(bench.pods[0])
     bench.run(frozen_s)
@@ -248,6 +246,59 @@ def test_a_process_that_was_frozen_sends_nothing_before_it_has_asked(make: MakeB
     bench.run(5)
     assert most_in(bench.times(), 1.0) <= 16
     assert any(departure.pod is bench.pods[0] for departure in bench.left[-40:]), "it has a share again"
+
+
+def test_a_turn_taken_before_a_freeze_is_not_used_after_it(make: MakeBench) -> None:
+    """The lease is looked at right before the first byte: by then others may have the place."""
+    bench = make(GMO, pods=2)
+    turn = bench.pods[0].limiter.take("main", ("act",), CANCEL)
+    assert turn is not None
+    bench.loop.freeze(bench.pods[0])
+    bench.run(HOLD_S + 0.5)
+    assert not turn.leave()
+
+
+def test_what_a_process_used_until_it_was_killed_is_not_free_at_once(
+    make: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one on the same machine sees that it is dead, long before its lease is over."""
+    bench = make(GMO, pods=3)
+    for pod in bench.pods:
+        load(pod, 500, 20)
+    bench.run(4)
+    killed = {bench.pods[0].shares.name}
+    bench.pods[0].kill()
+    monkeypatch.setattr("router.access.shares.is_dead", killed.__contains__)
+    killed_s = bench.loop.time()
+    bench.run(3)
+    assert most_in(bench.times(), 1.0) <= 16
+    assert rate(bench, killed_s + 1.5, killed_s + 3) >= 15
+    bench.pods[1].kill()
+    bench.start(1)
+    load(bench.pods[-1], 500, 20)
+    killed.add(bench.pods[1].shares.name)
+    bench.run(3)
+    assert most_in(bench.times(), 1.0) <= 16
+
+
+def test_who_comes_back_late_after_an_outage_is_not_buried(make: MakeBench) -> None:
+    """Its lease is over, as everybody's was: who is back first gives the others time."""
+    bench = make(GMO)
+    for pod in bench.pods:
+        load(pod, 500, 60)
+    bench.run(3)
+    bench.journal.fault = "away"
+    bench.run(10)
+    for pod in bench.pods[1:]:
+        pod.journal.fault = "away"
+    bench.journal.fault = ""
+    bench.run(2)
+    for pod in bench.pods[1:]:
+        pod.journal.fault = ""
+    bench.run(3)
+    assert most_in(bench.times(), 1.0) <= 16
+    names = {pod.shares.name for pod in bench.pods}
+    assert set(bench.loop.run_until_complete(bench.pods[0].journal.limit_news()).pods) == names
 
 
 @pytest.mark.parametrize("fault", ["away", "hangs", "deaf"])
