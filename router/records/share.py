@@ -117,7 +117,7 @@ class Holdings(Struct, kw_only=True):
         needs = {pod: self._need(pod, now_us) for pod in sorted(self.held)}
         given = shared_out(needs, ready)
         left = ready - sum(given.values())
-        each = left if len(given) == 1 else max(left // (2 * len(given)), int(left >= len(given) > 0))
+        each = left if len(given) < 2 else max(left // (2 * len(given)), int(left >= len(given)))
         return {pod: max(least, min(least + each, self.batch)) for pod, least in given.items()}
 
     def _short(self, now_us: int) -> int:

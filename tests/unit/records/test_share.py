@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from router.records.share import Holdings, Report, shared_out
 
@@ -66,6 +67,15 @@ def test_a_process_holds_no_more_than_it_was_given() -> None:
     """A journal that was put back knows nothing of its places."""
     grant = Holdings().settle("a", {"a"}, report(6), T0)
     assert (grant.held, len(grant.granted)) == (0, 10)
+
+
+def test_who_leaves_last_leaves_everything_to_whoever_comes() -> None:
+    """With the time when each place is free."""
+    shares = Holdings()
+    shares.settle("a", {"a"}, report(0), T0)
+    leaving = replace(report(0, returned=(0,) * 8 + (400_000, 500_000)), leaving=True)
+    assert shares.settle("a", {"a"}, leaving, T0).granted == ()
+    assert shares.settle("b", {"b"}, report(0), T0 + 450_000).granted == (0,) * 9 + (50_000,)
 
 
 def test_after_a_break_of_the_clock_nothing_is_free_before_a_period_is_over() -> None:
