@@ -166,7 +166,7 @@ async def test_one_loaded_pod_has_what_the_others_do_not_need(start: StartPod, v
 
 
 async def test_pods_come_and_go(start: StartPod, venue: Venue) -> None:
-    """What one hands in when it ends is the others' at once, and no period has too many meanwhile."""
+    """What one hands in when it ends is the other's at once, and no period has too many meanwhile."""
     pods = [await start() for _ in range(2)]
     async with running(pods[0].send_many()):
         async with running(pods[1].send_many()):
@@ -179,7 +179,7 @@ async def test_pods_come_and_go(start: StartPod, venue: Venue) -> None:
         await grown(venue, 32)
         closes = venue.times[began:]
     assert venue.breaches == 0
-    assert (len(closes) - 1) / (closes[-1] - closes[0]) >= 0.9 * 16
+    assert (len(closes) - 1) / (closes[-1] - closes[0]) >= 0.8 * 16
 
 
 async def test_what_the_venue_says_to_one_holds_for_all(start: StartPod, venue: Venue) -> None:

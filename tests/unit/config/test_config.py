@@ -104,6 +104,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytes
         ("[worker]\nmax_horizon_s = 0", "c.toml:2: worker.max_horizon_s: expected `float` > 0"),
         ("[worker]\ndrain_timeout_s = nan", "c.toml:2: worker.drain_timeout_s: "),
         ("[worker]\nresolve_for_s = inf", "c.toml:2: worker.resolve_for_s: "),
+        ('[worker]\naddress = "10.0.0.1 or so"', "c.toml:2: worker.address: "),
         ("[worker]\nlease_s = -1", "c.toml:2: worker.lease_s: expected `float` > 0"),
         ("[http]\nport = 65536", "c.toml:2: http.port: expected `int` <= 65535"),
         ("[http]\nport = true", "c.toml:2: http.port: expected `int`, got `bool`"),
