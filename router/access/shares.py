@@ -10,7 +10,7 @@ did not run meanwhile: it waits until it has asked.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -46,6 +46,7 @@ class Shares:
         self._clock = clock
         self._address = address
         self._pod = ""
+        self._number = 0
         self._scopes: dict[str, Scope] = {}
         self._of: dict[int, list[Scope]] = {}
         self._due: dict[str, int] = {}
@@ -63,6 +64,11 @@ class Shares:
     def name(self) -> str:
         """The name that the journal knows this process by; empty: none."""
         return self._pod
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """What is shared."""
+        return tuple(self._scopes.values())
 
     def add(self, venue: str, limiter: Limiter, accounts: Iterable[str]) -> None:
         """Share the limits of some accounts of a venue. The limiter must have been made with our lease."""
@@ -117,7 +123,7 @@ class Shares:
             async with asyncio.timeout(LIMIT_S):
                 for start in range(0, len(held), MANY):
                     reports = [scope.leave(now) for scope in held[start : start + MANY]]
-                    await self._journal.settle_limits(self._pod, HOLD_US, reports)
+                    await self._tell(reports)
                 await self._journal.bury_pods([self._pod], 0)
         except (JournalUnavailable, TimeoutError) as error:
             _log.info("a share of the limits stays taken for a while", error=str(error))
@@ -186,7 +192,7 @@ class Shares:
         waiting = self._waiting(due)
         reports = [self._scopes[key].report(asked, due[key], waiting=waiting[key]) for key in due]
         self._due |= dict.fromkeys(due, 0)  # what was handed in is, whatever comes of it
-        grants = await self._journal.settle_limits(self._pod, HOLD_US, reports)
+        grants = await self._tell(reports)
         if grants is None:
             self._lost()
             return True
@@ -195,6 +201,10 @@ class Shares:
         self._renewed_us = asked
         self._take(reports, grants)
         return bool(self._due)
+
+    async def _tell(self, reports: Sequence[Report]) -> Mapping[str, Grant] | None:
+        self._number += 1
+        return await self._journal.settle_limits(self._pod, HOLD_US, self._number, reports)
 
     def _waiting(self, due: Collection[str]) -> dict[str, tuple[int, int]]:
         """Return how many wait in each of these scopes' windows: all of them, and cancels."""

@@ -16,9 +16,12 @@ class LimitJournal(Protocol):
         """Begin the lease of a process that nobody knows yet; it holds nothing."""
         ...
 
-    async def settle_limits(self, pod: str, hold_us: int, reports: Sequence[Report]) -> Mapping[str, Grant] | None:
+    async def settle_limits(
+        self, pod: str, hold_us: int, number: int, reports: Sequence[Report]
+    ) -> Mapping[str, Grant] | None:
         """Renew the lease, counted from now on, take reports on different scopes, and give what there is.
 
+        `number` grows with every call of a process: one that hung is not done after a later one.
         `None`: the process was buried, and what it held is others' now. Nothing was done.
         """
         ...

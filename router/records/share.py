@@ -34,6 +34,12 @@ class Report(Struct, frozen=True, kw_only=True):
     blocked_us: int = 0
     leaving: bool = False
 
+    def kept(self) -> "Grant":
+        """Return the grant that changes nothing."""
+        return Grant(
+            scope=self.scope, held=self.held, granted=(), target=self.held, next_us=None, blocked_us=0, hot=False
+        )
+
 
 class Grant(Struct, frozen=True, kw_only=True):
     """What the journal answers to a report.

@@ -187,6 +187,9 @@ class PostgresJournal(Store):
     async def _write(self, operation: Operation[T], *, key: Key | None = None) -> T:
         return await self._run.write(operation, key)
 
+    async def _write_apart(self, operation: Operation[T]) -> T:
+        return await self._run.write(operation, None, apart=True)
+
     async def _read(self, operation: Operation[T], *, key: Key | None = None) -> T:
         with server.named():
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:

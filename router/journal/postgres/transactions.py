@@ -69,14 +69,20 @@ class Transactions:
             if not verdict.done():
                 verdict.set_exception(JournalUnavailable("the journal was lost"))
 
-    async def write(self, operation: Operation[T], key: Key | None) -> T:
-        """Run an operation, shared with others or alone, and return its verdict once it is committed."""
+    async def write(self, operation: Operation[T], key: Key | None, *, apart: bool = False) -> T:
+        """Run an operation, shared with others or alone, and return its verdict once it is committed.
+
+        `apart`: alone in any case, as it may have to wait for rows that another pod keeps locked.
+        """
         if not self.healthy:
             raise JournalUnavailable("the journal cannot be written")
         verdict: asyncio.Future[T] = self._loop.create_future()
         # Nobody listens any more when the caller was cancelled; an error then is not worth a warning.
         verdict.add_done_callback(self._verdict)
         self._asked[verdict] = None
+        if apart:
+            self.begin(self._run_alone(Waiting(operation, verdict, key)))
+            return await asyncio.shield(verdict)
         self._waiting.append(Waiting(operation, verdict, key))
         if self._batches < BATCHES:
             self._batches += 1

@@ -2,7 +2,9 @@
 
 create table limit_pods (
     pod text not null primary key,
-    until_us bigint not null
+    until_us bigint not null,
+    -- The last report that was taken. A transaction that hung is not to be taken after it.
+    report bigint not null
 );
 
 -- `shares` is a record in JSON. Until `hot_us` every process looks at it: some lack places that others have, or the venue

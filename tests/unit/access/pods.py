@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from router.access.limiter import Limiter, Priority
 from router.access.shares import Shares
@@ -24,8 +24,10 @@ from router.venue_protocol import Limit
 from tests.unit.commands.virtual_time import BEGAN_US, VirtualClock, VirtualLoop, owner
 
 T = TypeVar("T")
-Fault = Literal["", "away", "hangs", "deaf"]
+Fault = Literal["", "away", "hangs", "deaf", "late"]
 ACT = ("act",)
+LATE_S: Final = 2.0
+"""How much later than others a transaction is made that waits for a lock."""
 
 
 class SharedJournal:
@@ -52,12 +54,29 @@ class SharedJournal:
         columns = "number, boot_id, offset_us, seen_us, since_us"
         self._connection.execute(f"insert into clock ({columns}) values (1, 'b', 0, ?1, ?1)", [self.now_us])
 
+    def stored(self, scope: str) -> str:
+        """Return what is stored of a scope."""
+        return str(self._connection.execute("select shares from limit_shares where scope = ?", [scope]).fetchone()[0])
+
+    def store(self, scope: str, shares: str) -> None:
+        """Store something else."""
+        self._connection.execute(
+            "update limit_shares set shares = ?, hot_us = ? where scope = ?", [shares, 1 << 62, scope]
+        )
+
     def close(self) -> None:
         """Forget everything."""
         self._connection.close()
 
     async def run(self, operation: Operation[T]) -> T:
-        """Run an operation as the journal does: whole or not at all."""
+        """Run an operation as the journal does: whole or not at all; and whether or not anybody still waits for it."""
+        if self.fault == "late" and self.calls % 2:
+            self.calls += 1
+            return await asyncio.shield(asyncio.ensure_future(self._run(operation, late_s=LATE_S)))
+        return await self._run(operation)
+
+    async def _run(self, operation: Operation[T], *, late_s: float = 0.0) -> T:
+        await asyncio.sleep(late_s)
         await self._way()
         value = drive(self._connection, operation, self.now_us)
         self.calls += 1
@@ -90,9 +109,11 @@ class OnePod:
         """See `router.ports.LimitJournal`."""
         await self._run(partial(shares.join, pod, hold_us))
 
-    async def settle_limits(self, pod: str, hold_us: int, reports: Sequence[Report]) -> Mapping[str, Grant] | None:
+    async def settle_limits(
+        self, pod: str, hold_us: int, number: int, reports: Sequence[Report]
+    ) -> Mapping[str, Grant] | None:
         """See `router.ports.LimitJournal`."""
-        return await self._run(partial(shares.settle, pod, hold_us, reports))
+        return await self._run(partial(shares.settle, pod, hold_us, number, reports))
 
     async def bury_pods(self, dead: Sequence[str], rest_us: int) -> int:
         """See `router.ports.LimitJournal`."""

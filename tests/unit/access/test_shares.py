@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from router.access.limiter import Priority
 from router.access.shares import HOLD_US
@@ -301,7 +302,7 @@ def test_who_comes_back_late_after_an_outage_is_not_buried(make: MakeBench) -> N
     assert set(bench.loop.run_until_complete(bench.pods[0].journal.limit_news()).pods) == names
 
 
-@pytest.mark.parametrize("fault", ["away", "hangs", "deaf"])
+@pytest.mark.parametrize("fault", ["away", "hangs", "deaf", "late"])
 def test_without_the_journal_each_keeps_its_last_share(make: MakeBench, fault: Fault) -> None:
     """For minutes. All together stay within the limit, when it comes back as well."""
     bench = make(GMO)
@@ -367,9 +368,38 @@ def test_what_left_late_counts_when_it_left(make: MakeBench) -> None:
     assert most_in(bench.times(), 1.0) <= 16
 
 
+def test_a_report_that_hung_is_not_taken_after_a_later_one(make: MakeBench) -> None:
+    """It waited for a lock, was given up, and is made at last: what it says is not true any more."""
+    bench = make(GMO, pods=1)
+    (pod,) = bench.pods
+    (scope, _) = pod.shares.scopes
+    report = scope.report(bench.clock.boot_us(), 10, waiting=(0, 0))
+    settle = pod.journal.settle_limits
+    assert bench.loop.run_until_complete(settle(pod.shares.name, HOLD_US, 1000, [report]))
+    pod.kill()
+    before = bench.journal.stored(scope.key)
+    assert bench.loop.run_until_complete(settle(pod.shares.name, HOLD_US, 999, [replace(report, held=0)])) is None
+    assert bench.journal.stored(scope.key) == before
+
+
+def test_what_a_newer_version_stored_stays_as_it_is(make: MakeBench) -> None:
+    """Nobody is given anything of it, whoever holds places keeps them, and every other scope goes on."""
+    bench = make(GMO, pods=2)
+    everybody, cancels = (scope.key for scope in bench.pods[0].shares.scopes)
+    bench.journal.store(everybody, '{"held":"elsewhere"}')
+    for pod in bench.pods:
+        load(pod, 300, 10)
+        load(pod, 6, 10, CANCEL)
+    bench.run(10)
+    assert bench.journal.stored(everybody) == '{"held":"elsewhere"}'
+    assert "needs" in bench.journal.stored(cancels)
+    assert 0 < most_in(bench.times(CLOSE), 1.0) <= 16
+    assert len(bench.times(CANCEL)) == 12
+
+
 EVENT = st.one_of(
     st.tuples(st.just("send"), st.integers(0, 5), st.integers(1, 30), st.sampled_from(Priority), st.floats(0, 2.2)),
-    st.tuples(st.just("fault"), st.sampled_from(("away", "hangs", "deaf")), st.floats(0.01, 8)),
+    st.tuples(st.just("fault"), st.sampled_from(("away", "hangs", "deaf", "late")), st.floats(0.01, 8)),
     st.tuples(st.just("freeze"), st.integers(0, 5), st.floats(0.1, 12)),
     st.tuples(st.just("kill"), st.integers(0, 5)),
     st.tuples(st.just("stop"), st.integers(0, 5)),
