@@ -23,7 +23,8 @@ State = Literal["taken", "used", "gone"]
 LONG_US: Final = 5_000_000
 """In a longer period a place that was used goes back to the journal, so that a crash leaves few unknown."""
 FEW: Final = 8
-BATCH_S: Final = 2.0
+READY: Final = 0.1
+"""Of a long period a process keeps so many places ready without need, or this part of them: what a crash locks."""
 
 
 class Place:
@@ -70,7 +71,7 @@ class Places:
     @property
     def batch(self) -> int:
         """How many places a process keeps ready at most, without need."""
-        return max(FEW, int(self.count * BATCH_S * 1e6 / self.period_us)) if self.long else self.count
+        return max(FEW, int(self.count * READY)) if self.long else self.count
 
     def free_at(self, now: int) -> int | None:
         """Return when a place of this process is free; `None`: it holds none."""

@@ -89,6 +89,18 @@ def test_a_lone_process_asks_nobody(make: MakeBench) -> None:
     assert bench.journal.calls == calls
 
 
+@pytest.mark.parametrize("limits", [BTCTURK, (NAMI,)])
+def test_a_lone_process_waits_for_nobody_under_a_long_period(make: MakeBench, limits: tuple[Limit, ...]) -> None:
+    """Used places go back to the journal once a second, and enough new ones are at hand at an even pace."""
+    bench = make(*limits, pods=1)
+    pace_s = max(limit.period_s / (limit.count - limit.cancels_only) for limit in limits) * 1.05
+    for n in range(int(90 / pace_s)):
+        bench.at(n * pace_s, lambda: bench.pods[0].send(until_s=999))
+    bench.run(100)
+    assert len(bench.left) == int(90 / pace_s)
+    assert max(departure.waited_s for departure in bench.left) == 0
+
+
 def test_idle_pods_have_places_at_hand(make: MakeBench) -> None:
     """The first command of each leaves without a call to the journal, a close as well as a cancel."""
     bench = make(GMO)

@@ -211,3 +211,18 @@ def test_a_cancel_that_goes_again_is_told_of_by_its_deadline(world: World) -> No
     (heard, *_) = world.heard_by(message)
     assert heard.result.outcome == "in_doubt"
     assert (heard.at_us - (message.sent_us or 0)) / 1e6 <= 2.9 + 0.3
+
+
+@pytest.mark.parametrize("limited", [{"limits": (Limit("act", 2, 20.0),)}], indirect=True)
+def test_what_finds_no_place_before_its_deadline_hears_so_at_once(limited: World) -> None:
+    """It can be sent elsewhere, or not at all, while there is still time."""
+    world = limited
+    for n in range(2):
+        world.publish(world.close(f"c{n}", position_id=f"p{n}"))
+        assert world.final(f"c{n}").outcome == "accepted"
+    world.publish(world.close("late", position_id="p2", ttl_s=15))
+    answer = world.final("late", 1.0)
+    assert (answer.outcome, answer.reason and answer.reason.code) == ("rejected", "rate_limited")
+    world.publish(world.close("patient", position_id="p3", ttl_s=40))
+    assert world.final("patient", 30.0).outcome == "accepted"
+    assert len(world.acme.arrivals) == 3
