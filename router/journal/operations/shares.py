@@ -43,11 +43,13 @@ def join(pod: str, hold_us: int) -> Steps[None]:
 
 def settle(pod: str, hold_us: int, number: int, reports: Sequence[Report]) -> Steps[dict[str, Grant] | None]:
     """Run `router.ports.LimitJournal.settle_limits`."""
+    rows = (yield _LOCK, [(report.scope,) for report in reports]) if reports else ()
+    known = {scope: text for scope, text in rows}  # noqa: C416 - rows are no pairs
+    # After the wait for those: whoever else renews this lease, or ends it, is not to wait as well.
     if not (yield _RENEW, (pod, hold_us, number)):
         return None
     if not reports:
         return {}
-    known = {scope: text for scope, text in (yield _LOCK, [(report.scope,) for report in reports])}  # noqa: C416 - rows
     # Only now, with the rows locked: whoever holds anything of them has joined, and who died did before this time.
     pods = yield _PODS, ()
     alive, now_us = frozenset(row[0] for row in pods), int(pods[0][2])

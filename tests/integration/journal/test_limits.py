@@ -6,16 +6,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 
+import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no types
 import pytest
 import pytest_asyncio
 
 from router.access.limiter import Limiter, Priority
-from router.access.shares import Shares
+from router.access.shares import HOLD_US, Shares
 from router.access.windows import Turn
 from router.clock import SystemClock
+from router.journal import Store, open_journal
 from router.simulator.rates import Meter, Rate
 from router.venue_protocol import Limit
 from tests.integration.journal.conftest import Open, until
+from tests.journal_cases import began, close, reply
+from tests.journal_place import Place
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +50,7 @@ class Pod:
 
     def __init__(self, shares: Shares, limiter: Limiter, venue: Venue) -> None:
         self._running = asyncio.ensure_future(shares.run())
-        self._shares = shares
+        self.shares = shares
         self._limiter = limiter
         self._venue = venue
 
@@ -54,7 +58,7 @@ class Pod:
         """End as a drained process does."""
         self._running.cancel()
         await asyncio.wait([self._running])
-        await self._shares.release()
+        await self.shares.release()
 
     async def send(self, priority: Priority = CLOSE) -> float:
         """Send one request; return how long it waited."""
@@ -95,17 +99,22 @@ def venue() -> Venue:
     return Venue()
 
 
+async def pod_on(journal: Store, venue: Venue) -> Pod:
+    """Start a pod that has its share."""
+    shares = Shares(journal, SystemClock(), "shared")
+    limiter = Limiter([GMO], SystemClock(), shares.lease)
+    shares.add("gmo_coin", limiter, ["main"])
+    await shares.turn()
+    return Pod(shares, limiter, venue)
+
+
 @pytest_asyncio.fixture
 async def start(open_place: Open, venue: Venue) -> AsyncIterator[StartPod]:
     """Start pods on the test's journal, each with a connection of its own; all are ended afterwards."""
     async with AsyncExitStack() as stack:
 
         async def started() -> Pod:
-            shares = Shares(await open_place(), SystemClock(), "shared")
-            limiter = Limiter([GMO], SystemClock(), shares.lease)
-            shares.add("gmo_coin", limiter, ["main"])
-            await shares.turn()
-            pod = Pod(shares, limiter, venue)
+            pod = await pod_on(await open_place(), venue)
             stack.push_async_callback(pod.stop)
             return pod
 
@@ -191,3 +200,30 @@ async def test_what_the_venue_says_to_one_holds_for_all(start: StartPod, venue: 
         blocked_s = time.monotonic()
         await grown(venue, 20)
     assert not [at_s for at_s in venue.times if blocked_s + 0.7 <= at_s < blocked_s + 1.99]
+
+
+async def test_a_process_that_froze_in_the_middle_holds_up_nobody(shared_place: Place, venue: Venue) -> None:
+    """It keeps the rows of a scope locked. The others keep their leases and their places, and no command waits."""
+    async with AsyncExitStack() as stack:
+        pods = []
+        for _ in range(2):
+            journal = await stack.enter_async_context(await open_journal(shared_place.url))
+            pods.append(await pod_on(journal, venue))
+            stack.push_async_callback(pods[-1].stop)
+        names = [pod.shares.name for pod in pods]
+        frozen = await asyncpg.connect(shared_place.url)
+        stack.push_async_callback(frozen.close)
+        locks = frozen.transaction()
+        await locks.start()
+        await frozen.execute("select * from limit_shares for update")
+        async with running(*(pod.send_many() for pod in pods)):
+            began_s = time.monotonic()
+            while time.monotonic() < began_s + HOLD_US / 1e6 + 2:
+                asked_s = time.monotonic()
+                await journal.admit(began(close(f"c{asked_s}", position=f"p{asked_s}")), reply(), "digest")
+                assert time.monotonic() - asked_s < 0.25
+                await grown(venue, 1)
+            await locks.rollback()
+            await grown(venue, 16)
+    assert [pod.shares.name for pod in pods] == names
+    assert venue.breaches == 0
