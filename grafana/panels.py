@@ -24,6 +24,9 @@ TAG: Final = "order-router"
 GREEN, AMBER, RED = "green", "orange", "red"
 UP: Final = {"0": (RED, "down"), "1": (GREEN, "up")}
 
+_REACHES: Final = {"percentunit": 0.25, "reqps": 1.0, "short": 1.0}
+"""How far an axis reaches when all is 0: without, Grafana draws 0 under 100 requests per second, or 10,000 %."""
+
 Builder = timeseries.Panel | stat.Panel | statetimeline.Panel
 
 
@@ -57,8 +60,19 @@ def quantiles(histogram: str, selector: str, by: str, legend: str) -> tuple[Quer
     return median, slowest
 
 
-def series(title: str, text: str, unit: str, *queries: Query, width: int = 8, stacked: bool = False) -> Builder:
-    """Return curves over time. Units are Grafana's: `s`, `reqps`, `short`, `percentunit`, `bytes`."""
+def series(
+    title: str,
+    text: str,
+    unit: str,
+    *queries: Query,
+    width: int = 8,
+    stacked: bool = False,
+    reaches: float | None = None,
+) -> Builder:
+    """Return curves over time. Units are Grafana's: `s`, `reqps`, `short`, `percentunit`, `bytes`.
+
+    The axis begins at 0 and ends at `reaches` at the earliest; else where it makes sense for the unit.
+    """
     panel = (
         timeseries.Panel()
         .fill_opacity(20 if stacked else 5)
@@ -74,6 +88,9 @@ def series(title: str, text: str, unit: str, *queries: Query, width: int = 8, st
         .min(0)
         .unit(unit)
     )
+    reaches = _REACHES.get(unit) if reaches is None else reaches
+    if reaches is not None:
+        panel.axis_soft_max(reaches)
     if stacked:
         panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL))
     return _finished(panel, title, text, queries, width=width, height=8)

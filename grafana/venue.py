@@ -59,6 +59,7 @@ LIMITS: Final = (
         "How far the venue's clock is from ours, either way.",
         "s",
         Query(f"max by (job, venue) (abs(order_router_clock_skew_seconds{{{VENUE}}}))", "{{venue}}"),
+        reaches=2,
     ),
 )
 

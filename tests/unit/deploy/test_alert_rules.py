@@ -13,6 +13,8 @@ import yaml
 
 from deploy.prometheus.alerts import CLOSED, GROUPS, OURS, SENDERS, Alert
 from deploy.prometheus.render import RULES, anchor, render
+from grafana.dashboards import FRAMES
+from grafana.panels import dashboard
 from router.cli import app
 from router.telemetry import Metrics
 from router.telemetry.metrics import NONE
@@ -123,6 +125,13 @@ def test_the_runbook_speaks_only_of_commands_that_exist(line: str) -> None:
     assert {word for word in words if word.startswith("-")} <= {
         option for parameter in command.params for option in parameter.opts
     }
+
+
+def test_the_runbook_names_only_panels_that_exist() -> None:
+    """Or dashboards, by the last part of their titles; or a page of another program."""
+    named = {" ".join(words.split()) for words in re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", RUNBOOK.read_text())}
+    shown = {str(panel.title) for frame in FRAMES for panel in dashboard(frame).panels or ()}
+    assert named - shown - {frame.title.rpartition("/ ")[2] for frame in FRAMES} <= {"Get messages", "Targets"}
 
 
 def test_every_reason_is_somebodys() -> None:
