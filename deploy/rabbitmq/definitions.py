@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from pamqp.common import FieldTable
 
 from router import venues
 from router.broker.topology import Binding, Declaration, Names, wanted
@@ -26,9 +27,13 @@ OPERATOR: Final = "order-router-operator"
 KEDA: Final = "order-router-keda"
 NOTHING: Final = "^$"
 
-ANSWERS: Final = {"x-queue-type": "quorum", "x-max-length-bytes": 256_000_000, "x-overflow": "reject-publish"}
+ANSWERS: Final[FieldTable] = {
+    "x-queue-type": "quorum",
+    "x-max-length-bytes": 256_000_000,
+    "x-overflow": "reject-publish",
+}
 """A queue that nobody reads takes no more: its answers wait in the journal, then go to the results queue."""
-EVENTS: Final = {"x-queue-type": "quorum", "x-max-length-bytes": 256_000_000, "x-overflow": "drop-head"}
+EVENTS: Final[FieldTable] = {"x-queue-type": "quorum", "x-max-length-bytes": 256_000_000, "x-overflow": "drop-head"}
 """The latest ones; `seq` tells the reader what it lacks."""
 
 
@@ -67,8 +72,8 @@ def definitions(prefix: str, senders: dict[str, SenderPolicy]) -> dict[str, Any]
     bound = [_binding(one.exchange, one.queue, one.key) for one in topology if isinstance(one, Binding)]
     for sender, policy in senders.items():
         declared += [
-            Declaration("queue", answers_of(sender), dict(ANSWERS)),
-            Declaration("queue", events_of(sender), dict(EVENTS)),
+            Declaration("queue", answers_of(sender), ANSWERS),
+            Declaration("queue", events_of(sender), EVENTS),
         ]
         bound += [_binding(names.events, events_of(sender), f"{it.replace('/', '.')}.#") for it in policy.accounts]
     users = [(WORKER, []), (OPERATOR, ["monitoring"]), (KEDA, ["management"]), *((sender, []) for sender in senders)]

@@ -17,8 +17,8 @@ from aio_pika.exceptions import AMQPConnectionError, AMQPError, ChannelPrecondit
 from aiormq.exceptions import ChannelAccessRefused
 
 from deploy.rabbitmq.definitions import OPERATOR, VHOST, WORKER, permissions, read_config
-from router.broker.topology import Names
 from router.broker.survey import survey
+from router.broker.topology import Names
 from router.config import BrokerSettings
 from router.simulator import Simulators
 from tests import sender as wire
