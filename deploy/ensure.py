@@ -1,4 +1,4 @@
-"""`ensure.py rabbitmq`, `postgresql`, `prometheus`, `alertmanager`, `go`, `chromium`: here, or how to get it.
+"""`ensure.py rabbitmq`, `postgresql`, `prometheus`, `alertmanager`, `go`, `chromium`, `buildah`: here, or how to get it.
 
 Only the program is wanted. Servers are for private nodes that start and stop with a demo or a test: nothing is
 configured, and installing starts no service. Root, or sudo without a password, lets this install Debian's package;
@@ -71,6 +71,12 @@ def chromium() -> Path | None:
     return Path(found) if found else None
 
 
+def buildah() -> Path | None:
+    """Find what builds an image without a daemon, if what makes its base images of Debian's packages is there too."""
+    found = shutil.which("buildah")
+    return Path(found) if found and shutil.which("mmdebstrap") else None
+
+
 PACKAGES = {
     "chromium": ("chromium", chromium),
     "rabbitmq": ("rabbitmq-server", rabbitmq),
@@ -78,6 +84,7 @@ PACKAGES = {
     "prometheus": ("prometheus", prometheus),
     "go": ("golang-go golang-github-xeipuuv-gojsonschema-dev", go),
     "alertmanager": ("prometheus-alertmanager", alertmanager),
+    "buildah": ("buildah mmdebstrap", buildah),
 }
 
 
