@@ -1,8 +1,10 @@
 # One line per target; the continuous integration runs the same ones. Python 3.11 and make are all it needs on Debian 12.
 PYTHON ?= python3
 BIN := .venv/bin
+BUILDER ?= docker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help setup demo dev test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema rules check-alerts test-alerts dashboards pictures clean
+.PHONY: help setup demo dev test test-faults bench bench-growth bench-overload bench-report bench-feed bench-journal peers check schema rules check-alerts test-alerts dashboards pictures definitions image test-deploy clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +48,8 @@ peers: setup ## what the load benchmark compares the router with, in .tools/peer
 check: setup ## lint, format, types, layers, and that schemas, rules and dashboards are what the code says
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/order-router schema --check && $(BIN)/python -m deploy.prometheus.render --check && $(BIN)/python -m grafana.dashboards --check
 
-rules: setup ## write deploy/prometheus/rules.yaml from its source
-	@$(BIN)/python -m deploy.prometheus.render
+rules: setup ## write deploy/prometheus/rules.yaml from its source, and the chart's copy of it
+	@$(BIN)/python -m deploy.prometheus.render && cp deploy/prometheus/rules.yaml deploy/chart/files/rules.yaml
 
 check-alerts: setup ## the alert rules by promtool, with their unit tests; Alertmanager's configuration; the runbook
 	@$(PYTHON) deploy/ensure.py prometheus alertmanager && $(BIN)/pytest -q tests/unit/deploy/test_alert_rules.py
@@ -60,6 +62,15 @@ pictures: setup ## draw the dashboards with real data into grafana/pictures; fet
 
 dashboards: setup ## write grafana/*.json from their source
 	@$(BIN)/python -m grafana.dashboards
+
+definitions: setup ## write deploy/rabbitmq/definitions.json from its source
+	@$(BIN)/python -m deploy.rabbitmq.render
+
+image: ## build order-router:VERSION from deploy/Dockerfile, with docker, or what BUILDER names
+	@$(BUILDER) build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg COMMIT=$$(git rev-parse HEAD) --tag order-router:$(VERSION) .
+
+test-deploy: setup ## image, chart, RabbitMQ 4, and two versions on one journal; as root all of it, in about five minutes
+	@$(PYTHON) deploy/ensure.py rabbitmq postgresql buildah && $(PYTHON) -m deploy.node_packages tests/deploy/node && $(PYTHON) -m deploy.deploy_checks && $(PYTHON) -m deploy.newer_debian && .tools/deploy-checks/bin/pytest -s -m slow tests/deploy tests/integration/deploy
 
 schema: setup ## write schemas/json and schemas/asyncapi.json from the code
 	@$(BIN)/order-router schema --write

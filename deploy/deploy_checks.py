@@ -1,4 +1,4 @@
-"""`python3 -m deploy.deploy_checks`: an environment in .tools/deploy-checks, as .venv is and with what checks the chart.
+"""`python3 -m deploy.deploy_checks`: .tools/deploy-checks, an environment as .venv is, with what checks the chart.
 
 Apart from .venv, because the Helm library alone is 75 MB, and only `make test-deploy` wants it. A stamp makes it a
 no-op when current.

@@ -1,4 +1,4 @@
-"""`ensure.py rabbitmq`, `postgresql`, `prometheus`, `alertmanager`, `go`, `chromium`, `buildah`: here, or how to get it.
+"""`ensure.py rabbitmq`, or another of `PACKAGES`: the program is on this machine, or it is said how to get it.
 
 Only the program is wanted. Servers are for private nodes that start and stop with a demo or a test: nothing is
 configured, and installing starts no service. Root, or sudo without a password, lets this install Debian's package;

@@ -44,7 +44,7 @@ def configuration(objects: list[dict[str, Any]]) -> str:
 
 
 def mounted(pod: dict[str, Any], directory: Path, secrets: dict[tuple[str, str], str]) -> None:
-    """Write the files of the pod's volume of secrets as the kubelet would: `secrets` is what each Secret's keys hold."""
+    """Write the files of the pod's volume of secrets as the kubelet would. `secrets`: what each Secret's keys hold."""
     volume = next(found for found in pod["volumes"] if found["name"] == "secrets")["projected"]
     for source in volume["sources"]:
         for item in source["secret"]["items"]:

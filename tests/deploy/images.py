@@ -1,7 +1,7 @@
 """Build deploy/Dockerfile without a daemon or a registry, and run what came out with a read-only root.
 
-Its base images come from registries. Stand-ins are made of the same Debian packages: for the stage that builds a minimal
-Debian 12, for the one that runs its Python without anything else, which is how distroless images are made.
+Its base images come from registries. Stand-ins are made of the same Debian packages: for the stage that builds, a
+minimal Debian 12; for the one that runs, its Python without anything else, which is how distroless images are made.
 """
 
 import json

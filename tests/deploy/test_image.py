@@ -95,7 +95,7 @@ def test_it_holds_what_runs_and_nothing_else(root: Path) -> None:
 
 
 def test_all_of_it_is_compiled(root: Path) -> None:
-    """Nothing can be written there later. What Python cannot compile (templates of newer syntax) is not imported."""
+    """Nothing can be written there later."""
     sources = [path for path in root.glob("opt/order-router/lib/python3*/site-packages/**/*.py") if path.stat().st_size]
     cached = [path.parent / "__pycache__" / f"{path.stem}.cpython-311.pyc" for path in sources]
     assert len(cached) > 1000
@@ -104,7 +104,7 @@ def test_all_of_it_is_compiled(root: Path) -> None:
 
 @pytest_asyncio.fixture
 async def system(tmp_path: Path, rabbitmq: Any, root: Path, config: dict[str, Any]) -> AsyncIterator[Stack]:
-    """Yield broker and simulators, with workers that run in the image; only a folder of the journal's can be written."""
+    """Yield broker and simulators, with workers that run in the image; the journal's folder alone can be written."""
     async with stack(tmp_path, rabbitmq.url) as made:
         os.chown(tmp_path, 65532, 65532)
         made.program = command(root, config, tmp_path)

@@ -16,7 +16,7 @@ from tests.stack import WorkerProcess, until
 
 def read_by_a_worker(prefix: str) -> str:
     """Return what a worker that declares nothing reads."""
-    return rf"^{prefix}\.(commands\..*|unrouted|journal)$"
+    return rf"^{prefix}\.(commands\..*|journal)$"
 
 
 def written_by_a_worker(prefix: str) -> str:

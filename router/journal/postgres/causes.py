@@ -4,6 +4,7 @@ The server's own messages are repeated for classes that speak of roles, database
 those that speak of rows. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
+import ssl
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -21,6 +22,9 @@ REFUSALS: Final = (
     asyncpg.InsufficientPrivilegeError,
 )
 """What says that the URL is wrong, or what its user may do: that does not pass by itself."""
+
+PASSING: Final = ssl.SSLError
+"""What passes once somebody renews a certificate; a `ValueError` too, if it did not verify."""
 
 _SAID: Final = frozenset({"08", "25", "28", "3D", "53", "55", "57", "58"})
 UNREADABLE: Final = (

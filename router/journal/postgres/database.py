@@ -84,9 +84,10 @@ class PostgresJournal(Store):
             cause = error.__cause__ or error
             if isinstance(cause, asyncpg.ProtocolViolationError) and "startup parameter" in str(cause):
                 raise ConfigError([server.POOLER]) from None
-            if isinstance(cause, causes.REFUSALS):
+            passing = isinstance(cause, causes.PASSING)
+            if isinstance(cause, causes.REFUSALS) and not passing:
                 raise ConfigError([causes.refusal(cause, url)]) from None
-            if isinstance(error, JournalUnavailable) and error.__cause__ is not None:
+            if passing or (isinstance(error, JournalUnavailable) and error.__cause__ is not None):
                 words = causes.in_words(cause, url, timeout_s)
                 raise JournalUnavailable(f"the journal cannot be used: {words}") from cause
             raise

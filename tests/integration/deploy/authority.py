@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import secrets
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Authority:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named("a test's authority")
+        self._name = _named(f"authority {secrets.token_hex(8)}")
         signed = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, 0), critical=True)
         self.certificate = self._write("authority", signed, self._key).certificate
 

@@ -94,7 +94,7 @@ def test_the_broker_and_the_journal_are_those_beside_it(compose: dict[str, Any])
 def test_prometheus_takes_its_configuration(tmp_path: Path, compose: dict[str, Any]) -> None:
     """With the rules where they are mounted; it scrapes the port that the configuration opens."""
     text = (DEPLOY / "compose/prometheus.yml").read_text()
-    (tmp_path / "rules.yaml").write_text((DEPLOY / "chart/files/rules.yaml").read_text())
+    (tmp_path / "rules.yaml").write_text((DEPLOY / "prometheus/rules.yaml").read_text())
     (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/rules.yaml", "rules.yaml"))
     command = ["promtool", "check", "config", str(tmp_path / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -103,6 +103,11 @@ def test_prometheus_takes_its_configuration(tmp_path: Path, compose: dict[str, A
     (job,) = yaml.safe_load(text)["scrape_configs"]
     assert set(job["dns_sd_configs"][0]["names"]) <= set(compose["services"])
     assert job["dns_sd_configs"][0]["port"] == load(DEPLOY / "compose/router.toml", {}).http.port
+
+
+def test_the_charts_rules_are_these() -> None:
+    """A chart cannot read what is beside it: `make rules` copies them."""
+    assert (DEPLOY / "chart/files/rules.yaml").read_text() == (DEPLOY / "prometheus/rules.yaml").read_text()
 
 
 def test_grafana_finds_prometheus_and_the_dashboards(compose: dict[str, Any]) -> None:
