@@ -139,9 +139,11 @@ def _draw(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
 
     named = any(column.heading for column in columns)
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=named)
-    for column in columns:
+    terminal = console()
+    for number, column in enumerate(columns):
         justify: Any = "right" if column.right else "left"
-        drawn.add_column(column.heading, overflow="fold", no_wrap=column.whole, justify=justify)
+        whole = column.coloured or (column.whole and max(len(row[number]) for row in rows) <= terminal.width // 2)
+        drawn.add_column(column.heading, overflow="fold", no_wrap=whole, justify=justify)
     for row in rows:
         drawn.add_row(
             *(

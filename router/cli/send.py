@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 GRACE_S: Final = 15.0
 """An answer is due by `not_after`; this is for its way back."""
 
+MOST_TTL_S: Final = 86_400.0
+
 app = typer.Typer(no_args_is_help=True, help="Publish one command, wait for and print what comes of it.")
 
 Venue = Annotated[str, typer.Option(metavar="NAME", help="The venue, such as gmo_coin.")]
@@ -136,6 +138,8 @@ def build(
     from schemas.commands import Command
     from schemas.wording import mistakes_in
 
+    if not 0 <= ttl_s <= MOST_TTL_S:
+        raise typer.BadParameter(f"--ttl: expected seconds from 0 to {MOST_TTL_S:g}, got {ttl_s:g}")
     now = datetime.datetime.now(datetime.UTC)
     given = {name: value for name, value in fields.items() if value is not None}
     given |= {"type": action, "command_id": command_id or str(uuid.uuid4()), "dry_run": dry_run, "issued_at": now}
@@ -195,18 +199,20 @@ async def _deliver(
         waited_for = f"{command.command_id} is published; waiting for"
         tell(f"{waited_for} its answer, until {command.not_after:%H:%M:%S} UTC")
         wait_s = ttl_s + GRACE_S
-        began = time.monotonic()
+        began, doubted = time.monotonic(), False
         while (heard := await caller.hear(began + wait_s - time.monotonic())) is not None:
             tell("")
             _print(heard, json=json)
             if isinstance(heard, Result):
                 if heard.final:
                     return heard.outcome in {"accepted", "done"}
+                doubted = True
                 # A doubt is settled, one way or the other, within this.
                 began, wait_s = time.monotonic(), settings.worker.resolve_for_s + GRACE_S
                 tell(f"{waited_for} its final result, up to {wait_s:g} s")
     tell("")
-    typer.echo(f"no answer within {wait_s:g} s: is a worker running?", err=True)
+    told = f"no final result within {wait_s:g} s: order-router journal show {command.command_id} tells what is known"
+    typer.echo(told if doubted else f"no answer within {wait_s:g} s: is a worker running?", err=True)
     return False
 
 

@@ -1,6 +1,7 @@
 """Store the end of a turn, and what its sender hears. Whoever comes second stores nothing and answers nothing."""
 
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 from msgspec import Struct
@@ -18,6 +19,9 @@ from schemas.results import Evidence, Result
 
 WATCH_US = 1_000_000
 JOURNAL_RETRY_S = 0.5
+
+CANCEL_SHOWS_US: Final = 10_000_000
+"""So soon after it was sent a cancel shows in the feed, if it worked."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +50,10 @@ class Concluder:
         `None`: it is being sent, or somebody else was first; nothing was stored.
         """
         if record.state == "final":
-            return await self.contradicted(record, outcome)
+            # An order that ends much later was ended by somebody else, which contradicts no refused cancel.
+            long_ago = self._journal.latest_us() - (record.last_sent_us or 0) > CANCEL_SHOWS_US
+            ended_by_others = isinstance(record.command, Cancel) and long_ago
+            return None if ended_by_others else await self.contradicted(record, outcome)
         if record.state == "open" and record.step != "await":
             return None
         return await self.settle(record, outcome, "stream")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from structlog import DropEvent
 
-FREE: Final = frozenset({"result", "in doubt", "dead letter", "contradiction"})
+FREE: Final = frozenset({"result", "in doubt", "dead letter", "contradiction", "a result went to the results queue"})
 FIRST: Final = 3
 """So many lines of a cause are told at once."""
 WINDOW_S: Final = 5.0

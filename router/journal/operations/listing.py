@@ -67,7 +67,8 @@ def listing(wanted: Filter, limit: int) -> Steps[Sequence[CommandRecord | Unread
     if wanted.state in {None, "final"} and len(found) < limit:
         settled = f"{_LISTED} where {_SETTLED}{also} order by updated_us desc limit $1"
         found += [_listed(*row) for row in (yield settled, (limit - len(found), *values))]
-    return found
+    # A sender's own text may look like an outcome.
+    return [row for row in found if wanted.outcome is None or getattr(row, "outcome", None) == wanted.outcome]
 
 
 def _listed(command_id: str, sender: str, venue: str, state: State, text: str) -> CommandRecord | Unreadable:

@@ -2,7 +2,7 @@
 
 The logic is written once and does no I/O; `sqlite.py` and `postgres.py` each drive it inside a transaction of
 their own. Statements are written with `$1` for parameters, `now_us()` for the database's clock in microseconds and
-`gone(column)` for an owner that is known to have died.
+`gone(column)` for an owner that is known to have died; `uuid_in(column, 'name')` finds an id in a text, damaged or not.
 They use nothing that only one of the two understands, so a statement that works on one works on the other; how many
 rows are handed over is each back end's own way.
 """

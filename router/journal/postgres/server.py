@@ -47,6 +47,7 @@ PRESENCE: Final = 72394501
 SETTLED_S: Final = 10
 """A server that has just started has no sessions yet: so long nobody counts as gone."""
 _GONE: Final = re.compile(r"\bgone\(([\w.]+)\)")
+_UUID: Final = re.compile(r"uuid_in\((\w+), '(\w+)'\)")
 _JSON: Final = re.compile(r"json_text\((\w+), '(\w+)'\)")
 NOW: Final = "cast(extract(epoch from statement_timestamp()) * 1000000 as bigint)"
 
@@ -104,6 +105,7 @@ async def drive(connection: Any, operation: Operation[T], offset_us: int) -> T:
 def numbered(sql: str, offset_us: int) -> str:
     """Spell a statement as PostgreSQL does: `now_us()` is the time of the statement, so that an index can be used."""
     text = _JSON.sub(r"(\1::json ->> '\2')", sql).replace("now_us()", f"({NOW} + {offset_us})")
+    text = _UUID.sub(r"""substring(\1 from '"\2":"([0-9a-f-]{36})"')""", text)
     return _GONE.sub(lambda found: _gone(found[1]), text)
 
 

@@ -13,7 +13,7 @@ create index events_of_order on events (venue, account, order_id);
 
 -- By its client order id a close is known whose order id was never heard: also one that was refused, and executed.
 alter table commands add column client_order_id text;
-update commands set client_order_id = json_text(job, 'client_order_id') where action = 'close' and order_id is null
+update commands set client_order_id = uuid_in(job, 'client_order_id') where action = 'close' and order_id is null
     and state <> 'given_up';
 create index commands_by_client_id on commands (client_order_id)
     where client_order_id is not null and order_id is null and action = 'close';

@@ -16,6 +16,7 @@ from router.journal.operations.statements import Many, Operation, Params, Statem
 from router.journal.sqlite import causes
 
 _GONE: Final = re.compile(r"\bgone\([\w.]+\)")
+_UUID: Final = re.compile(r"uuid_in\((\w+), '(\w+)'\)")
 _JSON: Final = re.compile(r"json_text\((\w+), '(\w+)'\)")
 
 
@@ -78,7 +79,15 @@ def values(many: Many, size: int) -> tuple[str, bool]:
 def numbered(sql: str, params: int) -> tuple[str, bool]:
     """Spell a statement as SQLite does, and say whether the time is one parameter more, the last."""
     text = sql.replace("$", "?").replace("now_us()", f"?{params + 1}").replace(" for update skip locked", "")
+    text = _UUID.sub(_uuid_in, text)
     return _GONE.sub("(0 = 1)", _JSON.sub(r"json_extract(\1, '$.\2')", text)), "now_us()" in sql
+
+
+def _uuid_in(found: re.Match[str]) -> str:
+    column, name = found.groups()
+    before = f'"{name}":"'
+    at = f"instr({column}, '{before}')"
+    return f"case when {at} > 0 then substr({column}, {at} + {len(before)}, 36) end"
 
 
 def _wal(connection: sqlite3.Connection, deadline: float) -> None:

@@ -515,6 +515,14 @@ class TestWork:
         assert [row.command_id for row in await journal.listing(Filter(state="open"))] == ["new"]
         assert [row.command_id for row in await journal.listing(Filter(state="final"))] == ["done"]
 
+    async def test_no_text_of_a_sender_passes_for_an_outcome(self, journal: Store) -> None:
+        """What a sender wrote into `params` is in the stored command too."""
+        forged = replaced(close("forged"), params={"outcome": "done"})
+        await admitted(journal, forged)
+        await saved(journal, final(forged, outcome="rejected"), result(forged, outcome="rejected"))
+        assert await journal.listing(Filter(outcome="done")) == []
+        assert [row.command_id for row in await journal.listing(Filter(outcome="rejected"))] == ["forged"]
+
     async def test_a_story_is_in_order(self, journal: Store) -> None:
         """A person reads what happened in the order it happened, from arrival to the last note."""
         record = await admitted(journal, began(close("a1")))

@@ -7,6 +7,7 @@ import pytest
 from router.commands.evidence import Settler
 from router.records.event import Evidence
 from router.records.order import OrderRecord
+from router.venue_protocol import Done
 from schemas.results import Result
 from tests.unit.commands import promises
 from tests.unit.commands.fake_venue import Answer
@@ -62,6 +63,27 @@ def test_what_agrees_with_an_answer_is_no_contradiction(world: World) -> None:
     world.feed(core, "c1")
     world.run(1)
     assert len(_told(world, "c1")) == 1
+    assert contradictions("acme") == before
+
+
+def test_an_order_that_somebody_else_ended_contradicts_no_refused_cancel(world: World) -> None:
+    """The cancel was not executed: its key was refused; later the order is gone by another hand."""
+    (core,) = world.cores
+    before = contradictions("acme")
+    world.acme.script.append(Answer(kind="refuse"))
+    world.publish(world.cancel("x1"))
+    assert world.final("x1").outcome == "rejected"
+
+    world.run(20)
+
+    async def ended_by_another_hand() -> None:
+        record = await core.journal.load("alpha", "x1")
+        assert record is not None
+        assert await core.dispatcher.settle_by_event(record, Done(order_id="o1")) is None
+
+    world.within(core, ended_by_another_hand())
+    world.run(1)
+    assert len(_told(world, "x1")) == 1
     assert contradictions("acme") == before
 
 

@@ -121,3 +121,16 @@ def test_a_key_given_twice_is_refused_at_any_depth(params: bytes) -> None:
     }
     with pytest.raises(Undecodable, match="given twice"):
         decode_command(msgspec.msgpack.encode(command), MSGPACK)
+
+
+def test_a_key_given_twice_among_many_is_found_at_once() -> None:
+    """It is looked for before it is known who sent it, and while it is, nobody else is served."""
+    params = ",".join([*(f'"k{number}":1' for number in range(6000)), '"k5999":1'])
+    body = (
+        '{"type":"close","command_id":"c","venue":"gmo_coin","account":"main","symbol":"BTC_JPY",'
+        '"not_after":"2026-11-21T12:00:30Z","params":{' + params + "}}"
+    )
+    began = time.process_time()
+    with pytest.raises(Undecodable, match="k5999 is given twice"):
+        decode_command(body.encode(), JSON)
+    assert time.process_time() - began < 0.1
