@@ -1,7 +1,10 @@
 """A private broker with deploy/rabbitmq: its rabbitmq.conf, its definitions.json, TLS and client certificates."""
 
 import shutil
+import socket
 import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import aio_pika
 from aio_pika.abc import AbstractConnection
 
 from deploy.rabbitmq.definitions import VHOST
-from router.demo.rabbitmq_node import RabbitMQNode, free_ports
+from router.demo.rabbitmq_node import START_LIMIT_S, RabbitMQNode, free_ports
 from tests.integration.deploy.authority import Authority
 
 RABBITMQ = Path(__file__).parents[3] / "deploy/rabbitmq"
@@ -26,7 +29,18 @@ class SecuredNode(RabbitMQNode):
         self.authority = Authority(directory)
         self.journal = directory / "journal.db"
         """For all workers of this broker, which takes no other journal."""
-        (self.tls_port,) = free_ports(1)
+        self.tls_port, self.http_port = free_ports(2)
+
+    def start(
+        self, progress: Callable[[str], None] | None = None, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        """Start the node and return when all its listeners are there; the one without TLS comes first."""
+        super().start(progress, sleep)
+        limit = time.monotonic() + START_LIMIT_S
+        for port in (self.tls_port, self.http_port):
+            while not _listens(port):
+                assert time.monotonic() < limit, f"port {port} does not listen"
+                sleep(0.05)
 
     def config(self, user: str) -> dict[str, Any]:
         """Return the `[broker]` of a router that is this user."""
@@ -61,12 +75,22 @@ class SecuredNode(RabbitMQNode):
         }.items():
             assert there in text
             text = text.replace(there, str(here))
+        # The HTTP API, which is KEDA's; without TLS here, because the client's side of that is no program of ours.
+        text += f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.http_port}\n"
         with (prepared / "rabbitmq.conf").open("a") as file:
             file.write(text)
-        (prepared / "enabled_plugins").write_text("[rabbitmq_auth_mechanism_ssl].")
+        (prepared / "enabled_plugins").write_text("[rabbitmq_auth_mechanism_ssl, rabbitmq_management].")
         return prepared
 
     def _environment(self, server: Path) -> dict[str, str]:
         environment = super()._environment(server)
         environment.pop("RABBITMQ_PLUGINS_DIR", None)  # a choice that leaves ours out
         return environment
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

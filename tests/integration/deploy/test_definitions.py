@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import aio_pika
+import aiohttp
 import pytest
 import pytest_asyncio
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPConnectionError, AMQPError, ChannelPreconditionFailed
 from aiormq.exceptions import ChannelAccessRefused
 
-from deploy.rabbitmq.definitions import OPERATOR, VHOST, WORKER, permissions, read_config
+from deploy.rabbitmq.definitions import KEDA, OPERATOR, VHOST, WORKER, permissions, read_config
 from router.broker.survey import survey
 from router.broker.topology import Names
 from router.config import BrokerSettings
 from router.simulator import Simulators
 from tests import sender as wire
 from tests.integration.deploy.secured_node import RABBITMQ, SecuredNode
-from tests.stack import Stack
+from tests.stack import Stack, until
 
 LANES = [("gmo_coin", "cancel"), ("gmo_coin", "close")]
 Attempt = Callable[[AbstractChannel], Awaitable[object]]
@@ -267,3 +268,36 @@ async def test_the_worker_has_nothing_more(broker: SecuredNode, what: str, named
     finally:
         await loop.run_in_executor(None, allow, write, read)
     assert named in " ".join(one.name for one in found if one.fault)
+
+
+async def test_keda_sees_what_a_worker_holds(broker: SecuredNode, alpha: AbstractChannel) -> None:
+    """Over HTTP, as KEDA asks: ready and unacknowledged messages together, of the lanes alone."""
+    password = uuid.uuid4().hex
+    await asyncio.get_running_loop().run_in_executor(None, broker.ctl, "change_password", KEDA, password)
+    lane = Names("orders").lane("gmo_coin", "cancel")
+    asked = {"page": "1", "page_size": "100", "use_regex": "true", "name": r"^orders\.commands\..*\.(cancel|close)$"}
+
+    async def counted(http: aiohttp.ClientSession) -> tuple[int, int]:
+        url = f"http://127.0.0.1:{broker.http_port}/api/queues/{VHOST}"
+        async with http.get(url, params=asked) as answer:
+            assert answer.status == 200, await answer.text()
+            items = (await answer.json())["items"]
+        assert len(items) == 8
+        return sum(it.get("messages", 0) for it in items), sum(it.get("messages_unacknowledged", 0) for it in items)
+
+    for _ in range(5):
+        await publishing("orders.commands", "gmo_coin.main.cancel", user_id="alpha")(alpha)
+    async with (
+        await broker.connect(WORKER) as connection,
+        aiohttp.ClientSession(headers={"Authorization": aiohttp.encode_basic_auth(KEDA, password)}) as http,
+    ):
+        queue = await (await connection.channel()).get_queue(lane, ensure=False)
+        held = [await queue.get() for _ in range(3)]
+
+        async def holds() -> bool:
+            return await counted(http) == (5, 3)
+
+        await until(holds)
+        for message in held:
+            await message.ack()
+        await queue.purge()
