@@ -176,7 +176,8 @@ def after_look(record: CommandRecord, seen: LookOutcome, times: Times) -> Findin
         case Accepted() | Done():
             return Settle(seen)
         case Refused():
-            words = seen.message or record.message or "as the venue shows it"
+            # The venue's own words for the request, if it answered; not ours for an answer that was lost.
+            words = seen.message or (record.message if record.venue_code else "") or "as the venue shows it"
             return Settle(replace(seen, message=words, venue_code=seen.venue_code or record.venue_code))
         case Working() if _may_cancel_again(record, times):
             return Again(0.0 if record.tries <= 1 else _backoff_s(record), "timeout", None, "the order still works")

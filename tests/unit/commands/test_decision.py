@@ -358,3 +358,21 @@ def test_looks_get_rarer_but_one_comes_when_quarantine_ends() -> None:
 def test_an_answer_of_no_known_kind_is_a_doubt(repeatable: bool) -> None:
     """Whatever an exchange module returns by mistake, a close is not sent again for it."""
     assert isinstance(sent(SendError("?"), repeatable=repeatable), Doubt)
+
+
+@pytest.mark.parametrize(
+    ("venue_code", "message", "told"),
+    [
+        ("ERR-254", "The position does not exist.", "The position does not exist."),
+        (None, "no answer within 5 s", "as the venue shows it"),
+    ],
+)
+def test_a_refusal_that_a_look_shows_is_told_in_the_venues_words(
+    venue_code: str | None, message: str, told: str
+) -> None:
+    """Those with which it refused the request; what we say of an answer that was lost is no reason."""
+    found = looked(Refused(code="position_not_found"), record(venue_code=venue_code, message=message), 100.0)
+    assert isinstance(found, Settle)
+    assert isinstance(found.outcome, Refused)
+    assert (found.outcome.code, found.outcome.venue_code) == ("position_not_found", venue_code)
+    assert found.outcome.message == told
